@@ -1,0 +1,32 @@
+// The one file that draws randomness. Identifiers are drawn from a pool of random bytes filled in one call:
+// a call per identifier would cost more than all the rest of a log line.
+
+import { randomFillSync } from 'node:crypto'
+
+const alphabet = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
+const pool = new Uint8Array(8192)
+let next = pool.length
+
+function randomByte(): number {
+  if (next === pool.length) {
+    randomFillSync(pool)
+    next = 0
+  }
+  return pool[next++]!
+}
+
+/** `length` characters of base62, uniformly drawn from the system's generator. */
+export function randomText(length: number): string {
+  let text = ''
+  while (text.length < length) {
+    const byte = randomByte()
+    // 248 = 4 × 62: bytes above would make the first characters likelier.
+    if (byte < 248) text += alphabet[byte % 62]
+  }
+  return text
+}
+
+/** A new identifier, such as `hgr_…` for a request: 20 base62 characters (119 bits) behind the prefix. */
+export function newId(prefix: string): string {
+  return `${prefix}_${randomText(20)}`
+}

@@ -1,0 +1,145 @@
+// What travels: one request and its reply. Fields are grouped by the stage that writes them, and only that stage
+// assigns them. Every field starts inert (a principal with no rights, no holds, no usage), so that code which runs
+// too early fails closed, and so that every exchange has one hidden class.
+
+import type { Endpoint } from './openai/endpoints.ts'
+import type { Usage } from './openai/usage.ts'
+import type { Body } from './net/wire/message.ts'
+import type { HeaderBlock } from './net/wire/headers.ts'
+import { Failure } from './failure.ts'
+
+/** Who asks, and what they may do. Immutable. */
+export interface Principal {
+  readonly kind: 'nobody' | 'anonymous' | 'key'
+  /** Name or id of the key; null for anonymous. */
+  readonly key: string | null
+  readonly team: string | null
+  readonly app: string | null
+  readonly user: string | null
+  readonly env: string | null
+  /** Model globs this principal may ask for; null = all. */
+  readonly models: readonly string[] | null
+  /** Endpoint operations this principal may use; null = all. */
+  readonly endpoints: readonly string[] | null
+}
+
+/** The principal every exchange starts with: may do nothing. */
+export const nobody: Principal = {
+  kind: 'nobody',
+  key: null,
+  team: null,
+  app: null,
+  user: null,
+  env: null,
+  models: [],
+  endpoints: [],
+}
+
+/** A request as the front received it. */
+export interface IncomingRequest {
+  readonly method: string
+  /** Path as sent, without query; checked and never rewritten: router, authoriser and upstream use this one string. */
+  readonly path: string
+  /** Query with its `?`, or ''. */
+  readonly query: string
+  readonly headers: HeaderBlock
+  readonly body: Body | null
+  /** Address of the socket's other end. */
+  readonly peerAddress: string
+  /** The Upgrade token asked for, lower-cased (`websocket`), or null. */
+  readonly upgrade: string | null
+}
+
+/** A reply on its way to the client: what a stage answers or an upstream sent. */
+export interface Reply {
+  status: number
+  /** Header lines as they go out, each ended by CRLF; without framing, Date and our own headers. */
+  headerLines: string
+  /** Content-Type's value, or '' */
+  contentType: string
+  body: Body | null
+  /** Set for 101. */
+  tunnel: import('./net/wire/message.ts').Tunnel | null
+}
+
+/** A change to, or a look at, the bytes of a reply as they pass. Taps of server-sent events are given whole frames only. */
+export interface Tap {
+  /** Bytes to pass on: the same object where nothing changed; empty = nothing now. Must not throw. */
+  chunk(bytes: Uint8Array): Uint8Array
+  /** Bytes to add at a clean end. */
+  end(): Uint8Array | null
+}
+
+export class Exchange {
+  readonly id: string
+  readonly request: IncomingRequest
+  /** Monotonic; see base/clock.ts. */
+  readonly startedAtMs: number
+  readonly startedWallMs: number
+
+  // 1-accept
+  endpoint: Endpoint | null = null
+  /** The JSON body's bytes where it was read whole; null = none, or streamed. */
+  bodyBytes: Uint8Array | null = null
+  #json: unknown = undefined
+
+  // 2-authenticate
+  principal: Principal = nobody
+
+  // 6-route and 7-upstream
+  /** Name of the upstream that answered, or was asked last. */
+  upstream: string | null = null
+  attempts = 0
+  upstreamRequestId: string | null = null
+
+  // 8-meter
+  /** Model named in the answer. */
+  answeredModel: string | null = null
+  usage: Usage | null = null
+
+  // 9-log: facts of the delivery
+  status = 0
+  failure: Failure | null = null
+  firstByteAtMs = 0
+  bytesIn = 0
+  bytesOut = 0
+  stream = false
+
+  /** Called when the client leaves: whoever waits on an upstream registers its abort here. */
+  onGone: (() => void) | null = null
+  gone = false
+
+  constructor(id: string, request: IncomingRequest, startedAtMs: number, startedWallMs: number) {
+    this.id = id
+    this.request = request
+    this.startedAtMs = startedAtMs
+    this.startedWallMs = startedWallMs
+  }
+
+  /**
+   * The body as a JSON value, parsed once; undefined where there is no whole body.
+   * @throws Failure('invalid_json')
+   */
+  json(): unknown {
+    if (this.#json === undefined && this.bodyBytes !== null && this.bodyBytes.length > 0) {
+      try {
+        this.#json = JSON.parse(decoder.decode(this.bodyBytes))
+      } catch {
+        throw new Failure('invalid_json', 'The request body is not valid JSON. Check the body your client sends.')
+      }
+    }
+    return this.#json
+  }
+
+  /** `model` of the request where the body is a JSON object that names one; null otherwise, also for broken JSON. */
+  get model(): string | null {
+    try {
+      const json = this.json() as { model?: unknown } | undefined | null
+      return typeof json?.model === 'string' ? json.model : null
+    } catch {
+      return null
+    }
+  }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
