@@ -4,7 +4,7 @@
 
 import type { Endpoint } from './openai/endpoints.ts'
 import type { Usage } from './openai/usage.ts'
-import type { Body } from './net/wire/message.ts'
+import type { Body, Tunnel } from './net/wire/message.ts'
 import type { HeaderBlock } from './net/wire/headers.ts'
 import { Failure } from './failure.ts'
 
@@ -55,11 +55,13 @@ export interface Reply {
   status: number
   /** Header lines as they go out, each ended by CRLF; without framing, Date and our own headers. */
   headerLines: string
+  /** `headerLines` holds a Date. */
+  dated: boolean
   /** Content-Type's value, or '' */
   contentType: string
   body: Body | null
   /** Set for 101. */
-  tunnel: import('./net/wire/message.ts').Tunnel | null
+  tunnel: Tunnel | null
 }
 
 /** A change to, or a look at, the bytes of a reply as they pass. Taps of server-sent events are given whole frames only. */
@@ -68,6 +70,12 @@ export interface Tap {
   chunk(bytes: Uint8Array): Uint8Array
   /** Bytes to add at a clean end. */
   end(): Uint8Array | null
+}
+
+/** Something reserved for one exchange; see stages/3-limit. */
+export interface Hold {
+  /** Gives back what was reserved and books what was used. Called once. Must not throw. */
+  settle(x: Exchange): void
 }
 
 export class Exchange {
@@ -81,15 +89,22 @@ export class Exchange {
   endpoint: Endpoint | null = null
   /** The JSON body's bytes where it was read whole; null = none, or streamed. */
   bodyBytes: Uint8Array | null = null
+  /** The body as it goes upstream: whole where `bodyBytes` is set, else streamed; null = none. */
+  requestBody: Body | null = null
   #json: unknown = undefined
 
   // 2-authenticate
   principal: Principal = nobody
 
+  // 3-limit
+  /** What is reserved for this exchange and not settled yet. */
+  readonly holds: Hold[] = []
+
   // 6-route and 7-upstream
   /** Name of the upstream that answered, or was asked last. */
   upstream: string | null = null
   attempts = 0
+  /** `x-request-id` of the upstream's answer. */
   upstreamRequestId: string | null = null
 
   // 8-meter

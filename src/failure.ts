@@ -27,6 +27,7 @@ const kinds = {
   request_timeout: { status: 408, type: invalid, retryable: true, close: true },
   request_too_large: { status: 413, type: invalid, retryable: false, close: true },
   unsupported_media_type: { status: 415, type: invalid, retryable: false },
+  misdirected_request: { status: 421, type: invalid, retryable: false },
   expectation_failed: { status: 417, type: invalid, retryable: false, close: true },
   upgrade_required: { status: 426, type: invalid, retryable: false },
   headers_too_large: { status: 431, type: invalid, retryable: false, close: true },
@@ -52,20 +53,23 @@ export class Failure {
   readonly param: string | null
   /** For the log only: what happened underneath, such as `connect ECONNREFUSED`. Never sent to a client. */
   readonly detail: string | null
+  /** May the client send the same request again? False where a repeat could pay twice. */
+  readonly retryable: boolean
 
-  constructor(code: FailureCode, message: string, more: { param?: string; detail?: string } = {}) {
+  constructor(
+    code: FailureCode,
+    message: string,
+    more: { readonly param?: string; readonly detail?: string; readonly retryable?: boolean } = {},
+  ) {
     this.code = code
     this.message = message
     this.param = more.param ?? null
     this.detail = more.detail ?? null
+    this.retryable = more.retryable ?? kinds[code].retryable
   }
 
   get status(): number {
     return kinds[this.code].status
-  }
-
-  get retryable(): boolean {
-    return kinds[this.code].retryable
   }
 
   /** Whether the client's connection must end with this answer. */

@@ -30,3 +30,11 @@ export function randomText(length: number): string {
 export function newId(prefix: string): string {
   return `${prefix}_${randomText(20)}`
 }
+
+const run = randomText(10)
+let drawn = 0
+
+/** Identifier of one exchange: unique over all processes (60 random bits a process), in order within one, and cheap. */
+export function newExchangeId(): string {
+  return `hgx_${run}${(drawn++).toString(36).padStart(7, '0')}`
+}

@@ -1,0 +1,12 @@
+// The version comes from package.json by import, not by reading a file: so it is also right in the single executable.
+
+import manifest from '../../package.json' with { type: 'json' }
+
+/** Version of Headgate, as in package.json. */
+export const version: string = manifest.version
+
+/** `headgate version`: prints the version and the runtime's. */
+export async function runVersion(): Promise<number> {
+  console.log(`headgate ${version} (bun ${Bun.version})`)
+  return 0
+}

@@ -1,0 +1,109 @@
+// What settings say about each other, and what a type cannot say. Works on what is sound of a configuration, so that
+// one slip in a corner does not hide these until the next run.
+
+import { hashClientKey } from '../base/client-key.ts'
+import { operations } from '../openai/endpoints.ts'
+import { formatListenAddress, isLoopback } from './listen-address.ts'
+import type { Finding } from './problem.ts'
+import type { ParsedConfig } from './schema.ts'
+import { nearestName } from './suggest.ts'
+
+/** Contradictions in `sound`; `tree` is the whole as written, for what can be told even from parts. */
+export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding[] {
+  const written = tree as { upstreams?: unknown; access?: { keys?: unknown } } | null
+  return [
+    ...sameNames(written?.upstreams, ['upstreams']),
+    ...sameNames(written?.access?.keys, ['access', 'keys']),
+    ...openDoor(sound),
+    ...sameAddress(sound),
+    ...(sound.access === undefined ? [] : staticKeys(sound.access.keys)),
+  ]
+}
+
+function sameNames(list: unknown, path: readonly string[]): Finding[] {
+  if (!Array.isArray(list)) return []
+  const seen = new Set<unknown>()
+  const findings: Finding[] = []
+  for (const [index, item] of list.entries()) {
+    const name = (item as { name?: unknown } | null)?.name
+    if (typeof name !== 'string' || name === '') continue
+    if (seen.has(name))
+      findings.push({
+        path: [...path, index, 'name'],
+        message: 'another one has this name',
+        suggestion: 'names must differ',
+      })
+    seen.add(name)
+  }
+  return findings
+}
+
+function openDoor({ server, access }: Partial<ParsedConfig>): Finding[] {
+  if (server === undefined || access?.anonymous !== 'allow' || access.iKnow) return []
+  const open = server.listen.find(({ hostname }) => !isLoopback(hostname))
+  if (open === undefined) return []
+  const message = `lets anyone who reaches ${formatListenAddress(open)} spend your upstream keys`
+  return [
+    {
+      path: ['access', 'anonymous'],
+      message,
+      suggestion: 'listen on 127.0.0.1 only, or confirm with iKnow: true',
+    },
+  ]
+}
+
+function sameAddress({ server, admin }: Partial<ParsedConfig>): Finding[] {
+  const findings: Finding[] = []
+  const seen = new Set<string>()
+  for (const [index, address] of (server?.listen ?? []).entries()) {
+    const text = formatListenAddress(address).toLowerCase()
+    if (address.port !== 0 && seen.has(text)) {
+      findings.push({
+        path: ['server', 'listen', index],
+        message: 'this address is in the list twice',
+        suggestion: 'keep one of them',
+      })
+    }
+    seen.add(text)
+  }
+  if (admin === undefined || admin.listen.port === 0) return findings
+  const everywhere = new Set(['0.0.0.0', '::'])
+  const clash = server?.listen.some(
+    ({ hostname, port }) =>
+      port === admin.listen.port && (everywhere.has(hostname) || sameHost(hostname, admin.listen.hostname)),
+  )
+  if (clash === true) {
+    const message = 'the proxy port has this address already'
+    findings.push({ path: ['admin', 'listen'], message, suggestion: 'give the admin port another port' })
+  }
+  return findings
+}
+
+function sameHost(a: string, b: string): boolean {
+  const plain = (host: string): string => host.toLowerCase().replace(/^localhost$/, '127.0.0.1')
+  return plain(a) === plain(b)
+}
+
+function staticKeys(keys: ParsedConfig['access']['keys']): Finding[] {
+  const findings: Finding[] = []
+  const seen = new Map<string, number>()
+  for (const [index, key] of keys.entries()) {
+    const path = ['access', 'keys', index]
+    for (const [place, operation] of (key.endpoints ?? []).entries()) {
+      if (operations.includes(operation)) continue
+      const near = nearestName(operation, operations)
+      const suggestion =
+        near === null ? 'names are as in the SDKs, such as chat.completions' : `did you mean \`${near}\`?`
+      findings.push({ path: [...path, 'endpoints', place], message: 'no endpoint has this name', suggestion })
+    }
+    if ((key.hash === undefined) === (key.value === undefined)) continue
+    const hash = key.hash ?? hashClientKey(key.value!.reveal())
+    const twin = seen.get(hash)
+    if (twin !== undefined) {
+      const message = `is the same key as access.keys[${twin}]`
+      findings.push({ path, message, suggestion: 'each entry needs a key of its own' })
+    }
+    seen.set(hash, index)
+  }
+  return findings
+}

@@ -1,0 +1,204 @@
+// From a file (or none) to a checked configuration: find, read, fill in references, check, settle paths. Problems are
+// gathered on the way and thrown at once; only a file that cannot be read as a tree at all ends the way early.
+
+import { stat } from 'node:fs/promises'
+import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
+import { dataDirectory, hasOpenAiKey, processEnvironment } from './env.ts'
+import type { Environment } from './env.ts'
+import { fillIn, isPlainObject } from './fill-in.ts'
+import { parseListenAddress } from './listen-address.ts'
+import { findLiteralKeys, isTracked, maskKeys } from './literal-keys.ts'
+import { loadModule } from './load-module.ts'
+import { ConfigProblems, pathText } from './problem.ts'
+import type { Finding, Problem } from './problem.ts'
+import { readText } from './read-text.ts'
+import type { Config, ParsedConfig } from './schema.ts'
+import { validate } from './validate.ts'
+import { parseYaml } from './yaml-source.ts'
+import type { Locate } from './yaml-source.ts'
+
+export interface LoadOptions {
+  /** Configuration file; absent = headgate.yaml, headgate.yml or headgate.config.ts in `cwd`, else the defaults. */
+  file?: string | undefined
+  /** Data directory from the command line: over $HEADGATE_DATA and `storage.path`. */
+  data?: string | undefined
+  /** Proxy address from the command line, `host:port`: over `server.listen`. */
+  listen?: string | undefined
+  cwd?: string | undefined
+  /** The environment for `${env:…}`; absent = the process's own. */
+  env?: Environment | undefined
+}
+
+/** A configuration and where it came from. */
+export interface LoadedConfig {
+  config: Config
+  /** Absolute; null = no file, only defaults. */
+  file: string | null
+  /** Files whose change means a reload: the configuration, what it imports, every `${file:…}` and caFile. Absolute. */
+  watched: string[]
+  warnings: Problem[]
+  /** A finding made later, such as by verify.ts, as a problem with its place in the file. */
+  place(finding: Finding): Problem
+}
+
+const fileBytesMax = 1024 * 1024
+const fileNames = ['headgate.yaml', 'headgate.yml', 'headgate.config.ts']
+
+/**
+ * Loads the configuration.
+ * @throws ConfigProblems with everything that is wrong, in the order of the file
+ */
+export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
+  const cwd = resolve(options.cwd ?? process.cwd())
+  const env = options.env ?? processEnvironment()
+  const file = options.file === undefined ? await findConfigFile(cwd) : resolve(cwd, options.file)
+  const folder = file === null ? cwd : dirname(file)
+  const name = file === null ? null : shownName(file, cwd)
+  const source = file === null ? noSource : await readSource(file)
+  const literals = file === null ? [] : await literalKeys(file, source.text)
+  const inFile = (fault: Fault): Problem => ({ ...blank, file: name, ...fault })
+  const place = (finding: Finding): Problem => inFile(toFault(finding, source.locate))
+  const problems = [...source.faults, ...literals].map((fault) => inFile(fault))
+  if (source.faults.length > 0) throw new ConfigProblems(inOrder(problems))
+
+  const listen = options.listen === undefined ? undefined : parseListenAddress(options.listen)
+  if (listen !== undefined && 'wrong' in listen) {
+    problems.push({ ...blank, path: '--listen', message: listen.wrong, suggestion: listen.hint })
+  }
+  const filled = await fillIn(prepare(source.tree, options.listen, env), { env, folder })
+  const checked = validate(filled)
+  for (const finding of [...filled.findings, ...checked.findings]) {
+    // An address from the command line stands in no line of the file, and is judged above.
+    if (listen !== undefined && pathText(finding.path) === 'server.listen') continue
+    problems.push(place(finding))
+  }
+  const { config } = checked
+  if (config === null || problems.some(({ severity }) => severity === 'error'))
+    throw new ConfigProblems(inOrder(problems))
+  const settled = settle(config, { folder, cwd, data: options.data ?? dataDirectory(env) })
+  const watched = [...(file === null ? [] : [file]), ...source.modules, ...filled.files, ...caFiles(settled)]
+  return { config: settled, file, watched: [...new Set(watched)], warnings: inOrder(problems), place }
+}
+
+/** The configuration file that `cwd` has, absolute; null where it has none. */
+export async function findConfigFile(cwd: string): Promise<string | null> {
+  for (const name of fileNames) {
+    const file = join(cwd, name)
+    const found = await stat(file).catch(() => null)
+    if (found !== null) return file
+  }
+  return null
+}
+
+type Fault = Pick<Problem, 'message'> & Partial<Problem>
+
+interface Source {
+  readonly tree: unknown
+  readonly text: string
+  readonly faults: readonly Fault[]
+  readonly modules: readonly string[]
+  readonly locate: Locate
+}
+
+const noSource: Source = { tree: null, text: '', faults: [], modules: [], locate: () => null }
+const blank: Problem = {
+  file: null,
+  line: null,
+  column: null,
+  path: '',
+  message: '',
+  suggestion: null,
+  severity: 'error',
+}
+
+async function readSource(file: string): Promise<Source> {
+  const read = await readText(file, fileBytesMax)
+  if ('wrong' in read) {
+    const suggestion = read.wrong === 'no such file' ? '`headgate init` writes one' : null
+    return { ...noSource, faults: [{ message: `cannot read the file: ${read.wrong}`, suggestion }] }
+  }
+  const { text } = read
+  if (['.ts', '.mts', '.js', '.mjs'].includes(extname(file))) {
+    const loaded = await loadModule(file)
+    if ('tree' in loaded) return { ...noSource, ...loaded, text }
+    const { wrong, suggestion, position } = loaded
+    return { ...noSource, text, faults: [{ message: wrong, suggestion, ...position }] }
+  }
+  return { ...noSource, ...parseYaml(text), text }
+}
+
+/** The tree with what the command line and the defaults say about it. */
+function prepare(tree: unknown, listen: string | undefined, env: Environment): unknown {
+  const root = tree ?? {}
+  if (!isPlainObject(root)) return root
+  const prepared = { ...root }
+  const server = root['server'] ?? {}
+  if (listen !== undefined && isPlainObject(server)) prepared['server'] = { ...server, listen }
+  prepared['upstreams'] ??= hasOpenAiKey(env)
+    ? [{ name: 'openai', provider: 'openai', keys: ['${env:OPENAI_API_KEY}'] }]
+    : [{ name: 'sandbox', provider: 'sandbox' }]
+  return prepared
+}
+
+async function literalKeys(file: string, text: string): Promise<Fault[]> {
+  const found = findLiteralKeys(text)
+  if (found.length === 0) return []
+  const tracked = await isTracked(file)
+  return found.map(({ line, column, kind }) => ({
+    line,
+    column,
+    message: tracked
+      ? `holds what looks like ${kind}, and git tracks this file`
+      : `holds what looks like ${kind}`,
+    suggestion: tracked
+      ? 'write ${env:NAME} or ${file:/path} in its place, and change the key: git keeps the old text'
+      : 'write ${env:NAME} or ${file:/path} in its place',
+    severity: tracked ? ('error' as const) : ('warning' as const),
+  }))
+}
+
+function toFault(finding: Finding, locate: Locate): Fault {
+  return {
+    ...locate(finding.path, finding.at ?? 'value'),
+    path: maskKeys(pathText(finding.path)),
+    message: maskKeys(finding.message),
+    suggestion: maskKeys(finding.suggestion ?? '') || null,
+    severity: finding.severity ?? 'error',
+  }
+}
+
+/** Paths become absolute: in the file they count from its folder, on the command line from where the user stands. */
+function settle(config: ParsedConfig, from: { folder: string; cwd: string; data: string | null }): Config {
+  const data =
+    from.data ?? (config.storage.path === undefined ? null : resolve(from.folder, config.storage.path))
+  const dataPath = resolve(from.cwd, data ?? '.headgate')
+  const { file } = config.log
+  const logFile = file === undefined ? join(dataPath, 'access.log') : resolve(from.folder, file)
+  const upstreams = (config.upstreams ?? []).map((upstream) => {
+    if (upstream.provider === 'sandbox' || upstream.tls.caFile === null) return upstream
+    return { ...upstream, tls: { caFile: resolve(from.folder, upstream.tls.caFile) } }
+  })
+  return {
+    ...config,
+    storage: { path: dataPath },
+    upstreams,
+    log: { ...config.log, file: file === 'stdout' ? null : logFile },
+  }
+}
+
+function caFiles(config: Config): string[] {
+  return config.upstreams.flatMap((upstream) =>
+    upstream.provider === 'sandbox' || upstream.tls.caFile === null ? [] : [upstream.tls.caFile],
+  )
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  const place = ({ line, column }: Problem): number =>
+    line === null ? 0 : line * 10_000 + Math.min(column ?? 0, 9_999)
+  return problems.toSorted((a, b) => place(a) - place(b))
+}
+
+function shownName(file: string, cwd: string): string {
+  const name = relative(cwd, file)
+  return name === '' || name.startsWith('..') || isAbsolute(name) ? file : name
+}

@@ -1,0 +1,117 @@
+// From an upstream's reply to the bytes a client gets. Server-sent events pass in whole frames: a frame cut in two by
+// the network waits for its rest (the client could not use half of it either), so that an upstream that breaks off can
+// always be followed by a well-formed error event, and a tap never sees half a frame.
+
+import type { Exchange, Reply, Tap } from './exchange.ts'
+import { Failure } from './failure.ts'
+import { WholeBody } from './net/wire/body.ts'
+import type { Body, BodySink, WireError } from './net/wire/message.ts'
+import { SseFrames, sseErrorFrame } from './openai/sse.ts'
+
+/** A frame longer than this passes in pieces: nobody may make us hold more. */
+const frameBytesMax = 1024 * 1024
+
+/** The reply with the taps on its body. */
+export function deliver(x: Exchange, reply: Reply, taps: readonly Tap[]): Reply {
+  x.status = reply.status
+  const body = reply.body
+  if (body === null) return reply
+  x.stream = isEventStream(reply.contentType)
+  if (body.whole !== null && !x.stream) reply.body = tapWhole(body, taps)
+  else reply.body = new TappedBody(x, body, taps)
+  return reply
+}
+
+/** A body that is here already stays whole: head and body go out in one write. */
+function tapWhole(body: Body, taps: readonly Tap[]): Body {
+  let bytes = body.whole!
+  for (const tap of taps) {
+    const passed = bytes.length === 0 ? bytes : tap.chunk(bytes)
+    const rest = tap.end()
+    bytes = rest === null || rest.length === 0 ? passed : Buffer.concat([passed, rest])
+  }
+  return bytes === body.whole ? body : new WholeBody(bytes)
+}
+
+export function isEventStream(contentType: string): boolean {
+  return /^text\/event-stream\b/i.test(contentType)
+}
+
+class TappedBody implements Body, BodySink {
+  readonly whole = null
+  readonly length: number
+  #sink: BodySink | null = null
+  readonly #frames: SseFrames | null
+
+  constructor(
+    private readonly x: Exchange,
+    private readonly source: Body,
+    private readonly taps: readonly Tap[],
+  ) {
+    // The length of events is not announced: an error event may have to follow.
+    this.length = x.stream ? -1 : source.length
+    this.#frames = x.stream ? new SseFrames(frameBytesMax) : null
+  }
+
+  start(sink: BodySink): void {
+    this.#sink = sink
+    this.source.start(this)
+  }
+
+  chunk(bytes: Uint8Array): void {
+    const frames = this.#frames
+    if (frames === null) return this.#pass(bytes)
+    const whole = frames.push(bytes) ?? (frames.overflowed ? frames.rest() : null)
+    if (whole !== null) this.#pass(whole)
+  }
+
+  end(): void {
+    // What has no blank line behind it is no event by the standard, but it is the upstream's bytes.
+    const last = this.#frames?.rest() ?? null
+    if (last !== null) this.#pass(last)
+    for (let index = 0; index < this.taps.length; index++) {
+      let rest = this.taps[index]!.end()
+      for (const tap of this.taps.slice(index + 1)) if (rest !== null && rest.length > 0) rest = tap.chunk(rest)
+      if (rest !== null && rest.length > 0) this.#sink!.chunk(rest)
+    }
+    this.#sink!.end()
+  }
+
+  error(cause: WireError): void {
+    const { x } = this
+    if (x.gone) return this.#sink!.error(cause)
+    x.failure = streamFailure(cause)
+    if (!x.stream) return this.#sink!.error(cause)
+    this.#sink!.chunk(Buffer.from(sseErrorFrame(x.failure.toJson()), 'utf8'))
+    this.#sink!.end()
+  }
+
+  pause(): void {
+    this.source.pause()
+  }
+
+  resume(): void {
+    this.source.resume()
+  }
+
+  abort(): void {
+    this.source.abort()
+  }
+
+  #pass(bytes: Uint8Array): void {
+    let passed = bytes
+    for (const tap of this.taps) {
+      if (passed.length === 0) return
+      passed = tap.chunk(passed)
+    }
+    if (passed.length > 0) this.#sink!.chunk(passed)
+  }
+}
+
+/** A stream that broke off after its head: never to be repeated by itself, since tokens were paid for. */
+function streamFailure(cause: WireError): Failure {
+  const detail = `${cause.fault}: ${cause.detail}`
+  return cause.fault === 'idle_timeout' || cause.fault === 'total_timeout'
+    ? new Failure('upstream_timeout', 'The upstream stopped sending before its answer was complete.', { detail, retryable: false })
+    : new Failure('upstream_unavailable', 'The upstream broke off before its answer was complete.', { detail, retryable: false })
+}

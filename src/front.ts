@@ -1,0 +1,104 @@
+// Between the wire and the path: makes an exchange of each request, sends its reply with our own header fields, and sees
+// to it that every exchange ends exactly once. Also answers what is no exchange: refusals of the strict front, and the
+// page at `/`.
+
+import type { Clock } from './base/clock.ts'
+import { newExchangeId } from './base/id.ts'
+import { Exchange, type IncomingRequest, type Reply } from './exchange.ts'
+import { Failure } from './failure.ts'
+import { WholeBody } from './net/wire/body.ts'
+import { HeaderBlock } from './net/wire/headers.ts'
+import type { FrontRefusal } from './net/wire/request-head.ts'
+import type { ServerRequest } from './net/wire/server-request.ts'
+import type { ServerHandler, ServerReply } from './net/wire/server.ts'
+import { finish, proxy, type Stages } from './proxy.ts'
+import { failureReply } from './refuse.ts'
+
+export interface FrontOptions {
+  /** The stages in force. */
+  readonly stages: () => Stages
+  readonly clock: () => Clock
+  readonly began: () => void
+  readonly ended: () => void
+}
+
+export function createFront(options: FrontOptions): ServerHandler {
+  return {
+    request(request) {
+      if (request.path === '/' && (request.method === 'GET' || request.method === 'HEAD')) request.respond(welcome)
+      else begin(request, options)
+    },
+    refuse: (refusal, peerAddress) => refuseUnread(refusal, peerAddress, options),
+    bug: (cause) => options.stages().log.bug(cause),
+  }
+}
+
+function begin(request: ServerRequest, options: FrontOptions): void {
+  const clock = options.clock()
+  const stages = options.stages()
+  const x = new Exchange(newExchangeId(), request, clock.nowMs(), clock.wallMs())
+  options.began()
+  request.onGone = () => {
+    x.gone = true
+    x.onGone?.()
+  }
+  request.onFinished = (complete) => {
+    x.bytesOut = request.bytesOut
+    // A reply that broke off by the upstream's fault is not the client's leaving.
+    if (!complete && x.failure === null) x.failure = new Failure('client_gone', 'The client closed the connection.')
+    if (x.failure?.code === 'client_gone') x.status = x.failure.status
+    options.ended()
+    finish(x, stages)
+  }
+  // `proxy` never rejects; `respond` may find a bug of ours, which must not end the process.
+  proxy(x, stages)
+    .then((reply) => {
+      x.firstByteAtMs = clock.nowMs()
+      request.respond(serverReply(x, reply))
+    })
+    .catch((cause: unknown) => {
+      stages.log.bug(cause)
+      request.destroy()
+    })
+}
+
+function serverReply(x: Exchange, reply: Reply): ServerReply {
+  let headerLines = reply.headerLines
+  if (x.upstreamRequestId === null) headerLines += `x-request-id: ${x.id}\r\n`
+  headerLines += `x-headgate-id: ${x.id}\r\n`
+  if (x.upstream !== null) {
+    headerLines += `x-headgate-upstream: ${x.upstream}\r\nx-headgate-attempts: ${x.attempts}\r\nx-cache-status: BYPASS\r\n`
+  }
+  return {
+    status: reply.status,
+    headerLines,
+    dated: reply.dated,
+    body: reply.body,
+    tunnel: reply.tunnel,
+    close: x.failure?.closes ?? false,
+  }
+}
+
+/** A request that was refused before it could be read: answered, and logged like any other. */
+function refuseUnread(refusal: FrontRefusal, peerAddress: string, options: FrontOptions): ServerReply {
+  const stages = options.stages()
+  const clock = options.clock()
+  const x = new Exchange(newExchangeId(), unread(peerAddress), clock.nowMs(), clock.wallMs())
+  x.failure = new Failure(refusal.fault, refusal.message)
+  x.status = x.failure.status
+  finish(x, stages)
+  return serverReply(x, failureReply(x.failure))
+}
+
+function unread(peerAddress: string): IncomingRequest {
+  return { method: '-', path: '-', query: '', headers: HeaderBlock.empty, body: null, peerAddress, upgrade: null }
+}
+
+const welcome: ServerReply = {
+  status: 200,
+  headerLines: 'Content-Type: text/plain; charset=utf-8\r\n',
+  dated: false,
+  body: new WholeBody(Buffer.from("Headgate is running. Point your OpenAI client's base URL at /v1 of this address.\n")),
+  tunnel: null,
+  close: false,
+}

@@ -1,0 +1,113 @@
+// Decoder of the chunked coding (RFC 9112 section 7.1), for both sides. Strict where parsers disagree: CRLF only, hex
+// digits only, no white space around the size. Extensions and trailers are dropped, and both are bounded, since a
+// sender may otherwise keep a connection busy for ever without sending a byte of body.
+
+const enum State {
+  size,
+  extension,
+  sizeLf,
+  data,
+  dataCr,
+  dataLf,
+  trailerStart,
+  trailerLine,
+  trailerLf,
+  lastLf,
+  done,
+}
+
+const extensionBytesMax = 4096
+const trailerBytesMax = 16384
+
+/** Decodes one chunked body, fed piece by piece. */
+export class ChunkedDecoder {
+  #state: State = State.size
+  #left = 0
+  #digits = 0
+  #overhead = 0
+
+  /** True once the last chunk and the trailers have been read. */
+  get done(): boolean {
+    return this.#state === State.done
+  }
+
+  /**
+   * Reads `bytes` from `start`; body bytes go to `emit` as views on `bytes`.
+   * Returns the offset behind the last byte used (less than the length only when done), or -1 where malformed.
+   */
+  decode(bytes: Uint8Array, start: number, emit: (part: Uint8Array) => void): number {
+    let at = start
+    while (at < bytes.length && this.#state !== State.done) {
+      if (this.#state === State.data) {
+        const take = Math.min(this.#left, bytes.length - at)
+        emit(bytes.subarray(at, at + take))
+        at += take
+        this.#left -= take
+        if (this.#left === 0) this.#state = State.dataCr
+      } else if (!this.#step(bytes[at++]!)) {
+        return -1
+      }
+    }
+    return at
+  }
+
+  /** Moves on by one byte of framing; false where it is malformed. */
+  #step(byte: number): boolean {
+    switch (this.#state) {
+      case State.size:
+        return this.#size(byte)
+      case State.extension:
+        if (byte === 13) return this.#to(State.sizeLf)
+        return isText(byte) && ++this.#overhead <= extensionBytesMax
+      case State.sizeLf:
+        if (byte !== 10) return false
+        return this.#to(this.#left === 0 ? State.trailerStart : State.data)
+      case State.dataCr:
+        return byte === 13 && this.#to(State.dataLf)
+      case State.dataLf:
+        this.#digits = 0
+        return byte === 10 && this.#to(State.size)
+      case State.trailerStart:
+        if (byte === 13) return this.#to(State.lastLf)
+        return isText(byte) && ++this.#overhead <= trailerBytesMax && this.#to(State.trailerLine)
+      case State.trailerLine:
+        if (byte === 13) return this.#to(State.trailerLf)
+        return isText(byte) && ++this.#overhead <= trailerBytesMax
+      case State.trailerLf:
+        return byte === 10 && this.#to(State.trailerStart)
+      case State.lastLf:
+        return byte === 10 && this.#to(State.done)
+      default:
+        return false
+    }
+  }
+
+  #size(byte: number): boolean {
+    const digit = hexDigit(byte)
+    if (digit >= 0) {
+      // 12 hex digits stay below 2^53; a longer size is an attack or a bug.
+      if (++this.#digits > 12) return false
+      this.#left = this.#left * 16 + digit
+      return true
+    }
+    if (this.#digits === 0) return false
+    if (byte === 13) return this.#to(State.sizeLf)
+    return byte === 0x3b && this.#to(State.extension)
+  }
+
+  #to(state: State): true {
+    this.#state = state
+    return true
+  }
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48
+  if (byte >= 97 && byte <= 102) return byte - 87
+  if (byte >= 65 && byte <= 70) return byte - 55
+  return -1
+}
+
+function isText(byte: number): boolean {
+  return byte === 9 || (byte >= 0x20 && byte !== 0x7f)
+}

@@ -1,0 +1,331 @@
+// One socket to an upstream and the exchange on it. The response is parsed as it comes and pushed to its body's sink;
+// after the last byte the socket goes back to its pool. Whatever is odd destroys the socket: a byte that is read
+// wrongly here would become the start of somebody else's answer.
+
+import type { Socket } from 'bun'
+import { PushedBody, WholeBody, type BodyOwner } from './body.ts'
+import { ChunkedDecoder } from './chunked.ts'
+import type { Http1Wire } from './client.ts'
+import { WireError, type WireFault, type WireReply, type WireRequest } from './message.ts'
+import { openSocket } from './open-socket.ts'
+import { Outbox } from './outbox.ts'
+import { RequestSender } from './request-sender.ts'
+import { parseResponseHead, type ResponseHead } from './response-head.ts'
+import type { Waiting } from './sweeper.ts'
+import { ClientTunnel } from './client-tunnel.ts'
+
+/** Where the outcome of one exchange goes; exactly one of the two is called, once. */
+export interface ExchangeSink {
+  reply(reply: WireReply): void
+  failed(cause: WireError): void
+}
+
+type State = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
+type Phase = 'none' | 'connect' | 'send' | 'firstByte' | 'idle'
+
+const headBytesMax = 64 * 1024
+const informationalMax = 16
+
+const faultOf: Record<Exclude<Phase, 'none'>, WireFault> = {
+  connect: 'connect_timeout',
+  send: 'idle_timeout',
+  firstByte: 'first_byte_timeout',
+  idle: 'idle_timeout',
+}
+
+export class ClientConnection implements Waiting, BodyOwner {
+  deadlineAtMs = Infinity
+  /** No exchange has been completed on this socket yet. */
+  fresh = true
+  #state: State = 'connecting'
+  #phase: Phase = 'none'
+  #phaseEndsAtMs = Infinity
+  #totalEndsAtMs = Infinity
+  #socket: Socket<ClientConnection> | null = null
+  #outbox: Outbox | null = null
+  #request: WireRequest | null = null
+  #sink: ExchangeSink | null = null
+  #sender: RequestSender | null = null
+  #stash: Buffer | null = null
+  #informational = 0
+  #head: ResponseHead | null = null
+  #body: PushedBody | null = null
+  #bodyLeft = 0
+  #decoder: ChunkedDecoder | null = null
+  #tunnel: ClientTunnel | null = null
+  #paused = false
+
+  constructor(private readonly wire: Http1Wire) {}
+
+  /** Sends a request; the connection is new, or idle in the pool until now. */
+  send(request: WireRequest, sink: ExchangeSink): void {
+    this.#request = request
+    this.#sink = sink
+    this.#informational = 0
+    const { totalMs, connectMs } = this.wire.options.timeouts
+    const nowMs = this.#now()
+    this.#totalEndsAtMs = request.upgrade === null ? nowMs + totalMs : Infinity
+    if (this.#socket !== null) return this.#transmit()
+    this.wire.sweeper.add(this)
+    this.#enter('connect', connectMs)
+    openSocket(this.wire.options, this)
+  }
+
+  // --- from the socket -------------------------------------------------------------------------------------------
+
+  /** The socket stands, and its certificate, where there is one, is verified. */
+  onOpen(socket: Socket<ClientConnection>): void {
+    if (this.#state === 'closed') return void socket.terminate()
+    this.#socket = socket
+    this.#outbox = new Outbox(socket)
+    this.#transmit()
+  }
+
+  onOpenFailed(fault: WireFault, detail: string): void {
+    this.#fail(new WireError(fault, detail, false))
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.#state === 'head') this.#readHead(bytes)
+    else if (this.#state === 'body') this.#readBody(bytes, 0)
+    else if (this.#state === 'tunnel') this.#tunnel!.push(bytes)
+    // Bytes on an idle socket belong to no request.
+    else this.destroy()
+  }
+
+  onDrain(): void {
+    this.#outbox?.flush()
+    if (this.#phase === 'send') this.#enter('send', this.wire.options.timeouts.idleMs)
+  }
+
+  /** The upstream has closed, in order or not. */
+  onClose(): void {
+    if (this.#state === 'closed') return
+    if (this.#state === 'tunnel') this.#tunnel!.peerClosed()
+    else if (this.#state === 'body' && this.#bodyLeft < 0 && this.#decoder === null) {
+      this.#endBody(false)
+    } else {
+      const answered = this.#state === 'body' || this.#stash !== null || this.#informational > 0
+      this.#fail(new WireError(answered ? 'truncated' : 'reset', 'the upstream closed the connection', answered))
+    }
+    this.#closed()
+  }
+
+  onDeadline(): void {
+    if (this.#state === 'idle') return this.destroy()
+    const phase = this.#phase
+    if (this.#now() >= this.#totalEndsAtMs) this.#timeOut('total_timeout')
+    else if (phase !== 'none' && this.#now() >= this.#phaseEndsAtMs) this.#timeOut(faultOf[phase])
+    else this.deadlineAtMs = Math.min(this.#phaseEndsAtMs, this.#totalEndsAtMs)
+  }
+
+  // --- sending ---------------------------------------------------------------------------------------------------
+
+  #transmit(): void {
+    const request = this.#request!
+    this.#state = 'head'
+    this.#enter('send', this.wire.options.timeouts.idleMs)
+    this.#sender = new RequestSender(this.#outbox!, request, {
+      sent: () => {
+        if (this.#state === 'head') this.#enter('firstByte', this.wire.options.timeouts.firstByteMs)
+      },
+      progress: () => {
+        if (this.#phase === 'send') this.#enter('send', this.wire.options.timeouts.idleMs)
+      },
+      // The client's body broke off: half a request must not be taken for a whole one.
+      broken: (cause) => this.abort(request, cause),
+    })
+    this.#sender.begin(this.wire.headText(request))
+  }
+
+  // --- receiving -------------------------------------------------------------------------------------------------
+
+  #readHead(bytes: Buffer): void {
+    let data = bytes
+    let from = 0
+    if (this.#stash !== null) {
+      from = Math.max(0, this.#stash.length - 3)
+      data = Buffer.concat([this.#stash, bytes])
+      this.#stash = null
+    }
+    const end = data.indexOf('\r\n\r\n', from)
+    if (end < 0 || end > headBytesMax) {
+      if (end >= 0 || data.length > headBytesMax) return this.#odd('response head too large')
+      this.#stash = data
+      return
+    }
+    const head = parseResponseHead(data.toString('latin1', 0, end + 2))
+    if (typeof head === 'string') return this.#odd(head)
+    if (head.status === 101) return this.#switch(head, data.subarray(end + 4))
+    if (head.status < 200) {
+      if (++this.#informational > informationalMax) return this.#odd('too many informational responses')
+      if (end + 4 < data.length) this.#readHead(data.subarray(end + 4))
+      return
+    }
+    this.#begin(head, data, end + 4)
+  }
+
+  #begin(head: ResponseHead, data: Buffer, bodyStart: number): void {
+    this.#head = head
+    const bodiless = this.#request!.method === 'HEAD' || head.status === 204 || head.status === 304
+    if (bodiless || head.bodyLength === 0) {
+      const announced = bodiless && head.status !== 204 ? head.bodyLength : 0
+      return this.#answerWhole(new Uint8Array(0), announced, data.length - bodyStart)
+    }
+    if (head.bodyLength > 0 && data.length - bodyStart >= head.bodyLength) {
+      const bodyEnd = bodyStart + head.bodyLength
+      return this.#answerWhole(data.subarray(bodyStart, bodyEnd), head.bodyLength, data.length - bodyEnd)
+    }
+    this.#state = 'body'
+    this.#bodyLeft = head.bodyLength
+    this.#decoder = head.chunked ? new ChunkedDecoder() : null
+    const body = (this.#body = new PushedBody(head.bodyLength, this))
+    this.#enter('idle', this.wire.options.timeouts.idleMs)
+    if (bodyStart < data.length) this.#readBody(data, bodyStart)
+    // A body that was complete, or already broken, with its head still goes the same way: it holds its bytes.
+    this.#sink!.reply({ status: head.status, headers: head.headers, body, tunnel: null })
+  }
+
+  #answerWhole(bytes: Uint8Array, length: number, extra: number): void {
+    const { status, headers } = this.#head!
+    const sink = this.#sink!
+    this.#release(extra === 0)
+    sink.reply({ status, headers, body: new WholeBody(bytes, length), tunnel: null })
+  }
+
+  #readBody(bytes: Buffer, start: number): void {
+    const body = this.#body!
+    if (!this.#paused) this.#enter('idle', this.wire.options.timeouts.idleMs)
+    let next = bytes.length
+    if (this.#decoder !== null) {
+      next = this.#decoder.decode(bytes, start, (part) => body.push(part))
+      if (next < 0) return this.#odd('malformed chunked body')
+    } else if (this.#bodyLeft < 0) {
+      body.push(start === 0 ? bytes : bytes.subarray(start))
+    } else {
+      next = Math.min(bytes.length, start + this.#bodyLeft)
+      this.#bodyLeft -= next - start
+      body.push(bytes.subarray(start, next))
+    }
+    // The sink may have given up while it took the bytes.
+    if (this.#state !== 'body') return
+    if (this.#decoder !== null ? this.#decoder.done : this.#bodyLeft === 0) this.#endBody(next === bytes.length)
+  }
+
+  #endBody(clean: boolean): void {
+    const body = this.#body!
+    this.#release(clean)
+    body.finish()
+  }
+
+  #switch(head: ResponseHead, early: Buffer): void {
+    if (this.#request!.upgrade === null) return this.#odd('101 to a request without Upgrade')
+    this.#state = 'tunnel'
+    this.#enter('none', Infinity)
+    this.#tunnel = new ClientTunnel(this, this.#outbox!)
+    this.#sink!.reply({ status: 101, headers: head.headers, body: WholeBody.empty, tunnel: this.#tunnel })
+    if (early.length > 0) this.#tunnel.push(early)
+  }
+
+  // --- the owner of the response's body --------------------------------------------------------------------------
+
+  pauseReading(): void {
+    this.#paused = true
+    // A slow client is no slow upstream.
+    this.#enter('none', Infinity)
+    this.#socket?.pause()
+  }
+
+  resumeReading(): void {
+    this.#paused = false
+    if (this.#state === 'body') this.#enter('idle', this.wire.options.timeouts.idleMs)
+    this.#socket?.resume()
+  }
+
+  abandonBody(): void {
+    this.destroy()
+  }
+
+  bodyStarted(): void {}
+
+  // --- ending ----------------------------------------------------------------------------------------------------
+
+  /** Gives up the exchange of `request`; not another's that has this socket by now. */
+  abort(request: WireRequest, cause: WireError): void {
+    if (this.#state === 'closed' || this.#state === 'idle' || this.#request !== request) return
+    this.#fail(cause)
+    this.destroy()
+  }
+
+  /** Ends a tunnel in order: what was written is sent first. */
+  endInOrder(): void {
+    this.#socket?.end()
+  }
+
+  destroy(): void {
+    if (this.#state === 'closed') return
+    this.#socket?.terminate()
+    this.#closed()
+  }
+
+  #timeOut(fault: WireFault): void {
+    const answered = this.#state === 'body' || this.#stash !== null
+    this.#fail(new WireError(fault, 'the upstream took too long', answered))
+    this.destroy()
+  }
+
+  #odd(what: string): void {
+    this.#fail(new WireError('malformed', what, true))
+    this.destroy()
+  }
+
+  /** Tells whoever waits: for the head, or for the body's next bytes. */
+  #fail(cause: WireError): void {
+    const sink = this.#sink
+    this.#sink = null
+    const state = this.#state
+    this.#sender?.stop()
+    if (state === 'body') this.#body?.fail(cause)
+    else if (state === 'tunnel') this.#tunnel?.abort()
+    // Closed first, told second: whoever is told may send anew at once.
+    if (state === 'connecting' || state === 'head') {
+      this.destroy()
+      sink?.failed(cause)
+    }
+  }
+
+  /** The exchange is over: back to the pool, or closed where anything is left unsent or unread. */
+  #release(clean: boolean): void {
+    const reusable = clean && this.#head!.keepAlive && this.#sender!.finished && !this.#paused
+    this.#sender!.stop()
+    this.#request = null
+    this.#sink = null
+    this.#body = null
+    this.#decoder = null
+    this.#head = null
+    this.#stash = null
+    this.#totalEndsAtMs = Infinity
+    this.#enter('none', Infinity)
+    this.#state = 'idle'
+    this.fresh = false
+    this.wire.release(this, reusable)
+  }
+
+  #closed(): void {
+    this.#state = 'closed'
+    this.#body = null
+    this.#stash = null
+    this.wire.sweeper.remove(this)
+    this.wire.forget(this)
+  }
+
+  #enter(phase: Phase, durationMs: number): void {
+    this.#phase = phase
+    this.#phaseEndsAtMs = durationMs === Infinity ? Infinity : this.#now() + durationMs
+    this.deadlineAtMs = Math.min(this.#phaseEndsAtMs, this.#totalEndsAtMs)
+  }
+
+  #now(): number {
+    return this.wire.sweeper.clock.nowMs()
+  }
+}

@@ -1,0 +1,52 @@
+// The upstream's half of a tunnel after a 101.
+
+import { PushedBody, type BodyOwner } from './body.ts'
+import type { Tunnel } from './message.ts'
+import type { Outbox } from './outbox.ts'
+
+/** The connection under a tunnel. */
+export interface TunnelSocket extends BodyOwner {
+  destroy(): void
+  endInOrder(): void
+}
+
+export class ClientTunnel implements Tunnel {
+  readonly incoming: PushedBody
+  #ended = false
+
+  constructor(
+    private readonly socket: TunnelSocket,
+    private readonly outbox: Outbox,
+  ) {
+    this.incoming = new PushedBody(-1, socket)
+  }
+
+  push(bytes: Uint8Array): void {
+    this.incoming.push(bytes)
+  }
+
+  peerClosed(): void {
+    this.incoming.finish()
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#ended || this.outbox.write(bytes)
+  }
+
+  onDrain(callback: () => void): void {
+    this.outbox.onDrain = callback
+  }
+
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (this.outbox.waitingBytes === 0) this.socket.endInOrder()
+    else this.outbox.onDrain = () => this.socket.endInOrder()
+  }
+
+  abort(): void {
+    this.#ended = true
+    this.incoming.abort()
+    this.socket.destroy()
+  }
+}

@@ -1,0 +1,104 @@
+// Our HTTP/1.1 client: one pool of keep-alive sockets for one account. The newest idle socket is used first, so that the
+// others grow old and are closed. A socket that the upstream closed while it lay idle is noticed only when it is used:
+// such a request is sent once anew on a fresh socket, and only if not one byte of an answer had come.
+
+import { ClientConnection } from './client-connection.ts'
+import { WireError, type Wire, type WireCall, type WireOptions, type WireReply, type WireRequest } from './message.ts'
+import type { Sweeper } from './sweeper.ts'
+
+/** Idle sockets per account, whatever the configuration says. */
+const idleBound = 1024
+
+export class Http1Wire implements Wire {
+  readonly #idle: ClientConnection[] = []
+  readonly #busy = new Set<ClientConnection>()
+  readonly #hostLine: string
+  #closed = false
+
+  constructor(
+    readonly options: WireOptions,
+    readonly sweeper: Sweeper,
+  ) {
+    this.#hostLine = `Host: ${options.origin.host}\r\n`
+  }
+
+  send(request: WireRequest): WireCall {
+    return new Call(this, request)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const connection of this.#idle.splice(0)) connection.destroy()
+  }
+
+  counts(): { idle: number; busy: number } {
+    return { idle: this.#idle.length, busy: this.#busy.size }
+  }
+
+  /** For calls: a connection, used before or new. */
+  take(fresh: boolean): ClientConnection {
+    const connection = (fresh ? undefined : this.#idle.pop()) ?? new ClientConnection(this)
+    this.#busy.add(connection)
+    return connection
+  }
+
+  /** For connections: the exchange is over. `reusable`: the socket stands at the start of a next answer. */
+  release(connection: ClientConnection, reusable: boolean): void {
+    this.#busy.delete(connection)
+    const { idleMs, maxIdle } = this.options.keepAlive
+    if (!reusable || this.#closed || idleMs === 0 || this.#idle.length >= Math.min(maxIdle, idleBound)) {
+      connection.destroy()
+      return
+    }
+    connection.deadlineAtMs = this.sweeper.clock.nowMs() + idleMs
+    this.#idle.push(connection)
+  }
+
+  /** For connections: the socket is gone. */
+  forget(connection: ClientConnection): void {
+    this.#busy.delete(connection)
+    const index = this.#idle.indexOf(connection)
+    if (index >= 0) this.#idle.splice(index, 1)
+  }
+
+  /** The head as it goes out. */
+  headText(request: WireRequest): string {
+    let text = `${request.method} ${request.target} HTTP/1.1\r\n${this.#hostLine}${request.headerLines}`
+    const body = request.body
+    if (body !== null) text += body.length < 0 ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`
+    if (request.upgrade !== null) text += `Connection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n`
+    return `${text}\r\n`
+  }
+}
+
+/** One request under way: over one connection, or two where the first had died idle. */
+class Call implements WireCall {
+  readonly reply: Promise<WireReply>
+  #connection: ClientConnection | null = null
+  #settle!: { resolve: (reply: WireReply) => void; reject: (cause: WireError) => void }
+
+  constructor(
+    private readonly wire: Http1Wire,
+    readonly request: WireRequest,
+  ) {
+    this.reply = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
+    this.#start(false)
+  }
+
+  abort(): void {
+    this.#connection?.abort(this.request, new WireError('aborted', 'given up by this side', false))
+  }
+
+  #start(fresh: boolean): void {
+    const connection = this.wire.take(fresh)
+    const mayRepeat = !connection.fresh && (this.request.body === null || this.request.body.whole !== null)
+    this.#connection = connection
+    connection.send(this.request, {
+      reply: this.#settle.resolve,
+      failed: (cause) => {
+        if (mayRepeat && cause.fault === 'reset' && !cause.answered) this.#start(true)
+        else this.#settle.reject(cause)
+      },
+    })
+  }
+}

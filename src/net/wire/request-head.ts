@@ -1,0 +1,154 @@
+// Head of a request, read as strictly as RFC 9112 allows: whatever two parsers could read differently is refused, since
+// the difference is what request smuggling lives on. Pure: bytes in, a head or the reason for a refusal out.
+
+import { contentLength, HeaderBlock } from './headers.ts'
+
+/** Why the front refuses a request before any stage sees it. The names are those of the failures told to the client. */
+export type FrontFault =
+  | 'malformed_request'
+  | 'headers_too_large'
+  | 'request_timeout'
+  | 'request_too_large'
+  | 'method_not_allowed'
+  | 'not_implemented'
+  | 'expectation_failed'
+  | 'http_version_not_supported'
+  | 'overloaded'
+
+/** A refusal: what is told to the client, in one sentence. */
+export class FrontRefusal {
+  constructor(
+    readonly fault: FrontFault,
+    readonly message: string,
+  ) {}
+}
+
+/** A request's head, checked. */
+export interface RequestHead {
+  readonly method: string
+  readonly path: string
+  /** With its `?`, or ''. */
+  readonly query: string
+  readonly headers: HeaderBlock
+  /** Host as sent, lower-cased. */
+  readonly host: string
+  /** Content-Length; 0 where there is no body; -1 where it is chunked. */
+  readonly bodyLength: number
+  readonly keepAlive: boolean
+  /** HTTP/1.1 and later: may be answered in the chunked coding. */
+  readonly takesChunked: boolean
+  readonly expectsContinue: boolean
+  /** Upgrade token asked for, lower-cased, or null. */
+  readonly upgrade: string | null
+}
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+const visible = /^[\x21-\x7e]+$/
+const host = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/
+
+/**
+ * Reads a head: latin1 text from the request line up to and with the last field's CRLF, without the empty line.
+ * Returns a refusal instead of throwing: refusing hostile bytes must cost little.
+ */
+export function parseRequestHead(text: string, fieldsMax: number): RequestHead | FrontRefusal {
+  const lineEnd = text.indexOf('\r\n')
+  const line = readRequestLine(text.slice(0, lineEnd))
+  if (line instanceof FrontRefusal) return line
+  const headers = HeaderBlock.parse(text.slice(lineEnd + 2))
+  if (headers === null) return malformed('A header line is malformed.')
+  if (headers.names.length > fieldsMax) {
+    return new FrontRefusal('headers_too_large', `More than ${fieldsMax} header fields. Send fewer.`)
+  }
+  return checkHead(line, headers)
+}
+
+interface RequestLine {
+  readonly method: string
+  readonly target: string
+  readonly minor: number
+}
+
+function readRequestLine(line: string): RequestLine | FrontRefusal {
+  const first = line.indexOf(' ')
+  const second = line.indexOf(' ', first + 1)
+  const method = line.slice(0, first)
+  const target = line.slice(first + 1, second)
+  const version = line.slice(second + 1)
+  if (first < 1 || second < 0 || !token.test(method) || !visible.test(target)) {
+    return malformed('The request line is malformed.')
+  }
+  if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') {
+    if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) return malformed('The request line is malformed.')
+    return new FrontRefusal('http_version_not_supported', 'Use HTTP/1.1.')
+  }
+  if (!methods.has(method)) {
+    return method === 'CONNECT' || method === 'TRACE'
+      ? new FrontRefusal('method_not_allowed', `${method} is not allowed.`)
+      : new FrontRefusal('not_implemented', 'This method is not known.')
+  }
+  return { method, target, minor: version === 'HTTP/1.1' ? 1 : 0 }
+}
+
+function checkHead(line: RequestLine, headers: HeaderBlock): RequestHead | FrontRefusal {
+  const authority = headers.get('host')
+  if (authority === null || headers.count('host') !== 1 || !host.test(authority)) {
+    return malformed('Exactly one valid Host header is needed.')
+  }
+  const target = readTarget(line.target, authority)
+  if (target === null) return malformed('The request target is malformed.')
+  const bodyLength = readFraming(line, headers)
+  if (typeof bodyLength !== 'number') return bodyLength
+  const expect = headers.get('expect')
+  if (expect !== null && expect.toLowerCase() !== '100-continue') {
+    return new FrontRefusal('expectation_failed', 'Of all expectations only 100-continue is supported.')
+  }
+  const connection = headers.get('connection') === null ? noTokens : headers.tokens('connection')
+  const upgrade = headers.get('upgrade')
+  if (upgrade !== null && (headers.count('upgrade') > 1 || bodyLength !== 0)) {
+    return malformed('An upgrade is asked for in a way that is not supported.')
+  }
+  const question = target.indexOf('?')
+  return {
+    method: line.method,
+    path: question < 0 ? target : target.slice(0, question),
+    query: question < 0 ? '' : target.slice(question),
+    headers,
+    host: authority.toLowerCase(),
+    bodyLength,
+    keepAlive: line.minor === 1 ? !connection.includes('close') : connection.includes('keep-alive'),
+    takesChunked: line.minor === 1,
+    expectsContinue: expect !== null && line.minor === 1,
+    upgrade: upgrade === null ? null : upgrade.toLowerCase(),
+  }
+}
+
+const noTokens: string[] = []
+
+/** Origin-form, or absolute-form whose authority is the Host's; null for anything else. */
+function readTarget(target: string, authority: string): string | null {
+  if (target.includes('#')) return null
+  if (target.startsWith('/')) return target
+  const absolute = /^https?:\/\/([^/?]+)(\/.*)?$/i.exec(target)
+  if (absolute === null || absolute[1]!.toLowerCase() !== authority.toLowerCase()) return null
+  return absolute[2] ?? '/'
+}
+
+/** Body length (-1: chunked). */
+function readFraming(line: RequestLine, headers: HeaderBlock): number | FrontRefusal {
+  const length = contentLength(headers)
+  if (length === null) return malformed('Content-Length is malformed.')
+  const coding = headers.get('transfer-encoding')
+  if (coding === null) return Math.max(length, 0)
+  if (length >= 0 || line.minor === 0) {
+    return malformed('Transfer-Encoding goes with neither Content-Length nor HTTP/1.0.')
+  }
+  if (headers.count('transfer-encoding') > 1 || coding.toLowerCase() !== 'chunked') {
+    return malformed('Of all transfer codings only chunked is supported.')
+  }
+  return -1
+}
+
+function malformed(message: string): FrontRefusal {
+  return new FrontRefusal('malformed_request', message)
+}

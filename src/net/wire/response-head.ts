@@ -1,0 +1,41 @@
+// Head of a response, read strictly (RFC 9112): anything odd is an upstream error and its socket is destroyed, because
+// bytes that are read wrongly here would be the next client's answer.
+
+import { contentLength, HeaderBlock } from './headers.ts'
+
+/** A response's head, checked. */
+export interface ResponseHead {
+  readonly status: number
+  readonly headers: HeaderBlock
+  /** Content-Length; -1 where it is chunked or ends with the connection. */
+  readonly bodyLength: number
+  readonly chunked: boolean
+  readonly keepAlive: boolean
+}
+
+const fieldsMax = 200
+
+/** Reads a head: latin1 text up to and with the last field's CRLF. Returns what is odd about it as a string. */
+export function parseResponseHead(text: string): ResponseHead | string {
+  const lineEnd = text.indexOf('\r\n')
+  const line = text.slice(0, lineEnd)
+  const match = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(line)
+  if (match === null) return 'malformed status line'
+  const headers = HeaderBlock.parse(text.slice(lineEnd + 2))
+  if (headers === null) return 'malformed header line'
+  if (headers.names.length > fieldsMax) return 'too many header fields'
+  const length = contentLength(headers)
+  if (length === null) return 'malformed Content-Length'
+  const coding = headers.get('transfer-encoding')
+  if (coding !== null) {
+    if (length >= 0) return 'both Content-Length and Transfer-Encoding'
+    if (headers.count('transfer-encoding') > 1 || coding.toLowerCase() !== 'chunked') {
+      return 'unsupported transfer coding'
+    }
+    if (match[1] === '0') return 'chunked coding in HTTP/1.0'
+  }
+  const connection = headers.get('connection') === null ? null : headers.tokens('connection')
+  const keepAlive =
+    match[1] === '1' ? !(connection?.includes('close') ?? false) : (connection?.includes('keep-alive') ?? false)
+  return { status: Number(match[2]), headers, bodyLength: length, chunked: coding !== null, keepAlive }
+}

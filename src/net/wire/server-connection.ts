@@ -1,0 +1,414 @@
+// One client's connection: reads requests one after the other, sends answers, pushes back both ways, and frees
+// everything it holds on every exit. States: `head` (idle or amid a head), `body` (amid a request's body), `busy` (the
+// request is read, the answer is not out), `tunnel` (after a 101), `closing` (discards what still comes, so that the
+// answer is not lost to a reset). What follows a refused request on the connection is never read as a request.
+
+import type { Socket } from 'bun'
+import { PushedBody, WholeBody, type BodyOwner } from './body.ts'
+import { ChunkedDecoder } from './chunked.ts'
+import { WireError, type Body } from './message.ts'
+import { Outbox, writeMessage } from './outbox.ts'
+import { FrontRefusal, parseRequestHead, type RequestHead } from './request-head.ts'
+import { ReplyWriter } from './reply-writer.ts'
+import { ServerRequest, type Responder } from './server-request.ts'
+import type { HttpServer, ServerReply } from './server.ts'
+import { dateLine, statusLine } from './status.ts'
+import type { Waiting } from './sweeper.ts'
+import { splice } from './tunnel.ts'
+
+type State = 'head' | 'body' | 'busy' | 'tunnel' | 'closing' | 'closed'
+
+/** Bytes of following requests held while one is being answered. */
+const stashBytesMax = 64 * 1024
+/** Rest of an unread body that is read and dropped so that the connection can be kept. */
+const discardBytesMax = 256 * 1024
+/** How long a closing connection waits for the client to take the answer and leave. */
+const lingerMs = 2000
+
+const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+
+export class ServerConnection implements Waiting, BodyOwner, Responder {
+  deadlineAtMs: number
+  readonly peerAddress: string
+  readonly outbox: Outbox
+  #state: State = 'head'
+  #stash: Buffer | null = null
+  #head: RequestHead | null = null
+  #request: ServerRequest | null = null
+  #body: PushedBody | null = null
+  #bodyLeft = 0
+  #decoder: ChunkedDecoder | null = null
+  #continued = false
+  #discarded = 0
+  #writer: ReplyWriter | null = null
+  #replied = false
+  #closeAfter = false
+  #bodyPaused = false
+  #stashFull = false
+  #tunnelSink: { bytes(part: Uint8Array): void; gone(): void; drained(): void } | null = null
+
+  constructor(
+    private readonly socket: Socket<ServerConnection>,
+    readonly server: HttpServer,
+  ) {
+    this.peerAddress = socket.remoteAddress
+    this.outbox = new Outbox(socket)
+    this.deadlineAtMs = this.#in(server.limits.idleMs)
+  }
+
+  /** A request is being read or answered. */
+  get busy(): boolean {
+    return this.#request !== null || this.#state === 'tunnel'
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  // --- from the socket -------------------------------------------------------------------------------------------
+
+  onData(bytes: Buffer): void {
+    if (this.#state === 'head') this.#readHead(bytes)
+    else if (this.#state === 'body') this.#readBody(bytes, 0)
+    else if (this.#state === 'busy') this.#keepForLater(bytes)
+    else if (this.#state === 'tunnel') this.#tunnelSink?.bytes(bytes)
+    else this.#discard(bytes.length)
+  }
+
+  onDrain(): void {
+    this.outbox.flush()
+    if (this.#state === 'closed') return
+    if (this.outbox.waitingBytes > 0) this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+    else if (this.#state === 'tunnel') this.#tunnelSink?.drained()
+    else this.#written()
+  }
+
+  /** The client will send no more. With an answer still owed it is taken as gone, as a client that closes looks the same. */
+  onEnd(): void {
+    if (this.#state === 'tunnel') this.#tunnelSink?.gone()
+    if (this.#request === null) this.socket.end()
+    else this.destroy()
+  }
+
+  /** The socket is gone, for whatever reason. */
+  onClose(): void {
+    if (this.#state === 'closed') return
+    const tunnel = this.#tunnelSink
+    this.#state = 'closed'
+    this.#stash = null
+    this.#tunnelSink = null
+    tunnel?.gone()
+    this.#body?.fail(new WireError('aborted', 'the client has gone', false))
+    this.#writer?.abort()
+    this.#finish(false)
+  }
+
+  onDeadline(): void {
+    if (this.#state === 'head' && this.#stash !== null) {
+      this.#refuse(new FrontRefusal('request_timeout', 'The request head took too long to arrive.'))
+    } else if (this.#state === 'body' && !this.#replied) {
+      const body = this.#body
+      this.#refuse(new FrontRefusal('request_timeout', 'The request body took too long to arrive.'))
+      body?.fail(new WireError('idle_timeout', 'the request body stalled', false))
+    } else if (this.#state === 'head') this.#close()
+    else this.destroy()
+  }
+
+  // --- reading ---------------------------------------------------------------------------------------------------
+
+  #readHead(bytes: Buffer): void {
+    const limits = this.server.limits
+    let from = 0
+    let data = bytes
+    if (this.#stash === null) this.deadlineAtMs = this.#in(limits.headerMs)
+    else {
+      from = Math.max(0, this.#stash.length - 3)
+      data = Buffer.concat([this.#stash, bytes])
+      this.#stash = null
+    }
+    // RFC 9112 section 2.2: an empty line before a request line is skipped.
+    let start = 0
+    while (start < 4 && data[start] === 13 && data[start + 1] === 10) start += 2
+    const end = data.indexOf('\r\n\r\n', Math.max(from, start))
+    if (end < 0 || end - start > limits.headerBytesMax) {
+      if (end >= 0 || data.length - start > limits.headerBytesMax) {
+        return this.#refuse(new FrontRefusal('headers_too_large', `The request head is over ${limits.headerBytesMax} bytes.`))
+      }
+      if (looksWrong(data, start)) return this.#refuse(new FrontRefusal('malformed_request', 'This is not HTTP/1.1.'))
+      this.#stash = data
+      return
+    }
+    const head = parseRequestHead(data.toString('latin1', start, end + 2), limits.headerFieldsMax)
+    if (head instanceof FrontRefusal) return this.#refuse(head)
+    this.#begin(head, data, end + 4)
+  }
+
+  #begin(head: RequestHead, data: Buffer, bodyStart: number): void {
+    this.#head = head
+    this.#replied = false
+    this.#continued = false
+    this.#discarded = 0
+    this.deadlineAtMs = Infinity
+    let body: Body | null = null
+    if (head.bodyLength > 0 && data.length - bodyStart >= head.bodyLength) {
+      body = new WholeBody(data.subarray(bodyStart, bodyStart + head.bodyLength))
+      bodyStart += head.bodyLength
+    } else if (head.bodyLength !== 0) {
+      body = this.#body = new PushedBody(head.bodyLength, this)
+      this.#bodyLeft = head.bodyLength
+      this.#decoder = head.bodyLength < 0 ? new ChunkedDecoder() : null
+    }
+    const request = (this.#request = new ServerRequest(head, body, this))
+    const pushed = this.#body
+    this.#state = pushed === null ? 'busy' : 'body'
+    if (pushed !== null) this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+    const rest = bodyStart < data.length ? data.subarray(bodyStart) : null
+    if (rest !== null && pushed === null) this.#keepForLater(rest)
+    this.server.handler.request(request)
+    // The handler may have answered and the connection moved on: the rest belongs to this body only while it is current.
+    if (rest !== null && pushed !== null && this.#body === pushed && this.#state === 'body') this.#readBody(rest, 0)
+  }
+
+  #readBody(bytes: Buffer, start: number): void {
+    const body = this.#body!
+    let next: number
+    this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+    if (this.#decoder === null) {
+      next = Math.min(bytes.length, start + this.#bodyLeft)
+      this.#bodyLeft -= next - start
+      this.#deliver(body, bytes.subarray(start, next))
+    } else {
+      next = this.#decoder.decode(bytes, start, (part) => this.#deliver(body, part))
+      if (next < 0) return this.#malformedBody(body)
+    }
+    // A sink may have answered, or the connection may have been cut, while it took the bytes.
+    if (this.#state !== 'body') return
+    if (this.#decoder === null ? this.#bodyLeft > 0 : !this.#decoder.done) return
+    this.#body = null
+    this.#decoder = null
+    this.#state = 'busy'
+    this.deadlineAtMs = Infinity
+    if (next < bytes.length) this.#keepForLater(bytes.subarray(next))
+    body.finish()
+    this.#written()
+  }
+
+  #deliver(body: PushedBody, part: Uint8Array): void {
+    if (!body.dropped) body.push(part)
+    else {
+      this.#discarded += part.length
+      if (this.#discarded > discardBytesMax && this.#replied) this.#close()
+    }
+  }
+
+  #malformedBody(body: PushedBody): void {
+    this.#refuse(new FrontRefusal('malformed_request', 'The chunked body is malformed.'))
+    body.fail(new WireError('malformed', 'the request body is malformed', false))
+  }
+
+  #keepForLater(bytes: Buffer): void {
+    if (this.#closeAfter) return this.#discard(bytes.length)
+    this.#stash = this.#stash === null ? bytes : Buffer.concat([this.#stash, bytes])
+    if (this.#stash.length > stashBytesMax && !this.#stashFull) {
+      this.#stashFull = true
+      this.#updateReading()
+    }
+  }
+
+  #discard(bytes: number): void {
+    this.#discarded += bytes
+    // A client that goes on sending behind a refusal for ever is cut.
+    if (this.#discarded > 64 * discardBytesMax) this.destroy()
+  }
+
+  #updateReading(): void {
+    if (this.#state === 'closed') return
+    if (this.#bodyPaused || this.#stashFull) this.socket.pause()
+    else this.socket.resume()
+  }
+
+  // --- the owner of a request's body -----------------------------------------------------------------------------
+
+  pauseReading(): void {
+    this.#bodyPaused = true
+    this.deadlineAtMs = Infinity
+    this.#updateReading()
+  }
+
+  resumeReading(): void {
+    this.#bodyPaused = false
+    if (this.#state === 'body') this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+    this.#updateReading()
+  }
+
+  abandonBody(): void {
+    if (this.#bodyPaused) this.resumeReading()
+  }
+
+  bodyStarted(): void {
+    if (!this.#head!.expectsContinue || this.#continued || this.#replied) return
+    this.#continued = true
+    this.outbox.write(continueLine)
+  }
+
+  // --- answering -------------------------------------------------------------------------------------------------
+
+  respond(request: ServerRequest, reply: ServerReply): void {
+    if (this.#state === 'closed' || this.#state === 'closing' || request !== this.#request) {
+      reply.body?.abort()
+      reply.tunnel?.abort()
+      return
+    }
+    this.#replied = true
+    if (reply.tunnel !== null) return this.#openTunnel(reply)
+    const head = this.#head!
+    // An unread body decides over the connection: waiting for `100 Continue`, or too long to be worth reading.
+    const unread = this.#body !== null && (this.#decoder !== null || this.#bodyLeft > discardBytesMax)
+    const refusesBody = this.#body !== null && head.expectsContinue && !this.#continued
+    const untilClose = !head.takesChunked && (reply.body?.length ?? 0) < 0
+    if (!head.keepAlive || reply.close || this.server.draining || unread || refusesBody || untilClose) {
+      this.#closeAfter = true
+    }
+    this.#writer = new ReplyWriter(this, request, { reply, head, close: this.#closeAfter })
+    this.#writer.begin()
+  }
+
+  /** The writer has handed over its last byte, or cannot go on. */
+  replyEnded(complete: boolean): void {
+    if (!complete) return this.destroy()
+    this.#written()
+  }
+
+  /** A piece did not fit into the kernel's buffer: the reader has this long to take some. */
+  writeStalled(): void {
+    this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+  }
+
+  /** Goes on where an answer is out and its request is read: to the next request, or to the end. */
+  #written(): void {
+    if (this.#state === 'closing' || this.#state === 'closed' || this.#writer === null) return
+    if (!this.#writer.ended || this.outbox.waitingBytes > 0) return
+    if (this.#closeAfter || this.server.draining) {
+      this.#finish(true)
+      return this.#close()
+    }
+    this.#finish(true)
+    if (this.#body !== null) return this.#body.abort()
+    this.#next()
+  }
+
+  #next(): void {
+    const rest = this.#stash
+    this.#stash = null
+    this.#head = null
+    this.#writer = null
+    this.#state = 'head'
+    this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+    if (this.#stashFull) {
+      this.#stashFull = false
+      this.#updateReading()
+    }
+    if (rest !== null) this.#readHead(rest)
+  }
+
+  #finish(complete: boolean): void {
+    const request = this.#request
+    if (request === null) return
+    this.#request = null
+    if (!complete) request.onGone?.()
+    request.onFinished?.(complete)
+  }
+
+  #refuse(refusal: FrontRefusal): void {
+    const reply = this.server.handler.refuse(refusal, this.peerAddress)
+    this.#stash = null
+    this.#closeAfter = true
+    if (this.#replied) return this.destroy()
+    const request = this.#request
+    this.#request = null
+    const bytes = reply.body?.whole ?? WholeBody.empty.whole
+    writeMessage(this.outbox, refusalHead(reply, bytes.length), bytes)
+    if (request !== null) {
+      request.onGone?.()
+      request.onFinished?.(false)
+    }
+    this.#close()
+  }
+
+  /** Too many connections from this address: say so and close, without reading. */
+  refuseConnection(): void {
+    this.#refuse(new FrontRefusal('overloaded', 'Too many connections from this address. Close some, or reuse them.'))
+  }
+
+  #openTunnel(reply: ServerReply): void {
+    this.#state = 'tunnel'
+    this.deadlineAtMs = Infinity
+    this.socket.setKeepAlive(true, 60_000)
+    this.#tunnelSink = splice(this, reply.tunnel!)
+    writeMessage(this.outbox, tunnelHead(reply), null)
+    const early = this.#stash
+    this.#stash = null
+    if (early !== null) this.#tunnelSink.bytes(early)
+  }
+
+  // --- ending ----------------------------------------------------------------------------------------------------
+
+  /** Draining: a busy connection closes behind its answer, an idle one when nothing comes for a moment. */
+  drain(graceMs: number): void {
+    if (this.#state === 'head' && this.#stash === null) this.deadlineAtMs = this.#in(graceMs)
+  }
+
+  /** Ends in order: what was written is sent, then the connection is closed, and what still comes is dropped. */
+  #close(): void {
+    if (this.#state === 'closed' || this.#state === 'closing') return
+    const mayStillSend = this.#body !== null || this.#state === 'head'
+    this.#state = 'closing'
+    this.#bodyPaused = this.#stashFull = false
+    this.#updateReading()
+    this.deadlineAtMs = this.#in(lingerMs)
+    if (this.outbox.waitingBytes > 0) this.outbox.onDrain = () => this.#shut(mayStillSend)
+    else this.#shut(mayStillSend)
+  }
+
+  /** Closing with bytes unread makes the kernel send a reset, which can destroy the answer on its way: shut one side only. */
+  #shut(mayStillSend: boolean): void {
+    if (mayStillSend) this.socket.shutdown()
+    else this.socket.end()
+  }
+
+  /** Cuts the connection: the client sees that the answer is not complete. */
+  destroy(): void {
+    if (this.#state === 'closed') return
+    this.socket.terminate()
+  }
+
+  closeTunnel(): void {
+    this.#close()
+  }
+
+  /** Tunnel only: push back on the client. */
+  setTunnelPaused(paused: boolean): void {
+    this.#bodyPaused = paused
+    this.#updateReading()
+  }
+
+  #in(durationMs: number): number {
+    return this.server.sweeper.clock.nowMs() + durationMs
+  }
+}
+
+/** Tells from an unfinished head that it will never be one, instead of waiting for its time-out. */
+function looksWrong(data: Buffer, start: number): boolean {
+  const first = data[start]
+  if (first !== undefined && first !== 13 && (first < 0x21 || first > 0x7e)) return true
+  const feed = data.indexOf(10, start)
+  return feed > start && data[feed - 1] !== 13
+}
+
+function refusalHead(reply: ServerReply, bytes: number): string {
+  return `${statusLine(reply.status)}${reply.headerLines}${dateLine()}Content-Length: ${bytes}\r\nConnection: close\r\n\r\n`
+}
+
+function tunnelHead(reply: ServerReply): string {
+  return `${statusLine(reply.status)}${reply.headerLines}Connection: Upgrade\r\n\r\n`
+}

@@ -1,0 +1,148 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describe, expect, test } from 'bun:test'
+import { findEndpoint, operations, unknownEndpoint } from './endpoints.ts'
+
+const data = process.env['HEADGATE_TEST_DATA'] ?? resolve(import.meta.dir, '../../../shared/data')
+const descriptionFile = resolve(data, 'openapi.json')
+
+interface Described {
+  readonly method: string
+  readonly path: string
+  readonly media: readonly string[]
+  readonly answers: readonly string[]
+}
+
+type Media = { content?: Record<string, unknown> }
+
+function described(): Described[] {
+  const { paths } = JSON.parse(readFileSync(descriptionFile, 'utf8')) as {
+    paths: Record<string, Record<string, { requestBody?: Media; responses?: Record<string, Media> }>>
+  }
+  const all: Described[] = []
+  for (const [path, methods] of Object.entries(paths)) {
+    for (const [method, { requestBody, responses }] of Object.entries(methods)) {
+      if (!['get', 'post', 'put', 'patch', 'delete', 'head', 'options'].includes(method)) continue
+      all.push({
+        method: method.toUpperCase(),
+        path: `/v1${path.split('?')[0]!.replace(/\{[^}]+\}/g, 'id_123')}`,
+        media: Object.keys(requestBody?.content ?? {}),
+        answers: Object.values(responses ?? {}).flatMap((answer) => Object.keys(answer.content ?? {})),
+      })
+    }
+  }
+  return all
+}
+
+describe.skipIf(!existsSync(descriptionFile))("against OpenAI's published API description", () => {
+  test('every operation it describes is known', () => {
+    const all = described()
+    expect(all.length).toBeGreaterThan(250)
+    expect(all.filter(({ method, path }) => findEndpoint(method, path) === null)).toEqual([])
+  })
+
+  test('bodies are treated as the media types it describes', () => {
+    const wrong: string[] = []
+    for (const { method, path, media } of described()) {
+      const endpoint = findEndpoint(method, path)!
+      if (endpoint.operation === 'organization' || endpoint.operation === 'projects') continue
+      const kinds = media.map((type) => (type === 'application/json' ? 'json' : type === 'multipart/form-data' ? 'multipart' : 'any'))
+      const body = kinds.length === 0 ? 'none' : kinds.length === 1 ? kinds[0]! : 'any'
+      if (endpoint.body !== body) wrong.push(`${method} ${path}: ${endpoint.body}, described as ${body}`)
+    }
+    expect(wrong).toEqual([])
+  })
+
+  test('what may answer with server-sent events says so', () => {
+    const streaming = described().filter(({ answers }) => answers.includes('text/event-stream'))
+    expect(streaming.length).toBeGreaterThan(5)
+    expect(streaming.filter(({ method, path }) => !findEndpoint(method, path)!.streams)).toEqual([])
+  })
+})
+
+test('operations carry the names of the SDK resources', () => {
+  const named: [string, string, string][] = [
+    ['POST', '/v1/chat/completions', 'chat.completions'],
+    ['GET', '/v1/chat/completions/chatcmpl-1/messages', 'chat.completions'],
+    ['POST', '/v1/responses', 'responses'],
+    ['POST', '/v1/embeddings', 'embeddings'],
+    ['POST', '/v1/images/generations', 'images.generations'],
+    ['POST', '/v1/audio/speech', 'audio.speech'],
+    ['GET', '/v1/files/file-1/content', 'files'],
+    ['POST', '/v1/batches', 'batches'],
+    ['POST', '/v1/threads/runs', 'threads.runs'],
+    ['POST', '/v1/threads/thread_1/runs', 'threads.runs'],
+    ['GET', '/v1/threads/runs', 'threads'],
+    ['GET', '/v1/videos/characters/char_1', 'videos'],
+    ['GET', '/v1/videos/characters/content', 'videos'],
+    ['GET', '/v1/organization/projects/p/users/u', 'organization'],
+  ]
+  for (const [method, path, operation] of named) expect(findEndpoint(method, path)?.operation).toBe(operation)
+})
+
+test('a literal segment wins over an id, and an id may look like a literal', () => {
+  expect(findEndpoint('POST', '/v1/responses/compact')).toMatchObject({ metered: 'usage', body: 'json' })
+  expect(findEndpoint('GET', '/v1/responses/compact')).toMatchObject({ metered: 'free', body: 'none' })
+})
+
+test('WebSocket paths', () => {
+  expect(findEndpoint('GET', '/v1/realtime')?.upgrade).toBe('websocket')
+  expect(findEndpoint('GET', '/v1/responses')?.upgrade).toBe('websocket')
+  expect(findEndpoint('GET', '/v1/responses/resp_1')?.upgrade).toBeNull()
+})
+
+test('a model id may hold an encoded slash, no other id may', () => {
+  expect(findEndpoint('GET', '/v1/models/org%2fmodel')).toMatchObject({ operation: 'models', modelInPath: true })
+  expect(findEndpoint('DELETE', '/v1/models/ft:gpt-4o:org::x%2Fy')?.operation).toBe('models')
+  expect(findEndpoint('GET', '/v1/files/a%2Fcontent')).toBeNull()
+  expect(findEndpoint('GET', '/v1/files/a%2fb/content')).toBeNull()
+  expect(findEndpoint('GET', '/v1/organization/a%2fb')).toBeNull()
+})
+
+test.each([
+  ['GET', '/v1/chat'],
+  ['GET', '/v1'],
+  ['GET', '/v1/'],
+  ['GET', ''],
+  ['GET', '/chat/completions'],
+  ['PUT', '/v1/chat/completions'],
+  ['HEAD', '/v1/models'],
+  ['OPTIONS', '/v1/chat/completions'],
+  ['post', '/v1/chat/completions'],
+  ['POST', '/v1/chat/completions/'],
+  ['POST', '/v1/Chat/completions'],
+  ['POST', '/v1//chat/completions'],
+  ['POST', '/v1/chat%2fcompletions'],
+  ['POST', '/v1/ch%61t/completions'],
+  ['POST', '/V1/chat/completions'],
+  ['POST', '/v1/chat/completions?x=1'],
+  ['POST', '/v2/chat/completions'],
+  ['GET', '/v1/files/'],
+  ['GET', '/v1/files//content'],
+  ['GET', '/v1/models/org/model'],
+  ['GET', '/v1/__proto__'],
+  ['constructor', '/v1/models'],
+  ['GET', `/v1${'/a'.repeat(100_000)}`],
+])('%s on a path not in the table is unknown', (method, path) => {
+  expect(findEndpoint(method, path)).toBeNull()
+})
+
+test('what is unknown is never repeated and streams through', () => {
+  expect(unknownEndpoint).toEqual({
+    operation: 'unknown',
+    body: 'any',
+    streams: true,
+    repeatable: false,
+    metered: 'unmetered',
+    ownsIds: false,
+    upgrade: null,
+    modelInPath: false,
+  })
+})
+
+test('the list of operations is sorted, without repeats, and ends with unknown', () => {
+  const known = operations.slice(0, -1)
+  expect(known).toEqual([...new Set(known)].sort())
+  expect(known).toContain('chat.completions')
+  expect(operations.at(-1)).toBe('unknown')
+})

@@ -1,0 +1,58 @@
+// The path of one request, top to bottom: the folders under stages/, in their order. Read this first.
+
+import { deliver } from './deliver.ts'
+import type { Exchange, Reply } from './exchange.ts'
+import { refuse } from './refuse.ts'
+import type { AcceptStage } from './stages/1-accept/accept.ts'
+import type { AuthenticateStage } from './stages/2-authenticate/authenticate.ts'
+import type { LimitStage } from './stages/3-limit/limit.ts'
+import type { TransformStage } from './stages/4-transform/transform.ts'
+import type { CacheStage } from './stages/5-cache/cache.ts'
+import type { RouteStage } from './stages/6-route/route.ts'
+import type { Account, UpstreamStage } from './stages/7-upstream/upstream.ts'
+import type { MeterStage } from './stages/8-meter/meter.ts'
+import type { LogStage } from './stages/9-log/log.ts'
+
+/** The nine stages, built once from a configuration and swapped whole when it changes. */
+export interface Stages {
+  readonly accept: AcceptStage
+  readonly authenticate: AuthenticateStage
+  readonly limit: LimitStage
+  readonly transform: TransformStage
+  readonly cache: CacheStage
+  readonly route: RouteStage<Account>
+  readonly upstream: UpstreamStage
+  readonly meter: MeterStage
+  readonly log: LogStage
+}
+
+/** Answers one exchange. Never rejects: whatever goes wrong is a reply. */
+export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
+  const { accept, authenticate, limit, transform, cache, route, upstream, meter, log } = stages
+  try {
+    accept.head(x)
+    authenticate.credential(x)
+    const body = accept.body(x)
+    if (body !== undefined) await body
+    authenticate.rights(x)
+    limit.reserve(x)
+    transform.request(x)
+    const stored = cache.find(x)
+    const reply = (stored === undefined ? null : await stored) ?? (await route.attempt(x, upstream.send))
+    return deliver(x, reply, [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)])
+  } catch (cause) {
+    return refuse(x, cause, log.bug)
+  }
+}
+
+/** Runs exactly once when an exchange has ended, however it ended. Never throws. */
+export function finish(x: Exchange, stages: Stages): void {
+  const { limit, route, meter, log } = stages
+  for (const step of [meter.settle, limit.settle, route.learn, log.write]) {
+    try {
+      step(x)
+    } catch (cause) {
+      log.bug(cause)
+    }
+  }
+}

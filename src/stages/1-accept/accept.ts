@@ -1,0 +1,69 @@
+// Stage 1, accept: the strict front above HTTP itself. Decides what kind of request this is (endpoint), refuses paths,
+// hosts and upgrades that could be read in two ways, and reads or bounds the body. The head is judged before anybody is
+// authenticated; the body is read only afterwards, so that a stranger cannot make us hold 32 MB.
+
+import type { Exchange } from '../../exchange.ts'
+import { Failure } from '../../failure.ts'
+import { findEndpoint, unknownEndpoint } from '../../openai/endpoints.ts'
+import { bodyPlan, readJson } from './body.ts'
+import { LimitedBody } from './limited-body.ts'
+import { pathProblem } from './path.ts'
+
+/** What stage 1 needs of the configuration. */
+export interface AcceptOptions {
+  /** Host names accepted, lower-case, without port; empty = any. */
+  readonly publicHosts: readonly string[]
+  readonly jsonBodyBytesMax: number
+  readonly uploadBytesMax: number
+}
+
+export interface AcceptStage {
+  /** Judges the head: host, path, endpoint, upgrade. @throws Failure */
+  head(x: Exchange): void
+  /** Reads a JSON body whole, puts a bound on any other. Undefined where there is nothing to wait for. @throws Failure */
+  body(x: Exchange): Promise<void> | undefined
+}
+
+export function createAccept(options: AcceptOptions): AcceptStage {
+  const hosts = new Set(options.publicHosts)
+  return {
+    head(x) {
+      const { request } = x
+      if (hosts.size > 0) checkHost(request.headers.get('host')!, hosts)
+      const endpoint = findEndpoint(request.method, request.path)
+      const problem = pathProblem(request.path, endpoint?.modelInPath ?? false)
+      if (problem !== null) throw new Failure('malformed_request', problem)
+      if (!request.path.startsWith('/v1/')) {
+        throw new Failure('not_found', `There is nothing at this path: the API is under /v1, such as /v1/models.`)
+      }
+      x.endpoint = endpoint ?? unknownEndpoint
+      checkUpgrade(x)
+    },
+    body(x) {
+      const { body } = x.request
+      if (body === null) return undefined
+      const plan = bodyPlan(x, options)
+      if (plan === 'stream') {
+        x.requestBody = body.whole !== null ? body : new LimitedBody(body, options.uploadBytesMax)
+        return undefined
+      }
+      if (body.whole === null) return readJson(x, body, options.jsonBodyBytesMax)
+      x.bodyBytes = body.whole
+      x.requestBody = body
+      return undefined
+    },
+  }
+}
+
+function checkHost(host: string, hosts: ReadonlySet<string>): void {
+  const name = host.toLowerCase().replace(/:[0-9]+$/, '')
+  if (!hosts.has(name)) {
+    throw new Failure('misdirected_request', 'This host name is not served here. Check the base URL your client uses.')
+  }
+}
+
+function checkUpgrade(x: Exchange): void {
+  const { upgrade } = x.request
+  if (upgrade === null || upgrade === x.endpoint!.upgrade) return
+  throw new Failure('malformed_request', 'This path cannot be upgraded to another protocol.')
+}

@@ -1,0 +1,22 @@
+// What a path may look like. The path is never rewritten: the authoriser, the router and the upstream must read the same
+// string, so everything that some server would normalise is refused instead (dot segments, empty segments, matrix
+// parameters, encoded separators and controls).
+
+const plain = /^(?:\/[A-Za-z0-9._~!$&'()*+,=:@%-]+)+$/
+const dotted = /\/\.{1,2}(?:\/|$)/
+/** Encoded dot, slash, backslash, percent, controls, DEL: each hides something from a reader who does not decode. */
+const hidden = /%(?:2e|2f|5c|25|[01][0-9a-f]|7f)/i
+const hiddenButSlash = /%(?:2e|5c|25|[01][0-9a-f]|7f)/i
+const brokenEscape = /%(?![0-9a-fA-F]{2})/
+const nonAscii = /%[89a-fA-F]/
+
+/** What is wrong with a path, as a sentence for the client; null where nothing is. */
+export function pathProblem(path: string, modelInPath: boolean): string | null {
+  if (path === '/') return null
+  if (!plain.test(path)) return 'The path has empty segments or characters that are not allowed.'
+  if (dotted.test(path)) return 'The path has dot segments. Send it without them.'
+  if (!path.includes('%')) return null
+  if (brokenEscape.test(path) || nonAscii.test(path)) return 'The path has a malformed escape.'
+  if ((modelInPath ? hiddenButSlash : hidden).test(path)) return 'The path has an escape that is not allowed here.'
+  return null
+}

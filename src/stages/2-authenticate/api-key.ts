@@ -1,0 +1,45 @@
+// Client keys from the configuration. A key is looked up by the SHA-256 of its whole text, so that neither the time of
+// the look-up nor the table in memory tells anything about a key that is nearly right.
+
+import { Secret } from '../../base/secret.ts'
+import type { Principal } from '../../exchange.ts'
+import type { Authenticator } from './authenticator.ts'
+
+/** One configured key: its hash, or its text. */
+export interface ApiKeyOptions {
+  readonly name: string
+  /** `sha256:` and 64 hex digits. */
+  readonly hash?: string | undefined
+  readonly value?: Secret | undefined
+  readonly team: string | null
+  readonly app: string | null
+  readonly user: string | null
+  readonly env: string | null
+  readonly models?: readonly string[] | undefined
+  readonly endpoints?: readonly string[] | undefined
+}
+
+export function createApiKeys(keys: readonly ApiKeyOptions[]): Authenticator {
+  const byHash = new Map<string, Principal>()
+  for (const key of keys) byHash.set(key.hash?.slice('sha256:'.length) ?? sha256(key.value!.reveal()), principalOf(key))
+  return {
+    identify: (credential) => (credential === null ? null : (byHash.get(sha256(credential)) ?? null)),
+  }
+}
+
+function principalOf(key: ApiKeyOptions): Principal {
+  return {
+    kind: 'key',
+    key: key.name,
+    team: key.team,
+    app: key.app,
+    user: key.user,
+    env: key.env,
+    models: key.models ?? null,
+    endpoints: key.endpoints ?? null,
+  }
+}
+
+function sha256(text: string): string {
+  return Bun.SHA256.hash(text, 'hex')
+}

@@ -1,0 +1,51 @@
+// Finds the one credential of a request. Two credentials are refused even where both are good: which of them counts
+// would depend on the reader.
+
+import { Failure } from '../../failure.ts'
+import type { HeaderBlock } from '../../net/wire/headers.ts'
+
+const protocolPrefix = 'openai-insecure-api-key.'
+const shape = /^[\x21-\x7e]{1,8192}$/
+
+/**
+ * The credential of a request: from `Authorization: Bearer`, `x-api-key`, `api-key`, or, where it asks for a WebSocket,
+ * the subprotocol `openai-insecure-api-key.<key>`. Null where there is none.
+ * @throws Failure('invalid_api_key') where there are two, or one that is malformed
+ */
+export function readCredential(headers: HeaderBlock, websocket: boolean): string | null {
+  let found: string | null = null
+  for (let index = 0; index < headers.names.length; index++) {
+    const name = headers.names[index]!
+    if (name !== 'authorization' && name !== 'x-api-key' && name !== 'api-key') continue
+    if (found !== null) throw twoCredentials()
+    const value = headers.values[index]!
+    found = name === 'authorization' ? bearer(value) : value
+    if (found === null || !shape.test(found)) throw malformed()
+  }
+  if (!websocket) return found
+  for (const protocol of protocols(headers)) {
+    if (!protocol.startsWith(protocolPrefix)) continue
+    if (found !== null) throw twoCredentials()
+    found = protocol.slice(protocolPrefix.length)
+    if (!shape.test(found)) throw malformed()
+  }
+  return found
+}
+
+function bearer(value: string): string | null {
+  return /^bearer /i.test(value) ? value.slice(7) : null
+}
+
+/** Subprotocols as sent: their case counts. */
+function protocols(headers: HeaderBlock): string[] {
+  const value = headers.values.filter((_, index) => headers.names[index] === 'sec-websocket-protocol').join(',')
+  return value.split(',').map((each) => each.trim())
+}
+
+function twoCredentials(): Failure {
+  return new Failure('invalid_api_key', 'More than one credential was sent. Send exactly one.')
+}
+
+function malformed(): Failure {
+  return new Failure('invalid_api_key', 'The credential is malformed. Send it as: Authorization: Bearer <key>.')
+}

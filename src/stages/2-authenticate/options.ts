@@ -1,0 +1,79 @@
+// Settings of access: who may come in. Nothing is open by default. A static key is best given as its hash: then the
+// file holds nothing worth stealing.
+
+import { z } from 'zod'
+import { expected, flag, label, list, secret, slug } from '../../config/fields.ts'
+
+const mapping = { error: expected('a mapping of settings') }
+
+const glob = z
+  .string({ error: expected('a model name, * stands for any characters') })
+  .regex(/^[\x21-\x7e]{1,256}$/, 'expected a model name without spaces, * stands for any characters')
+
+const tag = (what: string) => label().nullable().prefault(null).describe(what)
+
+const staticKey = z
+  .strictObject(
+    {
+      name: slug().describe('Name of the key in logs and reports; unique.'),
+      hash: z
+        .string({ error: expected('sha256: and 64 hex digits') })
+        .regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 lower-case hex digits')
+        .optional()
+        .describe('SHA-256 of the key as `headgate init` prints it. Either this or `value`.'),
+      value: secret()
+        .optional()
+        .describe(
+          'The key itself, best as `${env:NAME}` or `${file:/path}`. Either this or `hash`. ' +
+            'Caution: in a file that others can read, give `hash`.',
+        ),
+      team: tag('Team the key belongs to, for logs and reports.'),
+      app: tag('Application that uses the key.'),
+      user: tag('Person the key belongs to.'),
+      env: tag('Environment, such as dev or prod.'),
+      models: list(glob, 'is an empty list, which would refuse every model: leave the key away to allow all')
+        .optional()
+        .describe('Models the key may ask for; `*` stands for any characters. Absent = all.'),
+      endpoints: list(
+        label(),
+        'is an empty list, which would refuse every endpoint: leave the key away to allow all',
+      )
+        .optional()
+        .describe(
+          'Operations the key may use, such as `chat.completions`. Absent = all. Unknown paths are then refused.',
+        ),
+    },
+    mapping,
+  )
+  .superRefine((key, context) => {
+    if ((key.hash === undefined) !== (key.value === undefined)) return
+    const message = key.hash === undefined ? 'needs either hash or value' : 'has both hash and value'
+    const params = {
+      suggestion: key.hash === undefined ? '`headgate init` makes a key and its hash' : 'keep hash',
+    }
+    context.addIssue({ code: 'custom', message, params })
+  })
+
+/** Section `access`. */
+export const accessOptions = z
+  .strictObject(
+    {
+      anonymous: z
+        .enum(['deny', 'allow'], { error: expected('deny or allow') })
+        .prefault('deny')
+        .describe(
+          'Whether a request without any credential is let in. `allow` needs every listener on loopback, or `iKnow`. ' +
+            'Caution: `allow` gives the upstream account to whoever reaches the port.',
+        ),
+      iKnow: flag().describe(
+        'Confirms `anonymous: allow` on a listener that others can reach. Caution: not without another gate in front.',
+      ),
+      keys: list(staticKey).prefault([]).describe('Client keys kept in this file.'),
+    },
+    mapping,
+  )
+  .prefault({})
+  .describe('Who may come in.')
+
+/** One static client key as configured; exactly one of `hash` and `value` is set. */
+export type StaticKeyConfig = z.output<typeof staticKey>

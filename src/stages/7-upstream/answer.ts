@@ -1,0 +1,85 @@
+// What an upstream's answer means for the client: which pass as they are, and which become our own. An upstream's 401 is
+// about the operator's key and never the client's, so it becomes a 502 without its text; a redirect is never followed
+// and never passed on, since it would send the client's credential elsewhere; a 403 passes without anything key-like.
+
+import type { Exchange, Reply } from '../../exchange.ts'
+import { Failure } from '../../failure.ts'
+import { collect, WholeBody } from '../../net/wire/body.ts'
+import { WireError, type Body, type WireReply } from '../../net/wire/message.ts'
+import { redactKeys } from '../../openai/errors.ts'
+import type { Account } from './account.ts'
+import { failureOf } from './failures.ts'
+import { holdWhole } from './hold-whole.ts'
+import { responseHeaderLines } from './response-headers.ts'
+
+/** JSON answers up to this size are held until they are complete: one that breaks off can still become a clean 502. */
+const heldBytesMax = 1024 * 1024
+/** An error's text beyond this is not read for keys, so it does not pass. */
+const errorBytesMax = 256 * 1024
+
+/** Turns a wire's reply into the exchange's. @throws Failure */
+export async function answerOf(x: Exchange, account: Account, wire: WireReply): Promise<Reply> {
+  const { status, headers } = wire
+  if (status === 101) return tunnelReply(wire, account)
+  x.upstreamRequestId = headers.get('x-request-id')
+  if (status === 401 || (status >= 300 && status < 400 && status !== 304)) {
+    wire.body.abort()
+    throw status === 401 ? badKey(account) : redirected(account, status)
+  }
+  const contentType = headers.get('content-type') ?? ''
+  let body: Body = wire.body
+  if (status === 403 || (status >= 400 && account.keyTexts.length > 0)) body = await errorBody(wire, account)
+  else if (body.whole === null && isJson(contentType)) body = await held(body)
+  return {
+    status,
+    headerLines: responseHeaderLines(headers, account.keyTexts),
+    dated: headers.get('date') !== null,
+    contentType,
+    body,
+    tunnel: null,
+  }
+}
+
+function isJson(contentType: string): boolean {
+  return /^application\/(?:[a-z0-9.+-]+\+)?json\b/i.test(contentType)
+}
+
+async function held(body: Body): Promise<Body> {
+  try {
+    return await holdWhole(body, heldBytesMax)
+  } catch (cause) {
+    throw cause instanceof WireError ? failureOf(cause) : cause
+  }
+}
+
+/** The body of an error, without key-like text in a 403, and never with the account's own key. */
+async function errorBody(wire: WireReply, account: Account): Promise<Body> {
+  let bytes: Uint8Array | null
+  try {
+    bytes = await collect(wire.body, errorBytesMax)
+  } catch (cause) {
+    throw cause instanceof WireError ? failureOf(cause) : cause
+  }
+  const text = bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+  const leaks = text === null || account.keyTexts.some((key) => text.includes(key))
+  if (wire.status !== 403 && !leaks) return new WholeBody(bytes!)
+  if (text === null) throw new Failure('upstream_unavailable', 'The upstream answered with an error that is too long.')
+  let clean = redactKeys(text)
+  for (const key of account.keyTexts) clean = clean.replaceAll(key, '[redacted]')
+  return new WholeBody(Buffer.from(clean, 'utf8'))
+}
+
+function tunnelReply(wire: WireReply, account: Account): Reply {
+  const headerLines = `Upgrade: websocket\r\n${responseHeaderLines(wire.headers, account.keyTexts)}`
+  return { status: 101, headerLines, dated: wire.headers.get('date') !== null, contentType: '', body: null, tunnel: wire.tunnel }
+}
+
+function badKey(account: Account): Failure {
+  const message = `The gateway's key for the upstream "${account.name}" was refused. Its operator must replace it.`
+  return new Failure('upstream_auth_failed', message, { detail: 'upstream answered 401' })
+}
+
+function redirected(account: Account, status: number): Failure {
+  const message = `The upstream "${account.name}" answered with a redirect, which is never followed. Its operator must mend its base URL.`
+  return new Failure('upstream_unavailable', message, { detail: `upstream answered ${status}`, retryable: false })
+}

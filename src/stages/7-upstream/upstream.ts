@@ -1,0 +1,97 @@
+// Stage 7, upstream: sends one prepared request to one account and reads the head of its answer. Each provider is a
+// folder of its own; the wire underneath is our HTTP/1.1 client, or `fetch` where an egress proxy is in between.
+
+import { readFileSync } from 'node:fs'
+import type { Clock } from '../../base/clock.ts'
+import type { Exchange, Reply } from '../../exchange.ts'
+import { Failure } from '../../failure.ts'
+import { Http1Wire } from '../../net/wire/client.ts'
+import { FetchWire } from '../../net/wire/fetch.ts'
+import { WireError, type Wire, type WireOptions } from '../../net/wire/message.ts'
+import type { Sweeper } from '../../net/wire/sweeper.ts'
+import { Account, type AccountOptions } from './account.ts'
+
+import { answerOf } from './answer.ts'
+import { failureOf } from './failures.ts'
+import { openaiCompatible } from './openai-compatible/openai-compatible.ts'
+import { openai } from './openai/openai.ts'
+import type { Provider } from './provider.ts'
+import { requestHeaderLines } from './request-headers.ts'
+
+/** An upstream of the configuration, with every place settled. */
+export interface UpstreamOptions extends AccountOptions {
+  readonly provider: 'openai' | 'openai-compatible' | 'sandbox'
+  readonly timeouts: { readonly connect: number; readonly firstByte: number; readonly idle: number; readonly total: number }
+  readonly keepAlive: { readonly idle: number; readonly maxIdle: number }
+  readonly tls: { readonly caFile?: string | undefined }
+  readonly proxy: string | null
+}
+
+export type { Account } from './account.ts'
+
+export interface UpstreamStage {
+  readonly accounts: readonly Account[]
+  /** Asks one account once. @throws Failure */
+  send(x: Exchange, account: Account): Promise<Reply>
+  /** Lets go of idle sockets; requests under way end. */
+  close(): void
+}
+
+const providers: Record<UpstreamOptions['provider'], Provider> = {
+  openai,
+  'openai-compatible': openaiCompatible,
+  // The sandbox speaks like OpenAI, at an address of this process.
+  sandbox: openai,
+}
+
+export function createUpstream(upstreams: readonly UpstreamOptions[], parts: { clock: Clock; sweeper: Sweeper }): UpstreamStage {
+  const accounts = upstreams.map(
+    (options) => new Account(options, providers[options.provider], { wire: wireOf(options, parts.sweeper), clock: parts.clock }),
+  )
+  return {
+    accounts,
+    send,
+    close: () => accounts.forEach((account) => account.wire.close()),
+  }
+}
+
+function wireOf(options: UpstreamOptions, sweeper: Sweeper): Wire {
+  const { timeouts, keepAlive } = options
+  const wire: WireOptions = {
+    origin: new URL(options.baseUrl.origin),
+    timeouts: {
+      connectMs: timeouts.connect,
+      firstByteMs: timeouts.firstByte,
+      idleMs: timeouts.idle,
+      totalMs: timeouts.total,
+    },
+    keepAlive: { idleMs: keepAlive.idle, maxIdle: keepAlive.maxIdle },
+    caPem: options.tls.caFile === undefined ? null : readFileSync(options.tls.caFile, 'utf8'),
+    proxy: options.proxy,
+  }
+  return options.proxy === null ? new Http1Wire(wire, sweeper) : new FetchWire(wire, sweeper)
+}
+
+async function send(x: Exchange, account: Account): Promise<Reply> {
+  const { request } = x
+  const identity = account.identityLines()
+  if (identity === null) {
+    const message = `Every key of the upstream "${account.name}" has expired. Its operator must add a new one.`
+    throw new Failure('upstream_auth_failed', message)
+  }
+  const websocket = request.upgrade !== null
+  const call = account.wire.send({
+    method: request.method,
+    target: account.target(request.path, request.query),
+    headerLines: requestHeaderLines(request.headers, websocket) + identity,
+    body: x.requestBody,
+    upgrade: websocket ? 'websocket' : null,
+  })
+  x.onGone = () => call.abort()
+  if (x.gone) call.abort()
+  try {
+    return await answerOf(x, account, await call.reply)
+  } catch (cause) {
+    throw cause instanceof WireError ? failureOf(cause) : cause
+  }
+}
