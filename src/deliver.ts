@@ -8,8 +8,8 @@ import { WholeBody } from './net/wire/body.ts'
 import type { Body, BodySink, WireError } from './net/wire/message.ts'
 import { SseFrames, sseErrorFrame } from './openai/sse.ts'
 
-/** A frame longer than this passes in pieces: nobody may make us hold more. */
-const frameBytesMax = 1024 * 1024
+/** A frame longer than this passes in pieces: nobody may make us hold more. Frames with images have some megabytes. */
+const frameBytesMax = 16 * 1024 * 1024
 
 /** The reply with the taps on its body. */
 export function deliver(x: Exchange, reply: Reply, taps: readonly Tap[]): Reply {

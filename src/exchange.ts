@@ -2,7 +2,9 @@
 // assigns them. Every field starts inert (a principal with no rights, no holds, no usage), so that code which runs
 // too early fails closed, and so that every exchange has one hidden class.
 
+import type { Clock } from './base/clock.ts'
 import type { Endpoint } from './openai/endpoints.ts'
+import { firstText } from './openai/outermost.ts'
 import type { Usage } from './openai/usage.ts'
 import type { Body, Tunnel } from './net/wire/message.ts'
 import type { HeaderBlock } from './net/wire/headers.ts'
@@ -92,6 +94,7 @@ export class Exchange {
   /** The body as it goes upstream: whole where `bodyBytes` is set, else streamed; null = none. */
   requestBody: Body | null = null
   #json: unknown = undefined
+  #parsed: 'not yet' | 'good' | 'broken' = 'not yet'
 
   // 2-authenticate
   principal: Principal = nobody
@@ -124,11 +127,11 @@ export class Exchange {
   onGone: (() => void) | null = null
   gone = false
 
-  constructor(id: string, request: IncomingRequest, startedAtMs: number, startedWallMs: number) {
+  constructor(id: string, request: IncomingRequest, clock: Clock) {
     this.id = id
     this.request = request
-    this.startedAtMs = startedAtMs
-    this.startedWallMs = startedWallMs
+    this.startedAtMs = clock.nowMs()
+    this.startedWallMs = clock.wallMs()
   }
 
   /**
@@ -136,25 +139,29 @@ export class Exchange {
    * @throws Failure('invalid_json')
    */
   json(): unknown {
-    if (this.#json === undefined && this.bodyBytes !== null && this.bodyBytes.length > 0) {
+    if (this.#parsed === 'not yet' && this.bodyBytes !== null && this.bodyBytes.length > 0) {
       try {
         this.#json = JSON.parse(decoder.decode(this.bodyBytes))
+        this.#parsed = 'good'
       } catch {
-        throw new Failure('invalid_json', 'The request body is not valid JSON. Check the body your client sends.')
+        this.#parsed = 'broken'
       }
     }
-    return this.#json
+    if (this.#parsed !== 'broken') return this.#json
+    throw new Failure('invalid_json', 'The request body is not valid JSON. Check the body your client sends.')
   }
 
-  /** `model` of the request where the body is a JSON object that names one; null otherwise, also for broken JSON. */
+  /**
+   * `model` of the request where the body is a JSON object that names one; null otherwise. Without a stage that needed
+   * the body parsed it is read from the bytes: good enough to report, never to decide by.
+   */
   get model(): string | null {
-    try {
-      const json = this.json() as { model?: unknown } | undefined | null
-      return typeof json?.model === 'string' ? json.model : null
-    } catch {
-      return null
-    }
+    if (this.#parsed === 'broken' || this.bodyBytes === null) return null
+    if (this.#parsed === 'not yet') return firstText(this.bodyBytes, modelName)
+    const json = this.#json as { model?: unknown } | null
+    return typeof json?.model === 'string' ? json.model : null
   }
 }
 
+const modelName = Buffer.from('"model"')
 const decoder = new TextDecoder('utf-8', { fatal: true })

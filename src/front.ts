@@ -17,7 +17,7 @@ import { failureReply } from './refuse.ts'
 export interface FrontOptions {
   /** The stages in force. */
   readonly stages: () => Stages
-  readonly clock: () => Clock
+  readonly clock: Clock
   readonly began: () => void
   readonly ended: () => void
 }
@@ -34,9 +34,9 @@ export function createFront(options: FrontOptions): ServerHandler {
 }
 
 function begin(request: ServerRequest, options: FrontOptions): void {
-  const clock = options.clock()
+  const clock = options.clock
   const stages = options.stages()
-  const x = new Exchange(newExchangeId(), request, clock.nowMs(), clock.wallMs())
+  const x = new Exchange(newExchangeId(), request, clock)
   options.began()
   request.onGone = () => {
     x.gone = true
@@ -82,8 +82,8 @@ function serverReply(x: Exchange, reply: Reply): ServerReply {
 /** A request that was refused before it could be read: answered, and logged like any other. */
 function refuseUnread(refusal: FrontRefusal, peerAddress: string, options: FrontOptions): ServerReply {
   const stages = options.stages()
-  const clock = options.clock()
-  const x = new Exchange(newExchangeId(), unread(peerAddress), clock.nowMs(), clock.wallMs())
+  const clock = options.clock
+  const x = new Exchange(newExchangeId(), unread(peerAddress), clock)
   x.failure = new Failure(refusal.fault, refusal.message)
   x.status = x.failure.status
   finish(x, stages)

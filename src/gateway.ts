@@ -1,11 +1,12 @@
-// What stays: the listeners, and the stages built from one configuration. A reload builds new stages and swaps them:
+// What stays: the stages built from one configuration, and where it listens. A reload builds new stages and swaps them:
 // exchanges under way end with the stages they began with, so no request sees half of a change.
 
-import { startAdmin, type AdminServer, type Health } from './admin/admin.ts'
+import type { AdminServer } from './admin/admin.ts'
 import type { Clock } from './base/clock.ts'
 import type { Config } from './config/schema.ts'
-import { createFront, type FrontOptions } from './front.ts'
-import { HttpServer, type ServerLimits } from './net/wire/server.ts'
+import { createFront } from './front.ts'
+import { Listeners, StartFailure } from './listeners.ts'
+import type { HttpServer } from './net/wire/server.ts'
 import { Sweeper } from './net/wire/sweeper.ts'
 import type { Stages } from './proxy.ts'
 import { createAccept } from './stages/1-accept/accept.ts'
@@ -14,28 +15,40 @@ import { createLimit } from './stages/3-limit/limit.ts'
 import { createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
 import { createRoute } from './stages/6-route/route.ts'
-import { createUpstream, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
+import { createUpstream, type UpstreamOptions, type UpstreamStage } from './stages/7-upstream/upstream.ts'
 import { createMeter } from './stages/8-meter/meter.ts'
-import type { LogStage } from './stages/9-log/log.ts'
+import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
+
+export type { LogStage }
 
 /** What a gateway is given besides its configuration. */
 export interface GatewayParts {
   readonly clock: Clock
   readonly log: LogStage
-  /** Base URL of the sandbox of this process; asked for only where an upstream needs it. */
-  readonly sandbox: () => Promise<string>
+  /** The sandbox of this process; asked for only where an upstream needs it. */
+  readonly sandbox: () => Promise<Pick<UpstreamOptions, 'baseUrl' | 'keys'>>
 }
 
 export class Gateway {
   readonly #sweeper: Sweeper
-  #listeners: HttpServer[] = []
-  #admin: AdminServer | null = null
+  readonly #listeners: Listeners
   #stages!: Stages
   #exchanges = 0
   #draining = false
 
   private constructor(private readonly parts: GatewayParts) {
     this.#sweeper = new Sweeper(parts.clock)
+    const handler = createFront({
+      stages: () => this.#stages,
+      clock: parts.clock,
+      began: () => void this.#exchanges++,
+      ended: () => void this.#exchanges--,
+    })
+    const health = {
+      notReady: () => this.#notReady(),
+      counts: () => ({ connections: this.#listeners.openConnections, exchanges: this.#exchanges }),
+    }
+    this.#listeners = new Listeners({ handler, sweeper: this.#sweeper, health })
   }
 
   /** Starts all listeners or none. @throws StartFailure where an address cannot be had */
@@ -45,9 +58,9 @@ export class Gateway {
     return gateway
   }
 
-  /** Addresses of the proxy port as bound, and of the admin port. */
+  /** Addresses of the proxy port, and of the admin port, as bound. */
   get addresses(): { readonly proxy: readonly HttpServer[]; readonly admin: AdminServer } {
-    return { proxy: this.#listeners, admin: this.#admin! }
+    return this.#listeners
   }
 
   /** Exchanges under way. */
@@ -57,138 +70,76 @@ export class Gateway {
 
   /** Puts a configuration in force. Where it cannot be, everything stays as it was. @throws StartFailure */
   async reload(config: Config): Promise<void> {
-    const stages = await this.#build(config)
-    const limits = serverLimits(config)
-    const opened: HttpServer[] = []
-    const kept: HttpServer[] = []
+    const previous = this.#stages as Stages | undefined
+    const next = await this.#build(config)
+    // In this order: the first request may come while the last address is being bound.
+    this.#stages = next
     try {
-      for (const address of config.server.listen) {
-        const same = this.#listeners.find((each) => each.requested === key(address) && !kept.includes(each))
-        if (same !== undefined) kept.push(same)
-        else opened.push(bind(address, () => new HttpServer(address, limits, { handler: this.#front, sweeper: this.#sweeper })))
-      }
-      this.#moveAdmin(config)
+      this.#listeners.move(config)
     } catch (cause) {
-      for (const listener of opened) listener.stop()
-      stages.upstream.close()
+      if (previous !== undefined) this.#stages = previous
+      next.upstream.close()
       throw cause
     }
-    const previous = this.#stages as Stages | undefined
-    this.#stages = stages
-    for (const listener of kept) listener.limits = limits
-    for (const listener of this.#listeners) if (!kept.includes(listener)) void listener.drain()
-    this.#listeners = [...kept, ...opened]
     previous?.upstream.close()
   }
 
   /** Accepts no more and resolves when every exchange has ended. */
   async drain(): Promise<void> {
     this.#draining = true
-    await Promise.all(this.#listeners.map((listener) => listener.drain()))
+    await this.#listeners.drain()
   }
 
   /** Cuts what is still open and frees every address. */
   stop(): void {
-    for (const listener of this.#listeners) listener.stop()
-    this.#admin?.stop()
+    this.#listeners.stop()
     this.#stages.upstream.close()
   }
 
-  readonly #front = createFront(this.#frontOptions())
-
-  #frontOptions(): FrontOptions {
-    return {
-      stages: () => this.#stages,
-      clock: () => this.parts.clock,
-      began: () => void this.#exchanges++,
-      ended: () => void this.#exchanges--,
-    }
-  }
-
   async #build(config: Config): Promise<Stages> {
-    const { clock, log } = this.parts
     const { limits, publicHosts } = config.server
-    const upstreams: UpstreamOptions[] = []
-    for (const upstream of config.upstreams) {
-      upstreams.push(
-        upstream.provider === 'sandbox'
-          ? { ...sandboxDefaults, ...upstream, baseUrl: new URL(await this.parts.sandbox()) }
-          : { ...upstream, baseUrl: new URL(upstream.baseUrl) },
-      )
-    }
-    const upstream = createUpstream(upstreams, { clock, sweeper: this.#sweeper })
+    const { anonymous, keys } = config.access
+    const upstream = await this.#upstream(config)
     return {
       accept: createAccept({ publicHosts, jsonBodyBytesMax: limits.jsonBodyBytes, uploadBytesMax: limits.uploadBytes }),
-      authenticate: createAuthenticate({ anonymous: config.access.anonymous === 'allow', keys: config.access.keys }),
+      authenticate: createAuthenticate({ anonymous: anonymous === 'allow', keys }),
       limit: createLimit([]),
       transform: createTransform([]),
       cache: createCache(null),
       route: createRoute(upstream.accounts),
       upstream,
       meter: createMeter(),
-      log,
+      log: this.parts.log,
     }
   }
 
-  #moveAdmin(config: Config): void {
-    const address = config.admin.listen
-    if (this.#admin !== null && this.#admin.requested === key(address)) return
-    const next = bind(address, () => startAdmin(address, this.#health()))
-    this.#admin?.stop()
-    this.#admin = next
-  }
-
-  #health(): Health {
-    return {
-      notReady: () => [
-        ...(this.#draining ? ['draining: no new requests are taken'] : []),
-        ...this.#stages.upstream.accounts
-          .filter((account) => account.identityLines() === null)
-          .map((account) => `upstream ${account.name}: every key has expired`),
-      ],
-      counts: () => ({
-        connections: this.#listeners.reduce((sum, listener) => sum + listener.counts().open, 0),
-        exchanges: this.#exchanges,
-      }),
+  async #upstream(config: Config): Promise<UpstreamStage> {
+    const upstreams: UpstreamOptions[] = []
+    for (const each of config.upstreams) {
+      if (each.provider === 'sandbox') upstreams.push({ ...each, ...(await this.parts.sandbox()) })
+      else upstreams.push({ ...each, baseUrl: new URL(each.baseUrl) })
+    }
+    try {
+      return createUpstream(upstreams, { clock: this.parts.clock, sweeper: this.#sweeper })
+    } catch (cause) {
+      throw new StartFailure((cause as Error).message)
     }
   }
+
+  #notReady(): string[] {
+    const expired = this.#stages.upstream.accounts.filter((account) => account.identityLines() === null)
+    return [
+      ...(this.#draining ? ['draining: no new requests are taken'] : []),
+      ...expired.map((account) => `upstream ${account.name}: every key has expired`),
+    ]
+  }
 }
 
-/** An address that cannot be had, as one clear line. */
-export class StartFailure extends Error {}
-
-const sandboxDefaults = {
-  keys: [],
-  organization: null,
-  project: null,
-  timeouts: { connect: 10_000, firstByte: 60_000, idle: 60_000, total: 600_000 },
-  keepAlive: { idle: 60_000, maxIdle: 32 },
-  tls: {},
-  proxy: null,
-}
-
-function key(address: { readonly hostname: string; readonly port: number }): string {
-  return `${address.hostname} ${address.port}`
-}
-
-function bind<T>(address: { readonly hostname: string; readonly port: number }, start: () => T): T {
+/** Opens the access log, which outlives every configuration. @throws StartFailure where it cannot be written */
+export function openLog(settings: LogSettings, io: LogIo): LogStage {
   try {
-    return start()
+    return createLog(settings, io)
   } catch (cause) {
-    const code = (cause as { code?: string }).code
-    const why =
-      code === 'EADDRINUSE' ? 'the port is in use: stop what uses it, or choose another' : code === 'EACCES' ? 'not permitted: choose a port above 1023' : String((cause as Error).message)
-    throw new StartFailure(`cannot listen on ${address.hostname}:${address.port}: ${why}`)
-  }
-}
-
-function serverLimits(config: Config): ServerLimits {
-  const { limits, timeouts } = config.server
-  return {
-    headerBytesMax: limits.headerBytes,
-    headerFieldsMax: limits.headers,
-    connectionsPerAddressMax: limits.connectionsPerAddress,
-    headerMs: timeouts.header,
-    idleMs: timeouts.idle,
+    throw new StartFailure((cause as Error).message)
   }
 }

@@ -25,7 +25,8 @@ test('text that only looks similar is not well formed, and nothing throws', () =
 })
 
 test('an environment that could not stand in a key is refused', () => {
-  for (const env of ['', 'Prod', 'a_b', 'a b', 'x'.repeat(33)]) expect(() => createClientKey(env)).toThrow(RangeError)
+  for (const env of ['', 'Prod', 'a_b', 'a b', 'x'.repeat(33)])
+    expect(() => createClientKey(env)).toThrow(RangeError)
 })
 
 test('the checksum is CRC-32 in six base62 digits, so that others can check keys too', () => {

@@ -16,7 +16,20 @@ test('a number and a unit become milliseconds', () => {
 })
 
 test('anything else is refused', () => {
-  for (const text of ['', '10', 's', '10 s', '10S', '-1s', '1e3s', '10s ', '1h30m', '.5s', '99999999999999y', '١s']) {
+  for (const text of [
+    '',
+    '10',
+    's',
+    '10 s',
+    '10S',
+    '-1s',
+    '1e3s',
+    '10s ',
+    '1h30m',
+    '.5s',
+    '99999999999999y',
+    '١s',
+  ]) {
     expect([text, parseDuration(text)]).toEqual([text, null])
   }
 })

@@ -4,14 +4,13 @@
 import { createClientKey } from '../base/client-key.ts'
 import { Secret } from '../base/secret.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import type { StaticKeyConfig } from '../config/schema.ts'
 
 /** The configuration with a first key where it came from no file, and that key's text to be shown once. */
 export function withFirstKey(loaded: LoadedConfig, previous?: LoadedConfig): { loaded: LoadedConfig; secret: string | null } {
   if (loaded.file !== null || loaded.config.access.keys.length > 0) return { loaded, secret: null }
   const kept = previous?.config.access.keys
   const secret = createClientKey('dev')
-  const fresh: StaticKeyConfig = { name: 'first', value: new Secret(secret), team: null, app: null, user: null, env: 'dev' }
+  const fresh = { name: 'first', value: new Secret(secret), team: null, app: null, user: null, env: 'dev' }
   const onlySandbox = loaded.config.upstreams.every((upstream) => upstream.provider === 'sandbox')
   const access = {
     ...loaded.config.access,

@@ -3,14 +3,21 @@
 
 import { mkdirSync } from 'node:fs'
 import { systemClock } from '../base/clock.ts'
+import { Secret } from '../base/secret.ts'
+import { colourUnwanted } from '../config/env.ts'
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
-import { Gateway, StartFailure } from '../gateway.ts'
+import { verifyConfig } from '../config/verify.ts'
+import { Gateway, openLog } from '../gateway.ts'
+import { StartFailure } from '../listeners.ts'
 import { startSandbox, type Sandbox } from '../sandbox/sandbox.ts'
-import { createLog, type LogStage } from '../stages/9-log/log.ts'
 import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
+import { LogSwitch } from './log-switch.ts'
+
+/** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
+const sameSignalMs = 1000
 
 export interface ServeOptions {
   readonly config?: string
@@ -36,36 +43,47 @@ class Server {
   readonly stopped: Promise<number>
   #stop!: (code: number) => void
   #loaded!: LoadedConfig
-  #log!: LogStage
+  #log!: LogSwitch
   #gateway!: Gateway
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
   #reloading: Promise<void> = Promise.resolve()
   #draining = false
+  #drainingSinceMs = 0
 
   constructor(private readonly options: ServeOptions) {
     this.stopped = new Promise((resolve) => (this.#stop = resolve))
   }
 
   async start(): Promise<void> {
-    const first = withFirstKey(await loadConfig(this.options))
+    const first = withFirstKey(await this.#load())
     this.#loaded = first.loaded
     const { config } = this.#loaded
     makeDataDirectory(config.storage.path)
-    this.#log = createLog(config.log, systemClock)
-    const sandbox = async () => (await (this.#sandbox ??= startSandbox())).url
+    this.#log = new LogSwitch(openLog(config.log, logIo()))
+    // The sandbox asks for a key, as OpenAI does; any will do.
+    const keys = [{ value: new Secret('sandbox'), notAfter: null }]
+    const sandbox = async () => ({ baseUrl: new URL((await (this.#sandbox ??= startSandbox())).url), keys })
     try {
       this.#gateway = await Gateway.start(config, { clock: systemClock, log: this.#log, sandbox })
     } catch (cause) {
-      this.#log.close()
+      await this.#log.close()
       await (await this.#sandbox)?.close()
       throw cause
     }
-    this.#catchAll()
-    this.#listenToSignals()
     if (this.options.watch === true) this.#watch = new FileWatch(this.#loaded.watched, () => this.#reload('a file changed'))
-    process.stderr.write(banner(this.#loaded, { ...this.#gateway.addresses, secret: first.secret }))
+    process.stderr.write(banner(this.#loaded, this.#gateway.addresses, first.secret))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
+    this.#listenToSignals()
+    this.#catchAll()
+  }
+
+  async #load(): Promise<LoadedConfig> {
+    const { config, listen, data } = this.options
+    const loaded = await loadConfig({ file: config, listen, data })
+    const found = await verifyConfig(loaded)
+    if (found.some(({ severity }) => severity === 'error')) throw new ConfigProblems(found)
+    return { ...loaded, warnings: [...loaded.warnings, ...found] }
   }
 
   /** The last resort: a bug is logged, and the process goes on serving. */
@@ -81,9 +99,13 @@ class Server {
     })
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        // A second signal means: now.
-        if (this.#draining) this.#end('stopped before all requests had ended')
-        else void this.#drain(signal)
+        const nowMs = systemClock.nowMs()
+        if (!this.#draining) {
+          this.#drainingSinceMs = nowMs
+          void this.#drain(signal)
+        } else if (nowMs - this.#drainingSinceMs > sameSignalMs) {
+          this.#end('stopped by a second signal, before all requests had ended')
+        }
       })
     }
   }
@@ -92,8 +114,15 @@ class Server {
   #reload(why: string): void {
     this.#reloading = this.#reloading.then(async () => {
       try {
-        const loaded = withFirstKey(await loadConfig(this.options), this.#loaded).loaded
-        await this.#gateway.reload(loaded.config)
+        const loaded = withFirstKey(await this.#load(), this.#loaded).loaded
+        // Whatever can fail comes before anything that is in force is changed.
+        const moved = !Bun.deepEquals(loaded.config.log, this.#loaded.config.log)
+        const log = moved ? openLog(loaded.config.log, logIo()) : null
+        await this.#gateway.reload(loaded.config).catch(async (cause: unknown) => {
+          await log?.close()
+          throw cause
+        })
+        if (log !== null) this.#log.replace(log)
         this.#loaded = loaded
         this.#watch?.replace(loaded.watched)
         for (const warning of loaded.warnings) this.#log.event('warn', formatProblem(warning))
@@ -119,8 +148,17 @@ class Server {
     this.#watch?.close()
     this.#gateway.stop()
     this.#log.event('info', how)
-    this.#log.close()
-    this.#stop(0)
+    void this.#log.close().finally(() => this.#stop(0))
+  }
+}
+
+function logIo() {
+  const { stdout, stderr } = process
+  return {
+    clock: systemClock,
+    stdout: { fd: 1, isTty: Boolean(stdout.isTTY) },
+    stderr: { isTty: Boolean(stderr.isTTY), write: (text: string) => void stderr.write(text) },
+    colour: !colourUnwanted(),
   }
 }
 

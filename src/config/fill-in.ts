@@ -30,6 +30,7 @@ export interface FilledIn {
   readonly failed: ReadonlySet<string>
 }
 
+const notData = Symbol('neither text, number, list nor mapping')
 const depthMax = 32
 const nodesMax = 100_000
 const nestingMax = 8
@@ -62,7 +63,8 @@ class Filler {
   copy(value: unknown, path: Path): unknown {
     this.#nodes += 1
     const isList = Array.isArray(value)
-    if (!isList && !isPlainObject(value)) return value
+    // An instance, such as a Map, would pass for a mapping without settings.
+    if (!isList && !isPlainObject(value)) return typeof value === 'object' && value !== null ? notData : value
     if (path.length > depthMax || this.#nodes > nodesMax || this.#ancestors.has(value)) {
       const message = this.#ancestors.has(value) ? 'holds itself' : 'is nested too deeply or too large'
       if (this.#nodes <= nodesMax + 1 || path.length > depthMax) this.#fail(path, message)

@@ -39,7 +39,7 @@ export async function loadModule(file: string): Promise<LoadedModule> {
 }
 
 function isUsers(key: string): boolean {
-  return !key.includes('/node_modules/') && !key.startsWith(ownSource)
+  return key.startsWith('/') && !key.includes('/node_modules/') && !key.startsWith(ownSource)
 }
 
 let provided = false
@@ -70,7 +70,9 @@ function explain(cause: unknown, file: string): LoadedModule {
   const wrong = said.replaceAll(/\s+/g, ' ').slice(0, 300)
   const place = placeOf(first)
   if (place === null) return { wrong, suggestion: null, position: null }
-  if (place.file === file) return { wrong, suggestion: null, position: place }
+  if (place.file === file) {
+    return { wrong, suggestion: null, position: { line: place.line, column: place.column } }
+  }
   const suggestion = 'a failed import is read again only after a restart'
   return { wrong: `${place.file}:${place.line}: ${wrong}`, suggestion, position: null }
 }

@@ -13,6 +13,9 @@ export interface Starter {
   readonly dataPath: string | null
 }
 
+/** Where a gate with this file listens. */
+export const starterUrl = 'http://127.0.0.1:8080'
+
 /** The text of a first headgate.yaml. */
 export function starterConfig({ openai, keyHash, schemaPath, dataPath }: Starter): string {
   return `# yaml-language-server: $schema=${schemaPath}

@@ -46,7 +46,9 @@ describe.skipIf(!existsSync(descriptionFile))("against OpenAI's published API de
     for (const { method, path, media } of described()) {
       const endpoint = findEndpoint(method, path)!
       if (endpoint.operation === 'organization' || endpoint.operation === 'projects') continue
-      const kinds = media.map((type) => (type === 'application/json' ? 'json' : type === 'multipart/form-data' ? 'multipart' : 'any'))
+      const kinds = media.map((type) =>
+        type === 'application/json' ? 'json' : type === 'multipart/form-data' ? 'multipart' : 'any',
+      )
       const body = kinds.length === 0 ? 'none' : kinds.length === 1 ? kinds[0]! : 'any'
       if (endpoint.body !== body) wrong.push(`${method} ${path}: ${endpoint.body}, described as ${body}`)
     }
@@ -92,7 +94,10 @@ test('WebSocket paths', () => {
 })
 
 test('a model id may hold an encoded slash, no other id may', () => {
-  expect(findEndpoint('GET', '/v1/models/org%2fmodel')).toMatchObject({ operation: 'models', modelInPath: true })
+  expect(findEndpoint('GET', '/v1/models/org%2fmodel')).toMatchObject({
+    operation: 'models',
+    modelInPath: true,
+  })
   expect(findEndpoint('DELETE', '/v1/models/ft:gpt-4o:org::x%2Fy')?.operation).toBe('models')
   expect(findEndpoint('GET', '/v1/files/a%2Fcontent')).toBeNull()
   expect(findEndpoint('GET', '/v1/files/a%2fb/content')).toBeNull()

@@ -43,7 +43,14 @@ export const unknownEndpoint: Endpoint = {
 
 const read: Traits = { body: 'none', repeatable: true }
 const byMethod: Record<string, Traits> = { GET: read, DELETE: read, POST: {} }
-const usual: Endpoint = { ...unknownEndpoint, operation: '', body: 'json', streams: false, metered: 'free', ownsIds: true }
+const usual: Endpoint = {
+  ...unknownEndpoint,
+  operation: '',
+  body: 'json',
+  streams: false,
+  metered: 'free',
+  ownsIds: true,
+}
 
 const inference: Traits = { streams: true, repeatable: true, metered: 'usage' }
 const stateless: Traits = { repeatable: true, ownsIds: false }
@@ -51,7 +58,13 @@ const run: Traits = { streams: true, metered: 'usage' }
 const costs: Traits = { metered: 'unmetered' }
 const upload: Traits = { body: 'multipart' }
 const action: Traits = { body: 'none' }
-const socket: Traits = { upgrade: 'websocket', streams: true, repeatable: false, metered: 'usage', ownsIds: false }
+const socket: Traits = {
+  upgrade: 'websocket',
+  streams: true,
+  repeatable: false,
+  metered: 'usage',
+  ownsIds: false,
+}
 
 // operation, METHODS path, what differs from the usual. `{}` is one segment, `{model}` one that may hold %2f, `**` the rest.
 const rows: readonly (readonly [operation: string, route: string, traits?: Traits])[] = [
@@ -241,7 +254,9 @@ function addSegments(segments: string[], method: string, endpoint: Endpoint): vo
 for (const [operation, route, traits] of rows) add(operation, route, traits ?? {})
 
 /** Every operation that can stand in an `endpoints:` list, sorted, with `unknown` last. */
-export const operations: readonly string[] = [...new Set(rows.map(([operation]) => operation))].sort().concat('unknown')
+export const operations: readonly string[] = [...new Set(rows.map(([operation]) => operation))]
+  .sort()
+  .concat('unknown')
 
 /**
  * What `method` on `path` means: `path` as sent, from `/v1`, without its query. Null where the table has no such row,
@@ -258,7 +273,11 @@ export function findEndpoint(method: string, path: string): Endpoint | null {
 }
 
 // A literal wins over a parameter, with a way back: GET /responses/compact is a response of that id.
-function match(branch: Branch, segments: readonly string[], step: { at: number; method: string }): Endpoint | null {
+function match(
+  branch: Branch,
+  segments: readonly string[],
+  step: { at: number; method: string },
+): Endpoint | null {
   const segment = segments[step.at]
   if (segment === undefined) return branch.endpoints.get(step.method) ?? null
   if (segment === '') return null

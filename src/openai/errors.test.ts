@@ -2,13 +2,16 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { redactErrorBody, redactKeys } from './errors.ts'
 
-const alphabet = 'abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNOPQRSTUVWXYZ0123456789'
+const alphabet = Array.from('abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNOPQRSTUVWXYZ0123456789')
 const random = (min: number, max: number) =>
   fc.string({ unit: fc.constantFrom(...alphabet), minLength: min, maxLength: max })
 
 describe('what looks like a credential is taken out', () => {
   test.each([
-    ['Incorrect API key provided: sk-proj-****...****abcd. You can find', 'Incorrect API key provided: [removed] You can find'],
+    [
+      'Incorrect API key provided: sk-proj-****...****abcd. You can find',
+      'Incorrect API key provided: [removed] You can find',
+    ],
     ['key sk-abc***xyz', 'key [removed]'],
     ['key sk-svcacct-AbC_12-x given', 'key [removed] given'],
     ['for organization org-AbCdEfGhIjKlMnOpQrStUvWx on requests', 'for organization [removed] on requests'],
@@ -72,7 +75,21 @@ test('redacting twice changes nothing more', () => {
 test('time is linear in what an upstream sends', () => {
   // Each of these takes minutes where a pattern backtracks over the whole text; the test's own time-out is the measure.
   const count = 100_000
-  for (const piece of ['sk-', '*', 'a', 'a-', 'a**', 'Bearer ', 'Bearer\t', ' ', 'org-', 'org-aaaaaaaaaaaaaaa', 'eyJ', '*a', '•']) {
+  for (const piece of [
+    'sk-',
+    '*',
+    'a',
+    'a-',
+    'a**',
+    'Bearer ',
+    'Bearer\t',
+    ' ',
+    'org-',
+    'org-aaaaaaaaaaaaaaa',
+    'eyJ',
+    '*a',
+    '•',
+  ]) {
     expect(redactKeys(piece.repeat(count)).length).toBeGreaterThan(0)
     expect(redactKeys(`Bearer${piece.repeat(count)}`, ['aaaaaaaaaaaaaaaa']).length).toBeGreaterThan(0)
   }
@@ -80,9 +97,12 @@ test('time is linear in what an upstream sends', () => {
 
 describe('error bodies', () => {
   test('JSON is redacted as it reads, names too', () => {
-    const body = '{"error":{"message":"bad sk\\u002dabcdef123","proj_a1b2c3":[1,null,"org-1a2b3c4d"],"__proto__":{"x":true}}}'
+    const body =
+      '{"error":{"message":"bad sk\\u002dabcdef123","proj_a1b2c3":[1,null,"org-1a2b3c4d"],"__proto__":{"x":true}}}'
     const clean = redactErrorBody(body)
-    expect(clean).toBe('{"error":{"message":"bad [removed]","[removed]":[1,null,"[removed]"],"__proto__":{"x":true}}}')
+    expect(clean).toBe(
+      '{"error":{"message":"bad [removed]","[removed]":[1,null,"[removed]"],"__proto__":{"x":true}}}',
+    )
   })
 
   test('a body with nothing to take out stays the same, byte for byte', () => {
@@ -98,6 +118,8 @@ describe('error bodies', () => {
   })
 
   test('a held key is taken out of JSON', () => {
-    expect(redactErrorBody('{"message":"0123456789abcdef is wrong"}', ['0123456789abcdef'])).toBe('{"message":"[removed] is wrong"}')
+    expect(redactErrorBody('{"message":"0123456789abcdef is wrong"}', ['0123456789abcdef'])).toBe(
+      '{"message":"[removed] is wrong"}',
+    )
   })
 })

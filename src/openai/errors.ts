@@ -92,5 +92,7 @@ function redactStrings(value: unknown, redact: (text: string) => string): unknow
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((item) => redactStrings(item, redact))
   // fromEntries defines members, so that a member named `__proto__` stays one.
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [redact(name), redactStrings(item, redact)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [redact(name), redactStrings(item, redact)]),
+  )
 }

@@ -4,7 +4,8 @@ import { firstText, lastMember } from './outermost.ts'
 
 const usage = Buffer.from('"usage"')
 const model = Buffer.from('"model"')
-const bytes = (value: unknown): Uint8Array => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+const bytes = (value: unknown): Uint8Array =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
 
 describe('lastMember', () => {
   test('finds a member of the outermost object, wherever it stands', () => {
@@ -24,14 +25,28 @@ describe('lastMember', () => {
   })
 
   test('the end of the text is enough', () => {
-    const text = JSON.stringify({ data: ['x'.repeat(200_000), '\\"'.repeat(5000)], model: 'm', usage: { total_tokens: 3 } })
+    const text = JSON.stringify({
+      data: ['x'.repeat(200_000), '\\"'.repeat(5000)],
+      model: 'm',
+      usage: { total_tokens: 3 },
+    })
     for (const size of [60, 100, 1000, 70_000, text.length]) {
       expect(lastMember(bytes(text.slice(-size)), usage)).toEqual({ total_tokens: 3 })
     }
   })
 
   test('broken text gives no error', () => {
-    for (const text of ['', '"usage"', '{"usage"', '{"usage":', '{"usage":}', '{"usage":x}', '{"usage":"', '{"usage":{}}}', '"usage":"\\']) {
+    for (const text of [
+      '',
+      '"usage"',
+      '{"usage"',
+      '{"usage":',
+      '{"usage":}',
+      '{"usage":x}',
+      '{"usage":"',
+      '{"usage":{}}}',
+      '"usage":"\\',
+    ]) {
       expect(lastMember(bytes(text), usage) ?? null).toBeNull()
     }
     fc.assert(
@@ -44,7 +59,14 @@ describe('lastMember', () => {
 
   test('agrees with JSON.parse on any object', () => {
     const key = fc.oneof(fc.constant('usage'), fc.constant('model'), fc.string())
-    const leaf: fc.Arbitrary<unknown> = fc.oneof(fc.string(), fc.integer(), fc.constant('"usage":1'), fc.constant('usage'), fc.boolean(), fc.constant(null))
+    const leaf: fc.Arbitrary<unknown> = fc.oneof(
+      fc.string(),
+      fc.integer(),
+      fc.constant('"usage":1'),
+      fc.constant('usage'),
+      fc.boolean(),
+      fc.constant(null),
+    )
     const few = { maxLength: 3, maxKeys: 3 }
     const inner: fc.Arbitrary<unknown> = fc.oneof(leaf, fc.array(leaf, few), fc.dictionary(key, leaf, few))
     const value: fc.Arbitrary<unknown> = fc.oneof(leaf, fc.array(inner, few), fc.dictionary(key, inner, few))
@@ -54,8 +76,8 @@ describe('lastMember', () => {
         const expected = (JSON.parse(text) as Record<string, unknown>)['usage']
         const found = lastMember(bytes(text), usage)
         // More than eight of the same name may give up; a wrong answer is never right.
-        if (text.split('"usage"').length <= 8) expect(found).toEqual(expected)
-        else if (found !== undefined) expect(found).toEqual(expected)
+        if (text.split('"usage"').length <= 8) expect(found).toEqual(expected as object | null)
+        else if (found !== undefined) expect(found).toEqual(expected as object | null)
         const named = (JSON.parse(text) as Record<string, unknown>)['model']
         expect(firstText(bytes(text), model)).toBe(typeof named === 'string' ? named : null)
       }),

@@ -100,7 +100,8 @@ export function firstText(bytes: Uint8Array, needle: Uint8Array): string | null 
     const byte = head[index]!
     if (byte === quote) {
       const end = skipString(head, index)
-      const start = depth === 1 && end - index === needle.length && isAt(head, needle, index) ? valueStart(head, end) : -1
+      const start =
+        depth === 1 && end - index === needle.length && isAt(head, needle, index) ? valueStart(head, end) : -1
       if (start >= 0) return textAt(head, start)
       index = end
       continue

@@ -66,7 +66,9 @@ describe('lastFrameEnd', () => {
   })
 
   test('agrees with a reader that goes byte by byte', () => {
-    const text = fc.array(fc.constantFrom('\n', '\r', '\r\n', 'a', 'data: x'), { maxLength: 30 }).map((parts) => parts.join(''))
+    const text = fc
+      .array(fc.constantFrom('\n', '\r', '\r\n', 'a', 'data: x'), { maxLength: 30 })
+      .map((parts) => parts.join(''))
     fc.assert(
       fc.property(text, (text) => {
         let end = 0
@@ -197,30 +199,40 @@ function randomOffsets(length: number): number[] {
   return Array.from({ length: 200 }, () => next() % (length + 1)).sort((a, b) => a - b)
 }
 
-test.skipIf(!existsSync(streams))('recorded streams come out as they are, in whole frames, wherever they are cut', () => {
-  const files = recordings()
-  expect(files.length).toBeGreaterThan(50)
-  for (const file of files) {
-    const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line !== '')
-    const stream = bytes(lines.map((line) => `data: ${line}\n\n`).join('') + 'data: [DONE]\n\n')
-    const expected = [...lines, '[DONE]'].map((line) => `|${line}`)
-    const offsets = randomOffsets(stream.length)
-    const together = cut(stream, offsets)
-    expect(together.events).toEqual(expected)
-    for (const offset of offsets) {
-      const result = cut(stream, [offset])
-      expect(result.out.length).toBeLessThanOrEqual(3)
-      expect(Buffer.concat(result.out).equals(stream)).toBe(true)
-      for (const piece of result.out) expect(lastFrameEnd(piece)).toBe(piece.length)
+test.skipIf(!existsSync(streams))(
+  'recorded streams come out as they are, in whole frames, wherever they are cut',
+  () => {
+    const files = recordings()
+    expect(files.length).toBeGreaterThan(50)
+    for (const file of files) {
+      const lines = readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+      const stream = bytes(lines.map((line) => `data: ${line}\n\n`).join('') + 'data: [DONE]\n\n')
+      const expected = [...lines, '[DONE]'].map((line) => `|${line}`)
+      const offsets = randomOffsets(stream.length)
+      const together = cut(stream, offsets)
+      expect(together.events).toEqual(expected)
+      for (const offset of offsets) {
+        const result = cut(stream, [offset])
+        expect(result.out.length).toBeLessThanOrEqual(3)
+        expect(Buffer.concat(result.out).equals(stream)).toBe(true)
+        for (const piece of result.out) expect(lastFrameEnd(piece)).toBe(piece.length)
+      }
     }
-  }
-})
+  },
+)
 
 test.skipIf(!existsSync(streams))('recorded streams that come byte by byte', () => {
   for (const file of recordings()) {
-    const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line !== '')
+    const lines = readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
     const stream = bytes(lines.map((line) => `data: ${line}\r\n\r\n`).join(''))
-    const result = cut(stream, Array.from({ length: stream.length - 1 }, (_, index) => index + 1))
+    const result = cut(
+      stream,
+      Array.from({ length: stream.length - 1 }, (_, index) => index + 1),
+    )
     expect(result.events).toEqual(lines.map((line) => `|${line}`))
     expect(result.out.length).toBe(lines.length)
   }

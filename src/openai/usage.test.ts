@@ -2,7 +2,16 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { readAnswer, readUsage, tokensMax } from './usage.ts'
 
-const none = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0, audioInput: 0, audioOutput: 0, total: 0 }
+const none = {
+  input: 0,
+  cachedInput: 0,
+  cacheWrite: 0,
+  output: 0,
+  reasoning: 0,
+  audioInput: 0,
+  audioOutput: 0,
+  total: 0,
+}
 
 test('chat completions', () => {
   const usage = {
@@ -32,7 +41,14 @@ test('responses', () => {
     output_tokens_details: { reasoning_tokens: 64 },
     total_tokens: 123,
   }
-  expect(readUsage(usage)).toEqual({ ...none, input: 36, cachedInput: 30, output: 87, reasoning: 64, total: 123 })
+  expect(readUsage(usage)).toEqual({
+    ...none,
+    input: 36,
+    cachedInput: 30,
+    output: 87,
+    reasoning: 64,
+    total: 123,
+  })
 })
 
 test('realtime names its details in the singular', () => {
@@ -40,7 +56,12 @@ test('realtime names its details in the singular', () => {
     total_tokens: 253,
     input_tokens: 132,
     output_tokens: 121,
-    input_token_details: { text_tokens: 119, audio_tokens: 13, cached_tokens: 64, cached_tokens_details: { audio_tokens: 0 } },
+    input_token_details: {
+      text_tokens: 119,
+      audio_tokens: 13,
+      cached_tokens: 64,
+      cached_tokens_details: { audio_tokens: 0 },
+    },
     output_token_details: { text_tokens: 30, audio_tokens: 91 },
   }
   expect(readUsage(usage)).toEqual({
@@ -57,28 +78,46 @@ test('realtime names its details in the singular', () => {
 test('embeddings, images and transcriptions', () => {
   expect(readUsage({ prompt_tokens: 8, total_tokens: 8 })).toEqual({ ...none, input: 8, total: 8 })
   expect(
-    readUsage({ total_tokens: 100, input_tokens: 50, output_tokens: 50, input_tokens_details: { text_tokens: 10, image_tokens: 40 } }),
+    readUsage({
+      total_tokens: 100,
+      input_tokens: 50,
+      output_tokens: 50,
+      input_tokens_details: { text_tokens: 10, image_tokens: 40 },
+    }),
   ).toEqual({ ...none, input: 50, output: 50, total: 100 })
   expect(
-    readUsage({ type: 'tokens', input_tokens: 14, input_token_details: { text_tokens: 0, audio_tokens: 14 }, output_tokens: 45 }),
+    readUsage({
+      type: 'tokens',
+      input_tokens: 14,
+      input_token_details: { text_tokens: 0, audio_tokens: 14 },
+      output_tokens: 45,
+    }),
   ).toEqual({ ...none, input: 14, audioInput: 14, output: 45, total: 59 })
   expect(readUsage({ type: 'duration', seconds: 27 })).toBeNull()
 })
 
 test('an explicit 0 is a count, null and absent are not', () => {
   expect(readUsage({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 })).toEqual(none)
-  expect(readUsage({ prompt_tokens: 3, completion_tokens: null, prompt_tokens_details: null })).toEqual({ ...none, input: 3, total: 3 })
-  for (const absent of [null, undefined, {}, [], 'usage', 3, { prompt_tokens: null }, [1, 2]]) expect(readUsage(absent)).toBeNull()
+  expect(readUsage({ prompt_tokens: 3, completion_tokens: null, prompt_tokens_details: null })).toEqual({
+    ...none,
+    input: 3,
+    total: 3,
+  })
+  for (const absent of [null, undefined, {}, [], 'usage', 3, { prompt_tokens: null }, [1, 2]])
+    expect(readUsage(absent)).toBeNull()
 })
 
-test.each([[-1], [1.5], [NaN], [Infinity], [tokensMax + 1], ['12'], [true], [{}], [[3]]])('a count of %p refuses the whole object', (bad) => {
-  const good = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
-  expect(readUsage({ ...good, prompt_tokens: bad })).toBeNull()
-  expect(readUsage({ ...good, completion_tokens: bad })).toBeNull()
-  expect(readUsage({ ...good, total_tokens: bad })).toBeNull()
-  expect(readUsage({ ...good, prompt_tokens_details: { cached_tokens: bad } })).toBeNull()
-  expect(readUsage({ ...good, completion_tokens_details: { reasoning_tokens: bad } })).toBeNull()
-})
+test.each([[-1], [1.5], [NaN], [Infinity], [tokensMax + 1], ['12'], [true], [{}], [[3]]])(
+  'a count of %p refuses the whole object',
+  (bad) => {
+    const good = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
+    expect(readUsage({ ...good, prompt_tokens: bad })).toBeNull()
+    expect(readUsage({ ...good, completion_tokens: bad })).toBeNull()
+    expect(readUsage({ ...good, total_tokens: bad })).toBeNull()
+    expect(readUsage({ ...good, prompt_tokens_details: { cached_tokens: bad } })).toBeNull()
+    expect(readUsage({ ...good, completion_tokens_details: { reasoning_tokens: bad } })).toBeNull()
+  },
+)
 
 test('details that are no object refuse the whole object', () => {
   expect(readUsage({ prompt_tokens: 1, prompt_tokens_details: 5 })).toBeNull()
@@ -90,19 +129,32 @@ test('the largest counts do not leave the range', () => {
 })
 
 test('whatever is read is null or eight integers in range', () => {
-  const names = ['prompt_tokens', 'input_tokens', 'completion_tokens', 'output_tokens', 'total_tokens', 'prompt_tokens_details', 'input_tokens_details', 'output_token_details']
+  const names = [
+    'prompt_tokens',
+    'input_tokens',
+    'completion_tokens',
+    'output_tokens',
+    'total_tokens',
+    'prompt_tokens_details',
+    'input_tokens_details',
+    'output_token_details',
+  ]
   const value = fc.oneof(
     fc.integer(),
     fc.double(),
     fc.jsonValue(),
-    fc.dictionary(fc.constantFrom('cached_tokens', 'reasoning_tokens', 'audio_tokens'), fc.oneof(fc.integer(), fc.double(), fc.jsonValue())),
+    fc.dictionary(
+      fc.constantFrom('cached_tokens', 'reasoning_tokens', 'audio_tokens'),
+      fc.oneof(fc.integer(), fc.double(), fc.jsonValue()),
+    ),
   )
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom(...names), value), (usage) => {
       const read = readUsage(usage)
       if (read === null) return
       expect(Object.keys(read)).toEqual(Object.keys(none))
-      for (const count of Object.values(read)) expect(Number.isInteger(count) && count >= 0 && count <= tokensMax).toBe(true)
+      for (const count of Object.values(read))
+        expect(Number.isInteger(count) && count >= 0 && count <= tokensMax).toBe(true)
     }),
     { numRuns: 500 },
   )
@@ -112,8 +164,14 @@ test('answers and events: the two places, and no other', () => {
   const usage = { input_tokens: 1, output_tokens: 2, total_tokens: 3 }
   const read = { ...none, input: 1, output: 2, total: 3 }
   expect(readAnswer({ model: 'gpt-4o', usage })).toEqual({ usage: read, model: 'gpt-4o' })
-  expect(readAnswer({ type: 'response.completed', response: { model: 'gpt-5', usage } })).toEqual({ usage: read, model: 'gpt-5' })
-  expect(readAnswer({ response: { tools: [{ parameters: { usage } }], usage: null } })).toEqual({ usage: null, model: null })
+  expect(readAnswer({ type: 'response.completed', response: { model: 'gpt-5', usage } })).toEqual({
+    usage: read,
+    model: 'gpt-5',
+  })
+  expect(readAnswer({ response: { tools: [{ parameters: { usage } }], usage: null } })).toEqual({
+    usage: null,
+    model: null,
+  })
   expect(readAnswer({ metadata: { usage, model: 'x' } })).toEqual({ usage: null, model: null })
   expect(readAnswer({ model: 7 })).toEqual({ usage: null, model: null })
   expect(readAnswer([1])).toEqual({ usage: null, model: null })

@@ -35,7 +35,9 @@ function members(value: unknown): Members | null {
 // Absent and null are the same on this wire: both mean "not reported".
 function count(value: unknown): number {
   if (value === undefined || value === null) return 0
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= tokensMax ? value : wrong
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= tokensMax
+    ? value
+    : wrong
 }
 
 function detail(value: unknown, name: string): number {
@@ -67,10 +69,22 @@ export function readUsage(usage: unknown): Usage | null {
     reasoning: detail(outDetails, 'reasoning_tokens'),
     audioInput: detail(inDetails, 'audio_tokens'),
     audioOutput: detail(outDetails, 'audio_tokens'),
-    total: reportedTotal === undefined || reportedTotal === null ? Math.min(input + output, tokensMax) : count(reportedTotal),
+    total:
+      reportedTotal === undefined || reportedTotal === null
+        ? Math.min(input + output, tokensMax)
+        : count(reportedTotal),
   }
   // Every count is `wrong` or at least 0, and a total made from a wrong one shows in the wrong one.
-  return Math.min(input, output, read.cachedInput, read.cacheWrite, read.reasoning, read.audioInput, read.audioOutput, read.total) < 0
+  return Math.min(
+    input,
+    output,
+    read.cachedInput,
+    read.cacheWrite,
+    read.reasoning,
+    read.audioInput,
+    read.audioOutput,
+    read.total,
+  ) < 0
     ? null
     : read
 }

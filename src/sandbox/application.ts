@@ -37,7 +37,9 @@ function pathOf(target: string): string {
 function presentedKey(head: RequestHead): string | null {
   const bearer = /^Bearer +(\S+)$/i.exec(headerOf(head.headers, 'authorization') ?? '')
   if (bearer !== null) return bearer[1]!
-  const offered = (headerOf(head.headers, 'sec-websocket-protocol') ?? '').split(',').map((name) => name.trim())
+  const offered = (headerOf(head.headers, 'sec-websocket-protocol') ?? '')
+    .split(',')
+    .map((name) => name.trim())
   const prefix = 'openai-insecure-api-key.'
   return offered.find((name) => name.startsWith(prefix))?.slice(prefix.length) ?? null
 }
@@ -69,13 +71,20 @@ function replayReply(world: World, model: string): Reply {
   const recording = world.registry.recording(model)
   if (recording === null) throw noModel(model)
   const { status = 200, contentType = 'text/event-stream; charset=utf-8', pauseMs = 0 } = recording.options
-  return { status, headers: [['content-type', contentType]], body: { kind: 'pieces', pieces: recording.pieces, pauseMs }, served: null }
+  return {
+    status,
+    headers: [['content-type', contentType]],
+    body: { kind: 'pieces', pieces: recording.pieces, pauseMs },
+    served: null,
+  }
 }
 
 async function answer(call: Call, head: RequestHead): Promise<Reply> {
   try {
     const path = call.request.path
-    const refused = keyRefusal(head, path, call.world.settings.keys) ?? refusalOf(call.faults, presentedKey(head) ?? 'sk-none')
+    const refused =
+      keyRefusal(head, path, call.world.settings.keys) ??
+      refusalOf(call.faults, presentedKey(head) ?? 'sk-none')
     if (refused !== null) throw refused
     const model = splitModel(call.row.model ?? '').base
     if (model.startsWith('replay:')) return replayReply(call.world, model)
@@ -133,7 +142,11 @@ class Passage implements Intake {
     const struck = this.#world.registry.strike({ method: head.method, path: this.#path, model }, false)
     const faults = [...struck, ...splitModel(model ?? '').faults]
     const { method, target, headers } = head
-    const call = new Call(this.#world, { method, target, path: this.#path, headers, body }, {}, this.#row, faults)
+    const call = new Call(
+      this.#world,
+      { method, target, path: this.#path, headers, body },
+      { params: {}, row: this.#row, faults },
+    )
     return this.#perform(await answer(call, head), faults)
   }
 
@@ -162,8 +175,17 @@ class Passage implements Intake {
       row.servedModel = reply.served.model
       row.usage = reply.served.usage
     }
-    const close = headerOf(head.headers, 'connection')?.toLowerCase().split(/\s*,\s*/).includes('close') === true
-    const setting: Setting = { ...pace, method: head.method, minor: head.minor, keepAlive: head.minor === 1 && !close }
+    const close =
+      headerOf(head.headers, 'connection')
+        ?.toLowerCase()
+        .split(/\s*,\s*/)
+        .includes('close') === true
+    const setting: Setting = {
+      ...pace,
+      method: head.method,
+      minor: head.minor,
+      keepAlive: head.minor === 1 && !close,
+    }
     const own = openaiHeaders({
       requestId: this.#world.ids.id('req_'),
       wallMs: this.#world.clock.wallMs(),

@@ -48,7 +48,8 @@ export class BodyTaker {
 
   take(): TakenBody {
     const form = this.#form
-    const problem = form === null ? null : (form.problem ?? (form.complete ? null : 'the closing boundary is missing'))
+    const problem =
+      form === null ? null : (form.problem ?? (form.complete ? null : 'the closing boundary is missing'))
     return {
       length: this.#length,
       sha256: this.#hash.digest('hex'),

@@ -34,13 +34,25 @@ export function checkNumbers(body: JsonObject): void {
     const kind = whole ? 'integer' : 'decimal'
     const number = asNumber(value)
     if (number === null || (whole && !Number.isInteger(number))) {
-      throw invalid(`Invalid type for '${name}': expected ${whole ? 'an integer' : 'a decimal'}, but got ${JSON.stringify(value).slice(0, 60)} instead.`, name, 'invalid_type')
+      throw invalid(
+        `Invalid type for '${name}': expected ${whole ? 'an integer' : 'a decimal'}, but got ${JSON.stringify(value).slice(0, 60)} instead.`,
+        name,
+        'invalid_type',
+      )
     }
     if (number < min) {
-      throw invalid(`Invalid '${name}': ${kind} below minimum value. Expected a value >= ${min}, but got ${number} instead.`, name, `${kind}_below_min_value`)
+      throw invalid(
+        `Invalid '${name}': ${kind} below minimum value. Expected a value >= ${min}, but got ${number} instead.`,
+        name,
+        `${kind}_below_min_value`,
+      )
     }
     if (number > max) {
-      throw invalid(`Invalid '${name}': ${kind} above maximum value. Expected a value <= ${max}, but got ${number} instead.`, name, `${kind}_above_max_value`)
+      throw invalid(
+        `Invalid '${name}': ${kind} above maximum value. Expected a value <= ${max}, but got ${number} instead.`,
+        name,
+        `${kind}_above_max_value`,
+      )
     }
   }
 }
@@ -60,18 +72,24 @@ function checkMessage(message: JsonObject | null, i: number, answered: Set<strin
   }
   for (const call of objectsIn(message['tool_calls'])) answered.add(asText(call['id']) ?? '')
   if (role === 'tool' && !answered.has(asText(message['tool_call_id']) ?? '')) {
-    throw invalid("Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.", `${at}.role`)
+    throw invalid(
+      "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
+      `${at}.role`,
+    )
   }
-  if (role !== 'assistant' && role !== 'tool' && message['content'] === undefined) throw missingParameter(`${at}.content`)
+  if (role !== 'assistant' && role !== 'tool' && message['content'] === undefined)
+    throw missingParameter(`${at}.content`)
 }
 
 /** Refuses what is wrong with the messages. @throws Refusal 400 */
 export function checkMessages(body: JsonObject): void {
   const messages = asList(body['messages'])
   if (body['messages'] === undefined) throw missingParameter('messages')
-  if (messages === null) throw invalid("Invalid type for 'messages': expected an array of objects.", 'messages', 'invalid_type')
+  if (messages === null)
+    throw invalid("Invalid type for 'messages': expected an array of objects.", 'messages', 'invalid_type')
   if (messages.length === 0) {
-    const message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+    const message =
+      "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
     throw invalid(message, 'messages', 'empty_array')
   }
   const answered = new Set<string>()
@@ -83,11 +101,15 @@ export function checkChat(body: JsonObject, model: ModelChoice): void {
   checkNumbers(body)
   checkMessages(body)
   if (model.reasoning && body['max_tokens'] != null) {
-    const message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    const message =
+      "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
     throw invalid(message, 'max_tokens', 'unsupported_parameter')
   }
   if (body['stream_options'] != null && body['stream'] !== true) {
-    throw invalid("The 'stream_options' parameter is only allowed when 'stream' is enabled.", 'stream_options')
+    throw invalid(
+      "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+      'stream_options',
+    )
   }
   const stops = asList(body['stop'])
   if (stops !== null && stops.length > 4) {
@@ -97,7 +119,8 @@ export function checkChat(body: JsonObject, model: ModelChoice): void {
   const format = asObject(body['response_format'])
   const said = objectsIn(body['messages']).map((message) => contentText(message['content']))
   if (format?.['type'] === 'json_object' && !said.some((text) => /json/i.test(text))) {
-    const message = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+    const message =
+      "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
     throw invalid(message, 'messages')
   }
 }

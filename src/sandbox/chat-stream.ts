@@ -13,7 +13,13 @@ import { chatUsage } from './usage.ts'
 
 /** A finished completion to be told in pieces. */
 export interface ChatStream {
-  readonly common: { id: string; created: number; model: string; service_tier: string; system_fingerprint: string }
+  readonly common: {
+    id: string
+    created: number
+    model: string
+    service_tier: string
+    system_fingerprint: string
+  }
   /** As in the plain answer. */
   readonly choices: readonly JsonObject[]
   /** What the client is told; null = a fault keeps it back. */
@@ -63,7 +69,8 @@ function* deltas(choice: JsonObject): Generator<Delta> {
   }
   if (audio !== null) {
     yield plain({ audio: { id: audio['id'] ?? null, data: audio['data'] ?? '' } })
-    for (const piece of tokenPieces(asText(audio['transcript']) ?? '')) yield plain({ audio: { transcript: piece } }, 1)
+    for (const piece of tokenPieces(asText(audio['transcript']) ?? ''))
+      yield plain({ audio: { transcript: piece } }, 1)
     yield plain({ audio: { expires_at: audio['expires_at'] ?? 0 } })
   }
   for (const [index, call] of calls.entries()) yield* toolDeltas(call, index)
@@ -77,7 +84,8 @@ export function* chatFrames(stream: ChatStream): Generator<Frame> {
   const head = { id, object: 'chat.completion.chunk', created, model, service_tier, system_fingerprint }
   const withNull = includeUsage && stream.usage !== null ? { usage: null } : {}
   let count = 0
-  const pad = (): object => (obfuscate ? { obfuscation: padding.slice(0, 2 + (hashText(`${count++}`) % 14)) } : {})
+  const pad = (): object =>
+    obfuscate ? { obfuscation: padding.slice(0, 2 + (hashText(`${count++}`) % 14)) } : {}
   for (const [index, choice] of stream.choices.entries()) {
     for (const { delta, tokens, reason, logprobs } of deltas(choice)) {
       const choices = [{ index, delta, logprobs, finish_reason: reason }]

@@ -5,7 +5,7 @@ import { chatFrames } from './chat-stream.ts'
 import { checkChat } from './chat-check.ts'
 import { contentMedia, contentText, formatOf, lastUserText } from './content.ts'
 import { asList, asNumber, asObject, asText, objectsIn } from './json.ts'
-import type { Json, JsonObject } from './json.ts'
+import type { JsonObject } from './json.ts'
 import { hashText } from './ids.ts'
 import { chooseModel } from './models.ts'
 import { pageOf } from './object-store.ts'
@@ -42,11 +42,18 @@ function toolChoiceOf(body: JsonObject): Ask['toolChoice'] {
   if (named === null) return 'auto'
   const allowed = asObject(named['allowed_tools'])
   if (allowed !== null) {
-    const names = objectsIn(allowed['tools']).map((tool) => asText(asObject(tool['function'])?.['name']) ?? '')
+    const names = objectsIn(allowed['tools']).map(
+      (tool) => asText(asObject(tool['function'])?.['name']) ?? '',
+    )
     return allowed['mode'] === 'required' ? { names: names.slice(0, 1) } : 'auto'
   }
   const name = asText((asObject(named['function']) ?? asObject(named['custom']))?.['name'])
-  if (name === null) throw invalid("Missing required parameter: 'tool_choice.function'.", 'tool_choice.function', 'missing_required_parameter')
+  if (name === null)
+    throw invalid(
+      "Missing required parameter: 'tool_choice.function'.",
+      'tool_choice.function',
+      'missing_required_parameter',
+    )
   return { names: [name] }
 }
 
@@ -56,7 +63,9 @@ function askOf(call: Call, body: JsonObject): Ask {
   const model = chooseModel(call.world, asked, { kind: 'chat', fallback: 'gpt-4o-mini' })
   checkChat(body, model)
   const messages = objectsIn(body['messages'])
-  const ending = messages.slice(messages.findLastIndex((message) => !['tool', 'function'].includes(asText(message['role']) ?? '')) + 1)
+  const ending = messages.slice(
+    messages.findLastIndex((message) => !['tool', 'function'].includes(asText(message['role']) ?? '')) + 1,
+  )
   return {
     model,
     prompt: lastUserText(messages),
@@ -69,7 +78,9 @@ function askOf(call: Call, body: JsonObject): Ask {
     parallel: body['parallel_tool_calls'] !== false,
     format: formatOf(asObject(body['response_format'])),
     maxTokens: asNumber(body['max_completion_tokens']) ?? asNumber(body['max_tokens']),
-    stops: asList(body['stop'])?.map((stop) => asText(stop) ?? '') ?? [asText(body['stop']) ?? ''].filter((stop) => stop !== ''),
+    stops:
+      asList(body['stop'])?.map((stop) => asText(stop) ?? '') ??
+      [asText(body['stop']) ?? ''].filter((stop) => stop !== ''),
     effort: asText(body['reasoning_effort']),
     faults: call.faults,
   }
@@ -80,7 +91,9 @@ export function logprobsOf(text: string, top: number): object {
   const content = tokenPieces(text).map((token) => {
     const logprob = -((hashText(token) % 1000) + 1) / 1000
     const one = { token, logprob, bytes: [...Buffer.from(token)] }
-    const others = Array.from({ length: top }, (_, i) => (i === 0 ? one : { ...one, token: `${token}${i}`, logprob: logprob - i, bytes: null }))
+    const others = Array.from({ length: top }, (_, i) =>
+      i === 0 ? one : { ...one, token: `${token}${i}`, logprob: logprob - i, bytes: null },
+    )
     return { ...one, top_logprobs: others }
   })
   return { content, refusal: null }
@@ -89,7 +102,9 @@ export function logprobsOf(text: string, top: number): object {
 function toolCallObjects(call: Call, outcome: Outcome): object[] {
   return outcome.calls.map(({ name, input, custom }) => {
     const id = call.world.ids.id('call_')
-    return custom ? { id, type: 'custom', custom: { name, input } } : { id, type: 'function', function: { name, arguments: input } }
+    return custom
+      ? { id, type: 'custom', custom: { name, input } }
+      : { id, type: 'function', function: { name, arguments: input } }
   })
 }
 
@@ -98,17 +113,30 @@ function messageOf(call: Call, body: JsonObject, outcome: Outcome): object {
   const content = outcome.calls.length > 0 ? null : outcome.text
   const base = { role: 'assistant', content, refusal: null, annotations: [] }
   if (asList(body['modalities'])?.includes('audio') !== true) return { ...base, ...tools }
-  const audio = { id: call.world.ids.id('audio_'), data: 'AAAA', expires_at: call.world.nowS() + 3600, transcript: outcome.text }
+  const audio = {
+    id: call.world.ids.id('audio_'),
+    data: 'AAAA',
+    expires_at: call.world.nowS() + 3600,
+    transcript: outcome.text,
+  }
   return { ...base, content: null, audio, ...tools }
 }
 
 function keep(call: Call, completion: JsonObject, body: JsonObject): void {
   const { objects, ids } = call.world
   const extra = ['metadata', 'temperature', 'top_p', 'tools', 'tool_choice', 'seed', 'response_format']
-  const kept = Object.fromEntries(extra.map((name) => [name, body[name] ?? (name === 'metadata' ? {} : null)]))
-  objects.put(stored, { ...completion, ...kept, request_id: ids.id('req_'), input_user: asText(body['user']) })
+  const kept = Object.fromEntries(
+    extra.map((name) => [name, body[name] ?? (name === 'metadata' ? {} : null)]),
+  )
+  objects.put(stored, {
+    ...completion,
+    ...kept,
+    request_id: ids.id('req_'),
+    input_user: asText(body['user']),
+  })
   const id = asText(completion['id']) ?? ''
-  for (const [i, message] of objectsIn(body['messages']).entries()) objects.put(messagesOf(id), { id: `${id}-${i}`, ...message })
+  for (const [i, message] of objectsIn(body['messages']).entries())
+    objects.put(messagesOf(id), { id: `${id}-${i}`, ...message })
 }
 
 function createCompletion(call: Call): Reply {
@@ -144,8 +172,14 @@ function createCompletion(call: Call): Reply {
   const served = { model, usage: told ?? usage, usageTold: told !== null }
   if (body['stream'] !== true) return jsonReply(completion, 200, served)
   const options = asObject(body['stream_options'])
-  const shown = { includeUsage: options?.['include_usage'] === true, obfuscate: options?.['include_obfuscation'] !== false }
-  return streamReply(chatFrames({ common, choices: choices as unknown as JsonObject[], usage: told, top, ...shown }), served)
+  const shown = {
+    includeUsage: options?.['include_usage'] === true,
+    obfuscate: options?.['include_obfuscation'] !== false,
+  }
+  return streamReply(
+    chatFrames({ common, choices: choices as unknown as JsonObject[], usage: told, top, ...shown }),
+    served,
+  )
 }
 
 function getStored(call: Call): JsonObject {
@@ -162,7 +196,7 @@ function listStored(call: Call): Reply {
 }
 
 function updateStored(call: Call): Reply {
-  const updated = { ...getStored(call), metadata: call.json()['metadata'] ?? ({} as Json) }
+  const updated = { ...getStored(call), metadata: call.json()['metadata'] ?? {} }
   call.world.objects.put(stored, updated)
   return jsonReply(updated)
 }

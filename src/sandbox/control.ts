@@ -12,7 +12,8 @@ import type { Call, Route } from './world.ts'
 function ruleOf(body: JsonObject): FaultRule {
   const match = asObject(body['match']) ?? {}
   const fault = asText(body['fault']) ?? (asObject(body['fault']) as Fault | null)
-  if (fault === null) throw invalid("Missing required parameter: 'fault': a name or an object with a `kind`.", 'fault')
+  if (fault === null)
+    throw invalid("Missing required parameter: 'fault': a name or an object with a `kind`.", 'fault')
   return {
     match: {
       method: asText(match['method']) ?? undefined,
@@ -46,7 +47,10 @@ function clearFaults(call: Call): Reply {
 }
 
 function listFaults(call: Call): Reply {
-  return jsonReply({ data: call.world.registry.list(), names: faultNames.map(({ name, does }) => ({ name, does })) })
+  return jsonReply({
+    data: call.world.registry.list(),
+    names: faultNames.map(({ name, does }) => ({ name, does })),
+  })
 }
 
 function addReplay(call: Call): Reply {
@@ -54,22 +58,34 @@ function addReplay(call: Call): Reply {
   const name = asText(body['name'])
   const base64 = asText(body['base64'])
   const text = asText(body['text'])
-  if (name === null || (base64 === null && text === null)) throw invalid("Expected 'name' and one of 'text' and 'base64'.")
+  if (name === null || (base64 === null && text === null))
+    throw invalid("Expected 'name' and one of 'text' and 'base64'.")
   const bytes = base64 === null ? Buffer.from(text ?? '') : Buffer.from(base64, 'base64')
-  const splitAt = Array.isArray(body['splitAt']) ? body['splitAt'].filter((at) => typeof at === 'number') : undefined
+  const splitAt = Array.isArray(body['splitAt'])
+    ? body['splitAt'].filter((at) => typeof at === 'number')
+    : undefined
   const pauseMs = asNumber(body['pauseMs']) ?? undefined
-  return jsonReply({ model: call.world.registry.replay(name, Uint8Array.from(bytes), { splitAt, pauseMs }) }, 201)
+  return jsonReply(
+    { model: call.world.registry.replay(name, Uint8Array.from(bytes), { splitAt, pauseMs }) },
+    201,
+  )
 }
 
 function listRequests(call: Call): Reply {
-  const shown = call.world.requests.map(({ body, ...rest }) => ({ ...rest, body: new TextDecoder().decode(body.subarray(0, 65536)) }))
+  const shown = call.world.requests.map(({ body, ...rest }) => ({
+    ...rest,
+    body: new TextDecoder().decode(body.subarray(0, 65536)),
+  }))
   return jsonReply({ data: shown })
 }
 
 function setLatency(call: Call): Reply {
   const body = call.json()
   const { latencyMs, chunkDelayMs } = body
-  call.world.setLatency({ latencyMs: asNumber(latencyMs) ?? undefined, chunkDelayMs: asNumber(chunkDelayMs) ?? undefined })
+  call.world.setLatency({
+    latencyMs: asNumber(latencyMs) ?? undefined,
+    chunkDelayMs: asNumber(chunkDelayMs) ?? undefined,
+  })
   return jsonReply(call.world.pace)
 }
 

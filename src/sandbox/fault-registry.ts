@@ -38,7 +38,9 @@ export class FaultRegistry implements FaultControl {
   add(rule: FaultRule): string {
     const value = typeof rule.fault === 'string' ? faultFromName(rule.fault) : rule.fault
     if (value === null) {
-      throw new Error(`unknown fault ${String(rule.fault)}; known: ${faultNames.map(({ name }) => name).join(', ')}`)
+      throw new Error(
+        `unknown fault ${String(rule.fault)}; known: ${faultNames.map(({ name }) => name).join(', ')}`,
+      )
     }
     if (this.#rules.length >= rulesMax) throw new Error(`more than ${rulesMax} fault rules; clear some first`)
     const id = `fault_${++this.#count}`
@@ -47,7 +49,15 @@ export class FaultRegistry implements FaultControl {
   }
 
   list(): readonly (FaultRule & { readonly id: string; readonly struck: number })[] {
-    return this.#rules.map(({ id, match, fault, times, probability, after, struck }) => ({ id, match, fault, times, probability, after, struck }))
+    return this.#rules.map(({ id, match, fault, times, probability, after, struck }) => ({
+      id,
+      match,
+      fault,
+      times,
+      probability,
+      after,
+      struck,
+    }))
   }
 
   remove(id: string): boolean {
@@ -80,7 +90,12 @@ export class FaultRegistry implements FaultControl {
     for (const rule of [...this.#rules]) {
       if (early !== (rule.value.kind === 'early' || rule.value.kind === 'deaf')) continue
       const { match } = rule
-      if (!fits(match.method, request.method) || !fits(match.path, request.path) || !fits(match.model, request.model)) continue
+      if (
+        !fits(match.method, request.method) ||
+        !fits(match.path, request.path) ||
+        !fits(match.model, request.model)
+      )
+        continue
       if (rule.seen++ < (rule.after ?? 0)) continue
       if (rule.probability !== undefined && this.chance() >= rule.probability) continue
       faults.push(rule.value)

@@ -6,8 +6,18 @@
 
 /** A fault, as a value. Counts of frames are SSE frames; for a body that is not SSE, `cut` and `stall` come after half of it. */
 export type Fault =
-  | { kind: 'status'; status: number; retryAfterS?: number; retryAfterMs?: number; location?: string; body?: string }
-  | { kind: 'refuse'; reason: 'context-length' | 'content-filter' | 'insufficient-quota' | 'rate-limit-tokens' }
+  | {
+      kind: 'status'
+      status: number
+      retryAfterS?: number
+      retryAfterMs?: number
+      location?: string
+      body?: string
+    }
+  | {
+      kind: 'refuse'
+      reason: 'context-length' | 'content-filter' | 'insufficient-quota' | 'rate-limit-tokens'
+    }
   /** RST before any byte of an answer. */
   | { kind: 'reset' }
   /** FIN before any byte of an answer. */

@@ -50,7 +50,8 @@ export class Sequence {
 
   /** An identifier as OpenAI writes them: `resp_` and the like with 48 hex digits, `chatcmpl-` with 29 base62, others 24 base62. */
   id(prefix: string): string {
-    if (/^(?:resp|msg|rs|fc|conv|batch|vs|vsfb|upload|part|cntr|eval|evalrun)_$/.test(prefix)) return prefix + this.hex(48)
+    if (/^(?:resp|msg|rs|fc|conv|batch|vs|vsfb|upload|part|cntr|eval|evalrun)_$/.test(prefix))
+      return prefix + this.hex(48)
     if (prefix === 'chatcmpl-') return prefix + this.text(29)
     if (prefix === 'req_') return prefix + this.hex(32)
     return prefix + this.text(24)

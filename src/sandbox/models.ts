@@ -8,7 +8,16 @@ import type { Reply } from './reply.ts'
 import { noModel } from './refusals.ts'
 import type { Call, World } from './world.ts'
 
-type Kind = 'chat' | 'completion' | 'embedding' | 'transcription' | 'speech' | 'image' | 'moderation' | 'realtime' | 'video'
+type Kind =
+  | 'chat'
+  | 'completion'
+  | 'embedding'
+  | 'transcription'
+  | 'speech'
+  | 'image'
+  | 'moderation'
+  | 'realtime'
+  | 'video'
 
 const catalog: Record<Kind, Record<string, string>> = {
   chat: {
@@ -31,13 +40,33 @@ const catalog: Record<Kind, Record<string, string>> = {
     'o3-mini': 'o3-mini-2025-01-31',
     'o4-mini': 'o4-mini-2025-04-16',
   },
-  completion: { 'gpt-3.5-turbo-instruct': 'gpt-3.5-turbo-instruct:20230824-v2', 'davinci-002': 'davinci-002', 'babbage-002': 'babbage-002' },
-  embedding: { 'text-embedding-3-small': '', 'text-embedding-3-large': '', 'text-embedding-ada-002': 'text-embedding-ada-002-v2' },
-  transcription: { 'whisper-1': '', 'gpt-4o-transcribe': '', 'gpt-4o-mini-transcribe': '', 'gpt-4o-transcribe-diarize': '' },
+  completion: {
+    'gpt-3.5-turbo-instruct': 'gpt-3.5-turbo-instruct:20230824-v2',
+    'davinci-002': 'davinci-002',
+    'babbage-002': 'babbage-002',
+  },
+  embedding: {
+    'text-embedding-3-small': '',
+    'text-embedding-3-large': '',
+    'text-embedding-ada-002': 'text-embedding-ada-002-v2',
+  },
+  transcription: {
+    'whisper-1': '',
+    'gpt-4o-transcribe': '',
+    'gpt-4o-mini-transcribe': '',
+    'gpt-4o-transcribe-diarize': '',
+  },
   speech: { 'tts-1': '', 'tts-1-hd': '', 'gpt-4o-mini-tts': '' },
   image: { 'dall-e-2': '', 'dall-e-3': '', 'gpt-image-1': '', 'gpt-image-1-mini': '' },
-  moderation: { 'omni-moderation-latest': 'omni-moderation-2024-09-26', 'text-moderation-latest': 'text-moderation-007' },
-  realtime: { 'gpt-realtime': 'gpt-realtime-2025-08-28', 'gpt-realtime-mini': 'gpt-realtime-mini-2025-10-06', 'gpt-4o-realtime-preview': 'gpt-4o-realtime-preview-2025-06-03' },
+  moderation: {
+    'omni-moderation-latest': 'omni-moderation-2024-09-26',
+    'text-moderation-latest': 'text-moderation-007',
+  },
+  realtime: {
+    'gpt-realtime': 'gpt-realtime-2025-08-28',
+    'gpt-realtime-mini': 'gpt-realtime-mini-2025-10-06',
+    'gpt-4o-realtime-preview': 'gpt-4o-realtime-preview-2025-06-03',
+  },
   video: { 'sora-2': '', 'sora-2-pro': '' },
 }
 const kindOf = new Map<string, Kind>()
@@ -68,20 +97,32 @@ function known(world: World, name: string): boolean {
 }
 
 /** Resolves a request's model. `fallback` stands where only faults were named. @throws Refusal 404 model_not_found, 400 for an unknown fault */
-export function chooseModel(world: World, asked: string, want: { kind: Kind; fallback: string }): ModelChoice {
+export function chooseModel(
+  world: World,
+  asked: string,
+  want: { kind: Kind; fallback: string },
+): ModelChoice {
   const { base, faults, unknown } = splitModel(asked)
-  if (unknown.length > 0) throw invalid(`Unknown sandbox fault: ${unknown.join(', ')}`, 'model', 'unknown_fault')
+  if (unknown.length > 0)
+    throw invalid(`Unknown sandbox fault: ${unknown.join(', ')}`, 'model', 'unknown_fault')
   const name = base === '' ? want.fallback : base
   const length = /^sandbox-tokens-(\d{1,6})$/.exec(name)
   const isReplay = name.startsWith('replay:')
   if (length === null && !isReplay && !known(world, name)) throw noModel(asked)
   const kind = kindOf.get(name)
   if (want.kind === 'chat' && kind !== undefined && kind !== 'chat') {
-    const message = 'This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use v1/completions?'
+    const message =
+      'This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use v1/completions?'
     throw new Refusal(404, { message, type: 'invalid_request_error', param: 'model', code: null })
   }
   const reasoning = /^(?:o\d|gpt-5)/.test(name)
-  return { asked, served: snapshotOf.get(name) ?? name, reasoning, tokens: length === null ? null : Number(length[1]), faults }
+  return {
+    asked,
+    served: snapshotOf.get(name) ?? name,
+    reasoning,
+    tokens: length === null ? null : Number(length[1]),
+    faults,
+  }
 }
 
 function modelObject(id: string): object {
@@ -107,7 +148,12 @@ export function deleteModel(call: Call): Reply {
   const id = call.param('model')
   if (!known(call.world, id)) throw noModel(id)
   if (!id.startsWith('ft:')) {
-    throw new Refusal(403, { message: `You have insufficient permissions to delete the model '${id}'.`, type: 'invalid_request_error', param: null, code: null })
+    throw new Refusal(403, {
+      message: `You have insufficient permissions to delete the model '${id}'.`,
+      type: 'invalid_request_error',
+      param: null,
+      code: null,
+    })
   }
   if (call.world.deletedModels.size < 10_000) call.world.deletedModels.add(id)
   return jsonReply({ id, object: 'model', deleted: true })

@@ -20,13 +20,20 @@ const partsMax = 1000
 
 /** The boundary of a content type, or null where it is no form. */
 export function formBoundary(contentType: string | null): string | null {
-  const match = /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType ?? '')
+  const match = /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(
+    contentType ?? '',
+  )
   return match === null ? null : (match[1] ?? match[2])!
 }
 
 function attribute(disposition: string, name: string): string | null {
   const match = new RegExp(`;\\s*${name}="((?:[^"\\\\]|\\\\.)*)"`, 'i').exec(disposition)
-  return match === null ? null : match[1]!.replace(/\\(.)/g, '$1').replace(/%22/g, '"').replace(/%0D%0A/gi, '\r\n')
+  return match === null
+    ? null
+    : match[1]!
+        .replace(/\\(.)/g, '$1')
+        .replace(/%22/g, '"')
+        .replace(/%0D%0A/gi, '\r\n')
 }
 
 interface OpenPart {
@@ -103,7 +110,10 @@ export class FormReader {
     const lines = this.#held.toString('utf8', 0, at).split('\r\n')
     this.#held = this.#held.subarray(at + 4)
     const find = (name: string): string | null =>
-      lines.find((line) => line.toLowerCase().startsWith(name))?.slice(name.length).trim() ?? null
+      lines
+        .find((line) => line.toLowerCase().startsWith(name))
+        ?.slice(name.length)
+        .trim() ?? null
     const disposition = find('content-disposition:') ?? ''
     const name = attribute(disposition, 'name')
     if (name === null) this.problem = 'a part without a name'
@@ -138,6 +148,13 @@ export class FormReader {
     this.#open = null
     if (part === null) return
     const { name, filename, contentType, size } = part
-    this.parts.push({ name, filename, contentType, size, content: Buffer.concat(part.kept), sha256: part.hash.digest('hex') })
+    this.parts.push({
+      name,
+      filename,
+      contentType,
+      size,
+      content: Buffer.concat(part.kept),
+      sha256: part.hash.digest('hex'),
+    })
   }
 }

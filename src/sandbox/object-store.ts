@@ -21,11 +21,17 @@ function idOf(object: JsonObject): string {
 }
 
 /** A page out of objects in order of making. @throws Refusal 400 for a bad `limit` or `order` */
-export function pageOf(objects: readonly JsonObject[], query: URLSearchParams, defaultOrder: 'asc' | 'desc' = 'desc'): Page {
+export function pageOf(
+  objects: readonly JsonObject[],
+  query: URLSearchParams,
+  defaultOrder: 'asc' | 'desc' = 'desc',
+): Page {
   const limit = Number(query.get('limit') ?? '20')
-  if (!Number.isInteger(limit) || limit < 0) throw invalid("Invalid 'limit': expected a positive integer.", 'limit')
+  if (!Number.isInteger(limit) || limit < 0)
+    throw invalid("Invalid 'limit': expected a positive integer.", 'limit')
   const order = query.get('order') ?? defaultOrder
-  if (order !== 'asc' && order !== 'desc') throw invalid("Invalid 'order': expected one of 'asc' or 'desc'.", 'order')
+  if (order !== 'asc' && order !== 'desc')
+    throw invalid("Invalid 'order': expected one of 'asc' or 'desc'.", 'order')
   let rows = order === 'asc' ? [...objects] : [...objects].reverse()
   const after = query.get('after')
   const before = query.get('before')
@@ -53,7 +59,8 @@ export class ObjectStore {
     if (objects === undefined) {
       objects = new Map()
       this.#collections.set(collection, objects)
-      if (this.#collections.size > collectionsMax) this.#collections.delete(this.#collections.keys().next().value!)
+      if (this.#collections.size > collectionsMax)
+        this.#collections.delete(this.#collections.keys().next().value!)
     }
     objects.set(idOf(object), object)
     if (objects.size > collectionMax) objects.delete(objects.keys().next().value!)

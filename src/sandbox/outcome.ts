@@ -60,7 +60,9 @@ const callsMax = 8
 
 function mentions(prompt: string, tool: ToolSpec): boolean {
   const parts = tool.name.split(/[_\-.\s]|(?<=[a-z])(?=[A-Z])/).map((part) => part.toLowerCase())
-  const words = parts.filter((part) => part.length > 3 && !['call', 'tool', 'function', 'with'].includes(part))
+  const words = parts.filter(
+    (part) => part.length > 3 && !['call', 'tool', 'function', 'with'].includes(part),
+  )
   const lower = prompt.toLowerCase()
   return lower.includes(tool.name.toLowerCase()) || words.some((word) => lower.includes(word))
 }
@@ -83,7 +85,9 @@ function toolCalls(ask: Ask): ToolCall[] {
   for (const tool of wanted) {
     for (let i = 0; i < (several ? words.length : 1); i++) {
       const hints = [...words.slice(i), ...words.slice(0, i)]
-      const input = tool.custom ? ask.prompt : JSON.stringify(schemaInstance(tool.parameters ?? { type: 'object' }, hints))
+      const input = tool.custom
+        ? ask.prompt
+        : JSON.stringify(schemaInstance(tool.parameters ?? { type: 'object' }, hints))
       calls.push({ name: tool.name, input, custom: tool.custom })
     }
   }
@@ -93,8 +97,10 @@ function toolCalls(ask: Ask): ToolCall[] {
 function words(ask: Ask, variant: number): string {
   if (ask.model.tokens !== null) return textOfLength(ask.model.tokens)
   if (ask.format === 'json') return JSON.stringify({ answer: answerText(ask.prompt, variant), ok: true })
-  if (typeof ask.format === 'object') return JSON.stringify(schemaInstance(ask.format.schema, wordsIn(ask.prompt)))
-  if (ask.toolResults.length > 0) return `The tools said: ${ask.toolResults.map((result) => result.slice(0, 400)).join('; ')}`
+  if (typeof ask.format === 'object')
+    return JSON.stringify(schemaInstance(ask.format.schema, wordsIn(ask.prompt)))
+  if (ask.toolResults.length > 0)
+    return `The tools said: ${ask.toolResults.map((result) => result.slice(0, 400)).join('; ')}`
   return answerText(ask.prompt, variant)
 }
 

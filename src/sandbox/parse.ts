@@ -25,7 +25,8 @@ const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 /** The first value of a header, by lower-case name. */
 export function headerOf(headers: RequestHead['headers'], name: string): string | null {
-  for (const [key, value] of headers) if (key.length === name.length && key.toLowerCase() === name) return value
+  for (const [key, value] of headers)
+    if (key.length === name.length && key.toLowerCase() === name) return value
   return null
 }
 
@@ -55,7 +56,8 @@ export function bodyFraming(head: RequestHead): number | 'chunked' | { reason: s
   const codings = head.headers.filter(([name]) => name.toLowerCase() === 'transfer-encoding')
   if (codings.length > 0) {
     if (lengths.length > 0) return { reason: 'both Content-Length and Transfer-Encoding' }
-    if (codings.length > 1 || codings[0]![1].toLowerCase() !== 'chunked') return { reason: 'unknown Transfer-Encoding' }
+    if (codings.length > 1 || codings[0]![1].toLowerCase() !== 'chunked')
+      return { reason: 'unknown Transfer-Encoding' }
     return 'chunked'
   }
   if (lengths.length === 0) return 0

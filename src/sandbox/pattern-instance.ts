@@ -12,7 +12,19 @@ class Reader {
   }
 }
 
-const escapes: Record<string, string> = { d: '0', w: 'a', s: ' ', D: 'a', W: '-', S: 'a', t: '\t', n: '\n', r: '\r', b: '', B: '' }
+const escapes: Record<string, string> = {
+  d: '0',
+  w: 'a',
+  s: ' ',
+  D: 'a',
+  W: '-',
+  S: 'a',
+  t: '\t',
+  n: '\n',
+  r: '\r',
+  b: '',
+  B: '',
+}
 
 function readClass(reader: Reader): string {
   const negated = reader.peek() === '^'

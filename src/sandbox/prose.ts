@@ -24,7 +24,18 @@ const closings = [
   'I hope it helps.',
 ]
 const filler = [
-  ' the', ' gate', ' keeps', ' watch', ' over', ' every', ' call', ' and', ' counts', ' what', ' it', ' costs',
+  ' the',
+  ' gate',
+  ' keeps',
+  ' watch',
+  ' over',
+  ' every',
+  ' call',
+  ' and',
+  ' counts',
+  ' what',
+  ' it',
+  ' costs',
 ]
 
 function pick(from: readonly string[], seed: number): string {
@@ -49,7 +60,11 @@ export function textOfLength(tokens: number): string {
 }
 
 /** What is left of an answer under a token ceiling and stop texts, and why it ended. */
-export function cutAnswer(text: string, maxTokens: number | null, stops: readonly string[]): { text: string; reason: 'stop' | 'length' } {
+export function cutAnswer(
+  text: string,
+  maxTokens: number | null,
+  stops: readonly string[],
+): { text: string; reason: 'stop' | 'length' } {
   let kept = text
   for (const stop of stops) {
     const at = stop === '' ? -1 : kept.indexOf(stop)

@@ -9,14 +9,16 @@ const serverSorry = 'The server had an error while processing your request. Sorr
 
 /** The key as OpenAI shows it in an error: first and last characters. */
 export function maskedKey(key: string): string {
-  return key.length <= 8 ? '*'.repeat(key.length) : `${key.slice(0, 3)}${'*'.repeat(Math.min(key.length - 7, 40))}${key.slice(-4)}`
+  return key.length <= 8
+    ? '*'.repeat(key.length)
+    : `${key.slice(0, 3)}${'*'.repeat(Math.min(key.length - 7, 40))}${key.slice(-4)}`
 }
 
 /** 401 where no key came. */
 export function noKey(): Refusal {
   const message =
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. " +
-    'Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you\'re accessing the API from your ' +
+    "Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from your " +
     'browser and are prompted for a username and password. You can obtain an API key from https://platform.openai.com/account/api-keys.'
   return new Refusal(401, { message, type: invalidType, param: null, code: null })
 }
@@ -45,12 +47,30 @@ export function unknownUrl(method: string, target: string): Refusal {
 
 const statusWords: Record<number, { message: string; type: string; code: string | null }> = {
   400: { message: 'The request was refused on demand.', type: invalidType, code: null },
-  403: { message: 'Project `proj_sandbox` of organization org-sandbox0123456789 does not have access (key sk-proj-****************************wxyz).', type: invalidType, code: 'model_not_found' },
+  403: {
+    message:
+      'Project `proj_sandbox` of organization org-sandbox0123456789 does not have access (key sk-proj-****************************wxyz).',
+    type: invalidType,
+    code: 'model_not_found',
+  },
   404: { message: 'The requested resource was not found.', type: invalidType, code: null },
   408: { message: 'Request timed out.', type: 'server_error', code: 'request_timeout' },
-  409: { message: 'The resource was modified by another request. Please try again.', type: invalidType, code: 'conflict' },
-  429: { message: 'Rate limit reached for gpt-4o-mini in organization org-sandbox0123456789 on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s.', type: 'requests', code: 'rate_limit_exceeded' },
-  503: { message: 'The engine is currently overloaded, please try again later.', type: 'server_error', code: 'overloaded' },
+  409: {
+    message: 'The resource was modified by another request. Please try again.',
+    type: invalidType,
+    code: 'conflict',
+  },
+  429: {
+    message:
+      'Rate limit reached for gpt-4o-mini in organization org-sandbox0123456789 on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s.',
+    type: 'requests',
+    code: 'rate_limit_exceeded',
+  },
+  503: {
+    message: 'The engine is currently overloaded, please try again later.',
+    type: 'server_error',
+    code: 'overloaded',
+  },
 }
 
 function statusRefusal(fault: Extract<Fault, { kind: 'status' }>, key: string): Refusal {
@@ -62,26 +82,33 @@ function statusRefusal(fault: Extract<Fault, { kind: 'status' }>, key: string): 
     const message = `${wrongKey(key).error.message} (organization org-sandbox0123456789)`
     return new Refusal(401, { message, type: invalidType, param: null, code: 'invalid_api_key' }, headers)
   }
-  const fallback = { message: serverSorry, type: fault.status < 500 ? invalidType : 'server_error', code: null }
+  const fallback = {
+    message: serverSorry,
+    type: fault.status < 500 ? invalidType : 'server_error',
+    code: null,
+  }
   const words = statusWords[fault.status] ?? fallback
   return new Refusal(fault.status, { ...words, param: null, message: fault.body ?? words.message }, headers)
 }
 
 const reasons = {
   'context-length': new Refusal(400, {
-    message: "This model's maximum context length is 128000 tokens. However, your messages resulted in 130500 tokens. Please reduce the length of the messages.",
+    message:
+      "This model's maximum context length is 128000 tokens. However, your messages resulted in 130500 tokens. Please reduce the length of the messages.",
     type: invalidType,
     param: 'messages',
     code: 'context_length_exceeded',
   }),
   'content-filter': new Refusal(400, {
-    message: "The response was filtered due to the prompt triggering the content management policy. Please modify your prompt and retry.",
+    message:
+      'The response was filtered due to the prompt triggering the content management policy. Please modify your prompt and retry.',
     type: invalidType,
     param: 'prompt',
     code: 'content_filter',
   }),
   'insufficient-quota': new Refusal(429, {
-    message: 'You exceeded your current quota, please check your plan and billing details. For more information on this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.',
+    message:
+      'You exceeded your current quota, please check your plan and billing details. For more information on this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.',
     type: 'insufficient_quota',
     param: null,
     code: 'insufficient_quota',
@@ -89,12 +116,16 @@ const reasons = {
   'rate-limit-tokens': new Refusal(
     429,
     {
-      message: 'Rate limit reached for gpt-4o-mini in organization org-sandbox0123456789 on tokens per min (TPM): Limit 40000, Used 39800, Requested 500. Please try again in 450ms.',
+      message:
+        'Rate limit reached for gpt-4o-mini in organization org-sandbox0123456789 on tokens per min (TPM): Limit 40000, Used 39800, Requested 500. Please try again in 450ms.',
       type: 'tokens',
       param: null,
       code: 'rate_limit_exceeded',
     },
-    [['retry-after-ms', '450'], ['retry-after', '1']],
+    [
+      ['retry-after-ms', '450'],
+      ['retry-after', '1'],
+    ],
   ),
 }
 

@@ -80,7 +80,10 @@ export function streamReply(frames: Iterable<Frame>, served: Served | null): Rep
 }
 
 /** An SSE frame that carries JSON. */
-export function frame(value: Json | object, more: { event?: string; tokens?: number; usage?: boolean } = {}): Frame {
+export function frame(
+  value: Json | object,
+  more: { event?: string; tokens?: number; usage?: boolean } = {},
+): Frame {
   const { event = null, tokens = 0, usage = false } = more
   return { event, data: JSON.stringify(value), tokens, usage }
 }
@@ -90,7 +93,9 @@ export const doneFrame: Frame = { event: null, data: '[DONE]', tokens: 0, usage:
 
 /** A frame as bytes. */
 export function frameBytes(frame: Frame): Uint8Array {
-  return utf8(frame.event === null ? `data: ${frame.data}\n\n` : `event: ${frame.event}\ndata: ${frame.data}\n\n`)
+  return utf8(
+    frame.event === null ? `data: ${frame.data}\n\n` : `event: ${frame.event}\ndata: ${frame.data}\n\n`,
+  )
 }
 
 /** A refusal in OpenAI's shape, thrown by endpoint code and turned into the answer in one place. */

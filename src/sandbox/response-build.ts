@@ -31,12 +31,22 @@ export interface BuiltResponse {
 function itemsOf(world: World, input: Json | undefined): JsonObject[] {
   const plain = asText(input)
   const items: JsonObject[] =
-    plain === null ? objectsIn(input) : [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: plain }] }]
+    plain === null
+      ? objectsIn(input)
+      : [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: plain }] }]
   return items.map((item) => {
     const message = item['role'] !== undefined && item['type'] === undefined
     const content = asText(item['content'])
-    const parts = content === null ? {} : { content: [{ type: item['role'] === 'assistant' ? 'output_text' : 'input_text', text: content }] }
-    return { id: asText(item['id']) ?? world.ids.id('msg_'), ...(message ? { type: 'message' } : {}), ...item, ...parts }
+    const parts =
+      content === null
+        ? {}
+        : { content: [{ type: item['role'] === 'assistant' ? 'output_text' : 'input_text', text: content }] }
+    return {
+      id: asText(item['id']) ?? world.ids.id('msg_'),
+      ...(message ? { type: 'message' } : {}),
+      ...item,
+      ...parts,
+    }
   })
 }
 
@@ -49,7 +59,11 @@ function historyOf(world: World, body: JsonObject): JsonObject[] {
   for (let hop = 0; id !== null && hop < hopsMax; hop++) {
     const earlier = world.objects.get(storedResponses, id)
     if (earlier === null) {
-      throw invalid(`Previous response with id '${id}' not found.`, 'previous_response_id', 'previous_response_not_found')
+      throw invalid(
+        `Previous response with id '${id}' not found.`,
+        'previous_response_id',
+        'previous_response_not_found',
+      )
     }
     turns.unshift([...world.objects.all(`${storedResponses}/${id}/input`), ...objectsIn(earlier['output'])])
     id = asText(earlier['previous_response_id'])
@@ -72,20 +86,32 @@ function toolChoiceOf(choice: Json | undefined): Ask['toolChoice'] {
   return name === null ? 'auto' : { names: [name] }
 }
 
-function askOf(world: World, body: JsonObject, faults: readonly Fault[]): { ask: Ask; inputItems: JsonObject[] } {
+function askOf(
+  world: World,
+  body: JsonObject,
+  faults: readonly Fault[],
+): { ask: Ask; inputItems: JsonObject[] } {
   const asked = asText(body['model'])
-  if (asked === null) throw invalid("Missing required parameter: 'model'.", 'model', 'missing_required_parameter')
+  if (asked === null)
+    throw invalid("Missing required parameter: 'model'.", 'model', 'missing_required_parameter')
   const model = chooseModel(world, asked, { kind: 'chat', fallback: 'gpt-4o-mini' })
   checkNumbers(body)
   const sources = ['input', 'previous_response_id', 'prompt', 'conversation']
   if (sources.every((name) => body[name] == null)) {
-    throw invalid(`One of "input" or "previous_response_id" or 'prompt' or 'conversation_id' must be provided.`, null, 'missing_required_parameter')
+    throw invalid(
+      `One of "input" or "previous_response_id" or 'prompt' or 'conversation_id' must be provided.`,
+      null,
+      'missing_required_parameter',
+    )
   }
   const inputItems = itemsOf(world, body['input'])
   const all = [...historyOf(world, body), ...inputItems]
-  const isResult = (item: JsonObject): boolean => /_call_output$/.test(asText(item['type']) ?? '')
+  const isResult = (item: JsonObject): boolean => (asText(item['type']) ?? '').endsWith('_call_output')
   const ending = inputItems.slice(inputItems.findLastIndex((item) => !isResult(item)) + 1)
-  const texts = all.map((item) => contentText(item['content']) || contentText(item['output']) || (asText(item['arguments']) ?? ''))
+  const texts = all.map(
+    (item) =>
+      contentText(item['content']) || contentText(item['output']) || (asText(item['arguments']) ?? ''),
+  )
   const ask: Ask = {
     model,
     prompt: lastUserText(all),
@@ -110,14 +136,34 @@ function outputOf(world: World, body: JsonObject, outcome: Outcome & { thinks: b
   const { ids } = world
   if (outcome.thinks) {
     const wanted = asText(asObject(body['reasoning'])?.['summary'])
-    const summary = wanted === null ? [] : [{ type: 'summary_text', text: '**Reading the request**\n\nThe sandbox thinks as asked.' }]
-    const encrypted = asList(body['include'])?.includes('reasoning.encrypted_content') === true ? { encrypted_content: 'c2FuZGJveA==' } : {}
+    const summary =
+      wanted === null
+        ? []
+        : [{ type: 'summary_text', text: '**Reading the request**\n\nThe sandbox thinks as asked.' }]
+    const encrypted =
+      asList(body['include'])?.includes('reasoning.encrypted_content') === true
+        ? { encrypted_content: 'c2FuZGJveA==' }
+        : {}
     items.push({ id: ids.id('rs_'), type: 'reasoning', ...encrypted, summary })
   }
   for (const call of outcome.calls) {
     const ends = { call_id: ids.id('call_'), name: call.name }
-    if (call.custom) items.push({ id: ids.id('ctc_'), type: 'custom_tool_call', status: 'completed', input: call.input, ...ends })
-    else items.push({ id: ids.id('fc_'), type: 'function_call', status: 'completed', arguments: call.input, ...ends })
+    if (call.custom)
+      items.push({
+        id: ids.id('ctc_'),
+        type: 'custom_tool_call',
+        status: 'completed',
+        input: call.input,
+        ...ends,
+      })
+    else
+      items.push({
+        id: ids.id('fc_'),
+        type: 'function_call',
+        status: 'completed',
+        arguments: call.input,
+        ...ends,
+      })
   }
   if (outcome.calls.length > 0) return items
   const status = outcome.reason === 'stop' ? 'completed' : 'incomplete'
@@ -139,7 +185,10 @@ function settingsOf(body: JsonObject): JsonObject {
     prompt_cache_key: body['prompt_cache_key'] ?? null,
     reasoning: { effort: reasoning?.['effort'] ?? null, summary: reasoning?.['summary'] ?? null },
     safety_identifier: body['safety_identifier'] ?? null,
-    service_tier: body['service_tier'] === undefined || body['service_tier'] === 'auto' ? 'default' : body['service_tier'],
+    service_tier:
+      body['service_tier'] === undefined || body['service_tier'] === 'auto'
+        ? 'default'
+        : body['service_tier'],
     store: body['store'] ?? true,
     temperature: body['temperature'] ?? 1,
     text: { format: text?.['format'] ?? { type: 'text' }, verbosity: text?.['verbosity'] ?? 'medium' },
@@ -158,7 +207,9 @@ export function buildResponse(world: World, body: JsonObject, faults: readonly F
   const outcome = decide(ask)
   const usage = { ...inputUsage(world, ask), output: outcome.tokens, reasoning: outcome.reasoning }
   const told = toldUsage(usage, faults)
-  const why = { length: 'max_output_tokens', content_filter: 'content_filter', stop: null, tool_calls: null }[outcome.reason]
+  const why = { length: 'max_output_tokens', content_filter: 'content_filter', stop: null, tool_calls: null }[
+    outcome.reason
+  ]
   const now = world.nowS()
   const response: JsonObject = {
     id: world.ids.id('resp_'),
@@ -174,7 +225,12 @@ export function buildResponse(world: World, body: JsonObject, faults: readonly F
     ...settingsOf(body),
     usage: told === null ? null : (responseUsage(told) as JsonObject),
   }
-  const built = { response, inputItems, told, served: { model: ask.model.served, usage: told ?? usage, usageTold: told !== null } }
+  const built = {
+    response,
+    inputItems,
+    told,
+    served: { model: ask.model.served, usage: told ?? usage, usageTold: told !== null },
+  }
   if (body['store'] !== false) keep(world, body, built)
   return built
 }

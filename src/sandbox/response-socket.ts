@@ -2,7 +2,7 @@
 // same events as the SSE stream, one a message. One connection carries many responses, one after another.
 
 import { asObject, asText } from './json.ts'
-import type { Json } from './json.ts'
+import type { Json, JsonObject } from './json.ts'
 import { splitModel } from './fault-names.ts'
 import { faultOf } from './script.ts'
 import { Refusal } from './reply.ts'
@@ -22,9 +22,14 @@ function errorEvent(refusal: Refusal): string {
 function answer(call: Call, peer: SocketPeer, text: string): void {
   const message = asObject(JSON.parse(text) as Json)
   if (message === null || message['type'] !== 'response.create') {
-    throw new Refusal(400, { message: "Expected an event of type 'response.create'.", type: 'invalid_request_error', param: 'type', code: null })
+    throw new Refusal(400, {
+      message: "Expected an event of type 'response.create'.",
+      type: 'invalid_request_error',
+      param: 'type',
+      code: null,
+    })
   }
-  const body = { ...asObject(message['response']), ...message, type: undefined }
+  const body: JsonObject = { ...asObject(message['response']), ...message, type: undefined }
   const model = asText(body['model']) ?? call.row.model ?? ''
   const faults = [...call.faults, ...splitModel(model).faults]
   const refusal = refusalOf(faults, 'sk-sandbox-socket')
@@ -53,7 +58,13 @@ export function responseSocket(call: Call): Reply {
       try {
         answer(call, peer, typeof data === 'string' ? data : '')
       } catch (cause) {
-        const broken = { message: 'The message is not valid JSON.', type: 'invalid_request_error', param: null, code: 'invalid_json' }
+        const broken = {
+          message: 'The message is not valid JSON.',
+          type: 'invalid_request_error',
+          param: null,
+          code: 'invalid_json',
+        }
+        if (!(cause instanceof Refusal) && !(cause instanceof SyntaxError)) throw cause
         peer.send(errorEvent(cause instanceof Refusal ? cause : new Refusal(400, broken)))
       }
     },

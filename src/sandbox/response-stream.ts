@@ -25,7 +25,8 @@ function* messageEvents(item: JsonObject, at: JsonObject): Generator<Event> {
   const where = { item_id: item['id'], ...at, content_index: 0 }
   yield event('output_item.added', { ...at, item: { ...item, status: 'in_progress', content: [] } })
   yield event('content_part.added', { ...where, part: { ...part, text: '' } })
-  for (const delta of tokenPieces(text)) yield event('output_text.delta', { ...where, delta, logprobs: [] }, 1)
+  for (const delta of tokenPieces(text))
+    yield event('output_text.delta', { ...where, delta, logprobs: [] }, 1)
   yield event('output_text.done', { ...where, text, logprobs: [] })
   yield event('content_part.done', { ...where, part })
   yield event('output_item.done', { ...at, item })
@@ -58,7 +59,14 @@ function* reasoningEvents(item: JsonObject, at: JsonObject): Generator<Event> {
 }
 
 function* events(response: JsonObject): Generator<Event> {
-  const opening = { ...response, status: 'in_progress', completed_at: null, incomplete_details: null, output: [], usage: null }
+  const opening = {
+    ...response,
+    status: 'in_progress',
+    completed_at: null,
+    incomplete_details: null,
+    output: [],
+    usage: null,
+  }
   if (response['background'] === true) yield event('queued', { response: { ...opening, status: 'queued' } })
   yield event('created', { response: opening })
   yield event('in_progress', { response: opening })
@@ -74,13 +82,19 @@ function* events(response: JsonObject): Generator<Event> {
 const padding = 'xT4bN8qL2wZ6rJ0cV'
 
 /** The frames of a finished response; those numbered up to `after` are left out. */
-export function* responseFrames(response: JsonObject, options: { obfuscate: boolean; after?: number }): Generator<Frame> {
+export function* responseFrames(
+  response: JsonObject,
+  options: { obfuscate: boolean; after?: number },
+): Generator<Frame> {
   const { obfuscate, after = -1 } = options
   let sequence = 0
   for (const { type, fields, tokens } of events(response)) {
     const number = sequence++
     if (number <= after) continue
-    const padded = obfuscate && type.endsWith('.delta') ? { obfuscation: padding.slice(0, 1 + (hashText(`${number}`) % 16)) } : {}
+    const padded =
+      obfuscate && type.endsWith('.delta')
+        ? { obfuscation: padding.slice(0, 1 + (hashText(`${number}`) % 16)) }
+        : {}
     const usage = fields['response'] !== undefined && asObject(fields['response'])?.['usage'] != null
     yield frame({ type, sequence_number: number, ...fields, ...padded }, { event: type, tokens, usage })
   }

@@ -25,7 +25,14 @@ function createResponse(call: Call): Reply {
 }
 
 function waiting(response: JsonObject): JsonObject {
-  return { ...response, status: 'queued', completed_at: null, incomplete_details: null, output: [], usage: null }
+  return {
+    ...response,
+    status: 'queued',
+    completed_at: null,
+    incomplete_details: null,
+    output: [],
+    usage: null,
+  }
 }
 
 function found(call: Call): JsonObject {
@@ -40,13 +47,17 @@ function getResponse(call: Call): Reply {
   call.world.objects.delete(queued, String(response['id']))
   if (call.query.get('stream') !== 'true') return jsonReply(response)
   const after = Number(call.query.get('starting_after') ?? '-1')
-  return streamReply(responseFrames(response, { obfuscate: call.query.get('include_obfuscation') !== 'false', after }), null)
+  return streamReply(
+    responseFrames(response, { obfuscate: call.query.get('include_obfuscation') !== 'false', after }),
+    null,
+  )
 }
 
 function cancelResponse(call: Call): Reply {
   const response = found(call)
   const id = String(response['id'])
-  if (response['background'] !== true) throw invalid('Only responses created with background=true can be cancelled.')
+  if (response['background'] !== true)
+    throw invalid('Only responses created with background=true can be cancelled.')
   if (!call.world.objects.delete(queued, id)) return jsonReply(response)
   const cancelled = { ...waiting(response), status: 'cancelled' }
   call.world.objects.put(storedResponses, cancelled)

@@ -16,7 +16,8 @@ export interface Found {
 }
 
 function matched(route: Compiled, segments: readonly string[]): Record<string, string> | null {
-  if (route.rest ? segments.length < route.segments.length - 1 : segments.length !== route.segments.length) return null
+  if (route.rest ? segments.length < route.segments.length - 1 : segments.length !== route.segments.length)
+    return null
   const params: Record<string, string> = {}
   for (const [i, wanted] of route.segments.entries()) {
     const got = segments[i] ?? ''

@@ -66,7 +66,10 @@ export function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const begin = (): World => new World(settings, { latencyMs, chunkDelayMs }, reset)
   const reset = (): void => void (world = begin())
   let world = begin()
-  const server = listen({ hostname, port }, sandboxApplication(() => world))
+  const server = listen(
+    { hostname, port },
+    sandboxApplication(() => world),
+  )
   const origin = `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${server.port}`
   return Promise.resolve({
     url: `${origin}/v1`,

@@ -34,7 +34,10 @@ function resolve(schema: JsonObject, making: Making): JsonObject {
     const reference = asText(at['$ref'])
     if (reference === null) return at
     let target: Json | undefined = making.root
-    for (const step of reference.replace(/^#\/?/, '').split('/').filter((step) => step !== '')) {
+    for (const step of reference
+      .replace(/^#\/?/, '')
+      .split('/')
+      .filter((step) => step !== '')) {
       target = asObject(target)?.[decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~')]
     }
     at = asObject(target) ?? {}
@@ -91,7 +94,8 @@ function objectFor(schema: JsonObject, depth: number, making: Making): JsonObjec
 
 function listFor(schema: JsonObject, at: { name: string; depth: number }, making: Making): Json[] {
   const fixed = asList(schema['prefixItems'])
-  if (fixed !== null) return fixed.map((item) => instance(asObject(item) ?? {}, { ...at, depth: at.depth + 1 }, making))
+  if (fixed !== null)
+    return fixed.map((item) => instance(asObject(item) ?? {}, { ...at, depth: at.depth + 1 }, making))
   const min = asNumber(schema['minItems']) ?? 0
   const max = asNumber(schema['maxItems']) ?? Infinity
   const length = Math.min(Math.max(min, at.depth >= depthMax ? 0 : 2), max, 100)
@@ -137,7 +141,9 @@ function instance(raw: JsonObject, at: { name: string; depth: number }, making: 
 /** The names and numbers of a prompt that may stand in for texts: capitalised words inside a sentence, quoted texts. */
 export function wordsIn(prompt: string): string[] {
   const quoted = [...prompt.matchAll(/["“]([^"”]{1,80})["”]/g)].map((match) => match[1]!)
-  const named = [...prompt.matchAll(/(?<=[\p{Ll}\d,;:] )\p{Lu}[\p{L}'-]+(?: \p{Lu}[\p{L}'-]+)*/gu)].map((match) => match[0])
+  const named = [...prompt.matchAll(/(?<=[\p{Ll}\d,;:] )\p{Lu}[\p{L}'-]+(?: \p{Lu}[\p{L}'-]+)*/gu)].map(
+    (match) => match[0],
+  )
   return [...quoted, ...named.filter((name) => name !== 'I')].slice(0, 16)
 }
 

@@ -43,10 +43,28 @@ interface Unit {
 type Framing = 'length' | 'chunked' | 'close' | 'none'
 
 const reasons: Record<number, string> = {
-  101: 'Switching Protocols', 103: 'Early Hints', 200: 'OK', 201: 'Created', 204: 'No Content', 301: 'Moved Permanently',
-  302: 'Found', 307: 'Temporary Redirect', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found',
-  405: 'Method Not Allowed', 408: 'Request Timeout', 409: 'Conflict', 413: 'Payload Too Large', 422: 'Unprocessable Entity',
-  429: 'Too Many Requests', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 504: 'Gateway Timeout',
+  101: 'Switching Protocols',
+  103: 'Early Hints',
+  200: 'OK',
+  201: 'Created',
+  204: 'No Content',
+  301: 'Moved Permanently',
+  302: 'Found',
+  307: 'Temporary Redirect',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  413: 'Payload Too Large',
+  422: 'Unprocessable Entity',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
 }
 const nothing: Note = { frames: 0, tokens: 0, usage: false }
 const crlf = utf8('\r\n')
@@ -94,10 +112,15 @@ function bodyUnits(reply: Reply, faults: readonly Fault[]): Iterable<Unit> {
   if (body.kind === 'frames') return frameUnits(body.frames, faults)
   const usage = reply.served?.usageTold ?? false
   if (body.kind === 'bytes') {
-    const apart = faults.some(({ kind }) => ['cut', 'stall', 'malformed-http', 'malformed-chunk'].includes(kind))
+    const apart = faults.some(({ kind }) =>
+      ['cut', 'stall', 'malformed-http', 'malformed-chunk'].includes(kind),
+    )
     const pieces = apart ? halves(body.bytes) : [body.bytes]
     if (faultOf(faults, 'malformed-chunk') !== null) pieces.length = 1
-    return pieces.map((bytes, i) => ({ bytes, note: { ...nothing, usage: usage && i === pieces.length - 1 } }))
+    return pieces.map((bytes, i) => ({
+      bytes,
+      note: { ...nothing, usage: usage && i === pieces.length - 1 },
+    }))
   }
   return body.kind === 'pieces' ? pieceUnits(body.pieces) : []
 }
@@ -118,7 +141,10 @@ function framingOf(reply: Reply, faults: readonly Fault[], setting: Setting): Fr
   if (faultOf(faults, 'close-delimited') !== null) return 'close'
   const clean = faultOf(faults, 'cut')?.how === 'clean'
   const chunked =
-    clean || faultOf(faults, 'trailers') !== null || faultOf(faults, 'malformed-http') !== null || reply.body.kind !== 'bytes'
+    clean ||
+    faultOf(faults, 'trailers') !== null ||
+    faultOf(faults, 'malformed-http') !== null ||
+    reply.body.kind !== 'bytes'
   if (!chunked) return 'length'
   return setting.minor === 1 ? 'chunked' : 'close'
 }
@@ -174,7 +200,11 @@ function pauseOf(body: ReplyBody, faults: readonly Fault[], setting: Setting): n
   return body.kind !== 'bytes' && setting.chunkDelayMs > 0 ? setting.chunkDelayMs : -1
 }
 
-function* body(reply: Reply, faults: readonly Fault[], setting: Setting & { framing: Framing }): Generator<Step, boolean> {
+function* body(
+  reply: Reply,
+  faults: readonly Fault[],
+  setting: Setting & { framing: Framing },
+): Generator<Step, boolean> {
   const { framing } = setting
   const cut = faultOf(faults, 'cut')
   const stall = faultOf(faults, 'stall')
@@ -184,7 +214,8 @@ function* body(reply: Reply, faults: readonly Fault[], setting: Setting & { fram
   let count = 0
   for (const unit of bodyUnits(reply, faults)) {
     if (count >= limit(cut)) break
-    if (stall !== null && count === limit(stall)) yield stall.ms === undefined ? { do: 'hang' } : { do: 'wait', ms: stall.ms }
+    if (stall !== null && count === limit(stall))
+      yield stall.ms === undefined ? { do: 'hang' } : { do: 'wait', ms: stall.ms }
     const first = faultOf(faults, 'slow-first-token')
     if (count === 0 && first !== null) yield { do: 'wait', ms: first.ms }
     if (pause >= 0) yield { do: 'wait', ms: pause }
@@ -212,7 +243,11 @@ export function* script(answer: Reply, faults: readonly Fault[], setting: Settin
   const reply = faultOf(faults, 'gzip') === null ? answer : { ...answer, body: compressed(answer.body) }
   const framing = framingOf(reply, faults, setting)
   if (faultOf(faults, 'informational') !== null) {
-    yield { do: 'write', bytes: utf8('HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n'), note: null }
+    yield {
+      do: 'write',
+      bytes: utf8('HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n'),
+      note: null,
+    }
   }
   yield { do: 'write', bytes: headBytes(reply, framing, faults), note: null }
   if (reply.body.kind === 'socket') return yield { do: 'tunnel', accept: reply.body.accept }
@@ -221,7 +256,11 @@ export function* script(answer: Reply, faults: readonly Fault[], setting: Settin
     if (!whole) return
     const trailers = faultOf(faults, 'trailers') !== null
     if (framing === 'chunked') {
-      yield { do: 'write', bytes: trailers ? utf8('0\r\nx-sandbox-trailer: yes\r\n\r\n') : lastChunk, note: null }
+      yield {
+        do: 'write',
+        bytes: trailers ? utf8('0\r\nx-sandbox-trailer: yes\r\n\r\n') : lastChunk,
+        note: null,
+      }
     }
   }
   if (framing === 'close') yield { do: 'close', as: 'complete' }

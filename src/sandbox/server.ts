@@ -72,7 +72,8 @@ class Connection {
     this.#intake = intake
     if (intake.deaf) this.socket.pause()
     else if (intake.early !== null) this.#play(intake.early)
-    else if (headerOf(head.headers, 'expect')?.toLowerCase() === '100-continue') this.#write(utf8('HTTP/1.1 100 Continue\r\n\r\n'))
+    else if (headerOf(head.headers, 'expect')?.toLowerCase() === '100-continue')
+      this.#write(utf8('HTTP/1.1 100 Continue\r\n\r\n'))
   }
 
   #requestEnd(): void {
@@ -85,7 +86,14 @@ class Connection {
   }
 
   #refuse(reason: string): void {
-    const body = JSON.stringify({ error: { message: `Malformed request: ${reason}`, type: 'invalid_request_error', param: null, code: null } })
+    const body = JSON.stringify({
+      error: {
+        message: `Malformed request: ${reason}`,
+        type: 'invalid_request_error',
+        param: null,
+        code: null,
+      },
+    })
     const head = `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`
     this.#write(utf8(head + body))
     this.#end()

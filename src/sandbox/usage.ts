@@ -13,18 +13,29 @@ const prefixesMax = 10_000
 const imageTokens = 85
 
 /** Input tokens of a prompt (texts joined, images counted apart), remembering its start for the next. */
-export function inputUsage(world: World, prompt: { text: string; images: number; messages: number }): { input: number; cachedInput: number } {
+export function inputUsage(
+  world: World,
+  prompt: { text: string; images: number; messages: number },
+): { input: number; cachedInput: number } {
   const pieces = tokenPieces(prompt.text)
   const input = pieces.length + prompt.images * imageTokens + prompt.messages * 3
   if (pieces.length < cacheFrom) return { input, cachedInput: 0 }
   const start = hashText(pieces.slice(0, cacheFrom).join(''))
-  if (world.prefixes.has(start)) return { input, cachedInput: Math.floor(pieces.length / cacheStep) * cacheStep }
+  if (world.prefixes.has(start))
+    return { input, cachedInput: Math.floor(pieces.length / cacheStep) * cacheStep }
   if (world.prefixes.size >= prefixesMax) world.prefixes.clear()
   world.prefixes.add(start)
   return { input, cachedInput: 0 }
 }
 
-const effortTokens: Record<string, number> = { none: 0, minimal: 0, low: 64, medium: 128, high: 256, xhigh: 512 }
+const effortTokens: Record<string, number> = {
+  none: 0,
+  minimal: 0,
+  low: 64,
+  medium: 128,
+  high: 256,
+  xhigh: 512,
+}
 
 /** Reasoning tokens of a model that thinks first. */
 export function reasoningTokens(reasoning: boolean, effort: string | null): number {
@@ -34,7 +45,8 @@ export function reasoningTokens(reasoning: boolean, effort: string | null): numb
 /** What the client is told: the usage, null where a fault keeps it back, zeros where a fault says so. */
 export function toldUsage(usage: BookUsage, faults: readonly Fault[]): BookUsage | null {
   if (faults.some(({ kind }) => kind === 'no-usage')) return null
-  if (faults.some(({ kind }) => kind === 'usage-zero')) return { input: 0, cachedInput: 0, output: 0, reasoning: 0 }
+  if (faults.some(({ kind }) => kind === 'usage-zero'))
+    return { input: 0, cachedInput: 0, output: 0, reasoning: 0 }
   return usage
 }
 

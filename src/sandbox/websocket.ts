@@ -42,7 +42,9 @@ export function encodeFrame(opcode: number, payload: Uint8Array): Uint8Array {
 
 /** Whether a code may stand in a close frame (RFC 6455 section 7.4, IANA registry). */
 export function closeCodeAllowed(code: number): boolean {
-  return (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999)
+  return (
+    (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999)
+  )
 }
 
 /** A breach of the protocol, with the code to close with. */
@@ -73,7 +75,8 @@ function readHeader(held: Buffer): Header | null {
   if (opcode >= 8 && (!fin || short > 125)) throw new Breach(1002, 'control frame is fragmented or too long')
   const bytes = 2 + (short === 126 ? 2 : short === 127 ? 8 : 0) + 4
   if (held.length < bytes) return null
-  const length = short === 126 ? held.readUInt16BE(2) : short === 127 ? Number(held.readBigUInt64BE(2)) : short
+  const length =
+    short === 126 ? held.readUInt16BE(2) : short === 127 ? Number(held.readBigUInt64BE(2)) : short
   if (length > messageBytesMax) throw new Breach(1009, 'message too big')
   return { fin, opcode, length, bytes }
 }
@@ -122,7 +125,8 @@ export class SocketConnection implements LinkReceiver, SocketPeer {
 
   #dataFrame(header: Header, payload: Buffer): void {
     const goesOn = header.opcode === 0
-    if (goesOn !== (this.#opcode !== 0)) throw new Breach(1002, goesOn ? 'nothing to continue' : 'message was not finished')
+    if (goesOn !== (this.#opcode !== 0))
+      throw new Breach(1002, goesOn ? 'nothing to continue' : 'message was not finished')
     if (!goesOn) this.#opcode = header.opcode
     this.#messageBytes += payload.length
     if (this.#messageBytes > messageBytesMax) throw new Breach(1009, 'message too big')
@@ -197,18 +201,29 @@ export class SocketConnection implements LinkReceiver, SocketPeer {
 }
 
 /** The 101 that makes a call a WebSocket; `protocols` are those we speak, the first one offered is chosen. @throws Refusal 400 */
-export function socketReply(call: Call, protocols: readonly string[], open: (peer: SocketPeer) => SocketSession): Reply {
+export function socketReply(
+  call: Call,
+  protocols: readonly string[],
+  open: (peer: SocketPeer) => SocketSession,
+): Reply {
   const upgrade = call.header('upgrade')?.toLowerCase() === 'websocket'
   const connection = (call.header('connection') ?? '').toLowerCase().split(/\s*,\s*/)
   const key = call.header('sec-websocket-key') ?? ''
-  if (!upgrade || !connection.includes('upgrade')) throw invalid('Expected a WebSocket upgrade.', null, 'upgrade_required')
-  if (call.header('sec-websocket-version') !== '13' || Buffer.from(key, 'base64').length !== 16) throw invalid('Malformed WebSocket handshake.')
+  if (!upgrade || !connection.includes('upgrade'))
+    throw invalid('Expected a WebSocket upgrade.', null, 'upgrade_required')
+  if (call.header('sec-websocket-version') !== '13' || Buffer.from(key, 'base64').length !== 16)
+    throw invalid('Malformed WebSocket handshake.')
   const offered = (call.header('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim())
   const chosen = offered.find((name) => protocols.includes(name))
   const headers: [string, string][] = [
     ['upgrade', 'websocket'],
     ['connection', 'Upgrade'],
-    ['sec-websocket-accept', createHash('sha1').update(key + guid).digest('base64')],
+    [
+      'sec-websocket-accept',
+      createHash('sha1')
+        .update(key + guid)
+        .digest('base64'),
+    ],
     ...(chosen === undefined ? [] : [['sec-websocket-protocol', chosen] as [string, string]]),
     ['openai-version', '2020-10-01'],
   ]

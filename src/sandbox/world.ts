@@ -135,11 +135,26 @@ export class Call {
       readonly headers: readonly (readonly [string, string])[]
       readonly body: TakenBody
     },
-    readonly params: Readonly<Record<string, string>>,
-    /** Its row in the books, to be filled in. */
-    readonly row: OpenEntry,
-    readonly faults: readonly Fault[],
+    readonly facts: {
+      /** Named parts of the path, still percent-encoded. */
+      readonly params: Record<string, string>
+      /** Its row in the books, to be filled in. */
+      readonly row: OpenEntry
+      readonly faults: readonly Fault[]
+    },
   ) {}
+
+  get params(): Record<string, string> {
+    return this.facts.params
+  }
+
+  get row(): OpenEntry {
+    return this.facts.row
+  }
+
+  get faults(): readonly Fault[] {
+    return this.facts.faults
+  }
 
   get query(): URLSearchParams {
     const at = this.request.target.indexOf('?')
@@ -159,14 +174,29 @@ export class Call {
     }
   }
 
+  /** The same call with other path parameters beside its own. */
+  at(params: Record<string, string>): Call {
+    return new Call(this.world, this.request, {
+      params: { ...this.params, ...params },
+      row: this.row,
+      faults: this.faults,
+    })
+  }
+
+  /** The same call with another request, such as a line of a batch. */
+  with(request: Call['request']): Call {
+    return new Call(this.world, request, this.facts)
+  }
+
   /** The body as a JSON object. @throws Refusal 400 */
   json(): JsonObject {
     this.#json ??= parseBody(this.request.body)
     return this.#json
   }
 
-  /** The body as a JSON object, `{}` where there is none. @throws Refusal 400 */
+  /** The body as an object: JSON, a form's plain fields, or `{}` where there is none. @throws Refusal 400 */
   jsonOrNone(): JsonObject {
+    if (this.request.body.parts !== null) return this.form().plain()
     return this.request.body.length === 0 ? {} : this.json()
   }
 
@@ -183,6 +213,12 @@ export class Call {
 export class Form {
   constructor(readonly parts: NonNullable<TakenBody['parts']>) {}
 
+  /** Every plain field by its name. */
+  plain(): JsonObject {
+    const fields = this.parts.filter(({ filename }) => filename === null)
+    return Object.fromEntries(fields.map(({ name, content }) => [name, new TextDecoder().decode(content)]))
+  }
+
   field(name: string): string | null {
     const part = this.parts.find((part) => part.name === name && part.filename === null)
     return part === undefined ? null : new TextDecoder().decode(part.content)
@@ -190,11 +226,15 @@ export class Form {
 
   fields(name: string): string[] {
     const wanted = this.parts.filter((part) => part.name === name || part.name === `${name}[]`)
-    return wanted.filter((part) => part.filename === null).map((part) => new TextDecoder().decode(part.content))
+    return wanted
+      .filter((part) => part.filename === null)
+      .map((part) => new TextDecoder().decode(part.content))
   }
 
   files(name: string): NonNullable<TakenBody['parts']>[number][] {
-    return this.parts.filter((part) => part.filename !== null && (part.name === name || part.name === `${name}[]`))
+    return this.parts.filter(
+      (part) => part.filename !== null && (part.name === name || part.name === `${name}[]`),
+    )
   }
 
   /** The one file of a name. @throws Refusal 400 */
@@ -224,7 +264,8 @@ function parseBody(body: TakenBody): JsonObject {
 /** A required text of a body. @throws Refusal 400 */
 export function requiredText(body: JsonObject, name: string): string {
   const value = asText(body[name])
-  if (value === null) throw invalid(`Missing required parameter: '${name}'.`, name, 'missing_required_parameter')
+  if (value === null)
+    throw invalid(`Missing required parameter: '${name}'.`, name, 'missing_required_parameter')
   return value
 }
 

@@ -4,16 +4,16 @@ import type { Finding, Project, Rule, SourceFile } from './project.ts'
 import { isTest, program } from './project.ts'
 
 /**
- * Files at the top of a stage's folder that its kinds share: the noun (the contract), and what several kinds need.
- * Every other file there is a kind, and kinds do not know each other. A stage whose kinds are folders, such as
- * 7-upstream, needs no entry: there the files at the top are shared.
+ * The noun of each stage that has one: the file with the contract of its kinds. A file beside it that imports it is a
+ * kind. Where kinds are folders, as in 7-upstream, the folders are the kinds and the files beside them are shared.
  */
-const shared: Record<string, readonly string[]> = {
-  '2-authenticate': ['authenticator.ts'],
-  '3-limit': ['limiter.ts'],
-  '4-transform': ['transformer.ts'],
-  '5-cache': ['store.ts'],
-  '6-route': ['router.ts'],
+const nouns: Record<string, string> = {
+  '2-authenticate': 'authenticator.ts',
+  '3-limit': 'limiter.ts',
+  '4-transform': 'transformer.ts',
+  '5-cache': 'store.ts',
+  '6-route': 'router.ts',
+  '9-log': 'line-queue.ts',
 }
 
 /** A path inside a stage, taken apart: `src/stages/3-limit/budget/window.ts` → 3-limit, limit, budget. */
@@ -68,8 +68,7 @@ const frontDoors: Rule = {
 const stagesApart: Rule = {
   name: 'a stage never imports another stage, and a kind never imports another kind',
   find: (project) => {
-    const places = program(project).flatMap((file) => place(file.path) ?? [])
-    const withFolders = new Set(places.filter((one) => one.depth > 1).map((one) => one.stage))
+    const kinds = kindFiles(project)
     return findImports(project, (from, path) => {
       const here = place(from.path)
       const there = place(path)
@@ -77,14 +76,44 @@ const stagesApart: Rule = {
       if (here.stage !== there.stage) {
         return 'Stages meet in Exchange: write the fact there in one stage and read it in the other.'
       }
-      if (here.part === there.part || isFrontDoor(here) || isOptions(there)) return null
+      if (here.part === there.part || isFrontDoor(here)) return null
       if (isFrontDoor(there)) {
         return 'The verb file imports the kinds, not the other way round: move what both need into the noun file.'
       }
       if (there.depth > 1) return 'Only the verb file knows the kinds: move what is shared out of the folder.'
-      if (withFolders.has(here.stage) || shared[here.stage]?.includes(there.part)) return null
-      return `Kinds do not know each other. If ${there.part} is what several kinds share, list it under "shared" in test/tidy/layering.ts.`
+      if (!kinds.has(from.path) || !kinds.has(path)) return null
+      return 'Kinds do not know each other: move what both need into a file of its own beside them.'
     })
+  },
+}
+
+/** Paths of the kinds that are single files: those that import the noun of their stage. */
+function kindFiles(project: Project): Set<string> {
+  const inStages = program(project).flatMap((file) => {
+    const at = place(file.path)
+    return at === null ? [] : [{ file, at }]
+  })
+  const withFolders = new Set(inStages.filter(({ at }) => at.depth > 1).map(({ at }) => at.stage))
+  const kinds = inStages.filter(({ file, at }) => {
+    const noun = `src/stages/${at.stage}/${nouns[at.stage]}`
+    return !withFolders.has(at.stage) && !isFrontDoor(at) && file.imports.includes(noun)
+  })
+  return new Set(kinds.map(({ file }) => file.path))
+}
+
+const nounsExist: Rule = {
+  name: 'the nouns that the rule on kinds goes by are there',
+  find: (project) => {
+    const paths = new Set(project.files.map((file) => file.path))
+    return Object.entries(nouns)
+      .filter(
+        ([stage, noun]) =>
+          paths.has(`src/stages/${stage}/${stage.slice(2)}.ts`) && !paths.has(`src/stages/${stage}/${noun}`),
+      )
+      .map(
+        ([stage, noun]): Finding =>
+          `src/stages/${stage}/${noun}: is not there. Correct "nouns" in test/tidy/layering.ts.`,
+      )
   },
 }
 
@@ -155,6 +184,7 @@ const testsRun: Rule = {
 export const layeringRules: readonly Rule[] = [
   frontDoors,
   stagesApart,
+  nounsExist,
   pureParts,
   proxyWithoutAdmin,
   programWithoutTests,

@@ -81,9 +81,14 @@ describe('stages and kinds', () => {
   })
 
   test('a kind imports neither another kind nor the verb file', () => {
-    expect(find(rule, { 'src/stages/3-limit/budget.ts': `import { x } from './requests.ts'` })).toHaveLength(
-      1,
-    )
+    const noun = `import type { Limiter } from './limiter.ts'`
+    const requests = { 'src/stages/3-limit/requests.ts': noun }
+    const wrong = { 'src/stages/3-limit/budget.ts': `${noun}\nimport { x } from './requests.ts'` }
+    expect(find(rule, { ...requests, ...wrong })).toEqual([
+      'src/stages/3-limit/budget.ts: imports src/stages/3-limit/requests.ts. Kinds do not know each other: move what both need into a file of its own beside them.',
+    ])
+    const shared = { 'src/stages/3-limit/budget.ts': `${noun}\nimport { x } from './windows.ts'` }
+    expect(find(rule, { ...requests, ...shared })).toEqual([])
     expect(
       find(rule, { 'src/stages/7-upstream/openai/send.ts': `import { x } from '../azure/sign.ts'` }),
     ).toHaveLength(1)
@@ -110,6 +115,12 @@ describe('stages and kinds', () => {
     expect(find(rule, { 'src/stages/3-limit/budget.ts': `import { x } from './options.ts'` })).toEqual([])
     expect(find(rule, { 'src/stages/6-route/first.ts': `import { x } from './router.ts'` })).toEqual([])
   })
+})
+
+test('a noun that was renamed is noticed', () => {
+  const verb = { 'src/stages/3-limit/limit.ts': '' }
+  expect(find('nouns that the rule', verb)).toHaveLength(1)
+  expect(find('nouns that the rule', { ...verb, 'src/stages/3-limit/limiter.ts': '' })).toEqual([])
 })
 
 test('net, openai and base import nothing above them', () => {

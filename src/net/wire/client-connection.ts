@@ -10,7 +10,7 @@ import { WireError, type WireFault, type WireReply, type WireRequest } from './m
 import { openSocket } from './open-socket.ts'
 import { Outbox } from './outbox.ts'
 import { RequestSender } from './request-sender.ts'
-import { parseResponseHead, type ResponseHead } from './response-head.ts'
+import { cannotBeHead, parseResponseHead, type ResponseHead } from './response-head.ts'
 import type { Waiting } from './sweeper.ts'
 import { ClientTunnel } from './client-tunnel.ts'
 
@@ -73,9 +73,18 @@ export class ClientConnection implements Waiting, BodyOwner {
 
   // --- from the socket -------------------------------------------------------------------------------------------
 
+  /** The socket stands, but its certificate is not verified yet: kept only so that giving up can close it. */
+  onConnected(socket: Socket<ClientConnection>): void {
+    if (this.#state === 'closed') socket.terminate()
+    else this.#socket = socket
+  }
+
   /** The socket stands, and its certificate, where there is one, is verified. */
   onOpen(socket: Socket<ClientConnection>): void {
-    if (this.#state === 'closed') return void socket.terminate()
+    if (this.#state === 'closed') {
+      socket.terminate()
+      return
+    }
     this.#socket = socket
     this.#outbox = new Outbox(socket)
     this.#transmit()
@@ -98,11 +107,11 @@ export class ClientConnection implements Waiting, BodyOwner {
     if (this.#phase === 'send') this.#enter('send', this.wire.options.timeouts.idleMs)
   }
 
-  /** The upstream has closed, in order or not. */
-  onClose(): void {
+  /** The upstream has closed; `orderly` is false for a reset, which must never end a body that lasts until close. */
+  onClose(orderly: boolean): void {
     if (this.#state === 'closed') return
     if (this.#state === 'tunnel') this.#tunnel!.peerClosed()
-    else if (this.#state === 'body' && this.#bodyLeft < 0 && this.#decoder === null) {
+    else if (orderly && this.#state === 'body' && this.#bodyLeft < 0 && this.#decoder === null) {
       this.#endBody(false)
     } else {
       const answered = this.#state === 'body' || this.#stash !== null || this.#informational > 0
@@ -151,6 +160,7 @@ export class ClientConnection implements Waiting, BodyOwner {
     const end = data.indexOf('\r\n\r\n', from)
     if (end < 0 || end > headBytesMax) {
       if (end >= 0 || data.length > headBytesMax) return this.#odd('response head too large')
+      if (cannotBeHead(data, from)) return this.#odd('this is not HTTP/1.1')
       this.#stash = data
       return
     }
@@ -181,9 +191,11 @@ export class ClientConnection implements Waiting, BodyOwner {
     this.#decoder = head.chunked ? new ChunkedDecoder() : null
     const body = (this.#body = new PushedBody(head.bodyLength, this))
     this.#enter('idle', this.wire.options.timeouts.idleMs)
+    // Asked for first: a body that is complete, or already broken, with its head ends the exchange here. It still goes
+    // the same way, since it holds its bytes and its end.
+    const sink = this.#sink!
     if (bodyStart < data.length) this.#readBody(data, bodyStart)
-    // A body that was complete, or already broken, with its head still goes the same way: it holds its bytes.
-    this.#sink!.reply({ status: head.status, headers: head.headers, body, tunnel: null })
+    sink.reply({ status: head.status, headers: head.headers, body, tunnel: null })
   }
 
   #answerWhole(bytes: Uint8Array, length: number, extra: number): void {
@@ -269,7 +281,7 @@ export class ClientConnection implements Waiting, BodyOwner {
   }
 
   #timeOut(fault: WireFault): void {
-    const answered = this.#state === 'body' || this.#stash !== null
+    const answered = this.#state === 'body' || this.#stash !== null || this.#informational > 0
     this.#fail(new WireError(fault, 'the upstream took too long', answered))
     this.destroy()
   }
@@ -313,6 +325,8 @@ export class ClientConnection implements Waiting, BodyOwner {
 
   #closed(): void {
     this.#state = 'closed'
+    // Whoever still pushes the request's body would push it into a socket that is gone.
+    this.#sender?.stop()
     this.#body = null
     this.#stash = null
     this.wire.sweeper.remove(this)

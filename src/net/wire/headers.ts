@@ -11,13 +11,11 @@ export class HeaderBlock {
   private constructor(
     /** Field names, lower-cased. */
     readonly names: readonly string[],
-    /** Field values without surrounding white space; same index as `names`. */
-    readonly values: readonly string[],
     /** Field lines as received, without CRLF; same index as `names`. */
     readonly lines: readonly string[],
   ) {}
 
-  static readonly empty = new HeaderBlock([], [], [])
+  static readonly empty = new HeaderBlock([], [])
 
   /**
    * Reads a block: lines each ended by CRLF, as latin1 text, without the empty line at its end.
@@ -26,38 +24,42 @@ export class HeaderBlock {
   static parse(text: string): HeaderBlock | null {
     if (!block.test(text)) return null
     const names: string[] = []
-    const values: string[] = []
     const lines: string[] = []
     let start = 0
     while (start < text.length) {
       const end = text.indexOf('\r\n', start)
-      const line = text.slice(start, end)
-      const colon = line.indexOf(':')
-      names.push(line.slice(0, colon).toLowerCase())
-      values.push(trimBlanks(line, colon + 1))
-      lines.push(line)
+      names.push(text.slice(start, text.indexOf(':', start)).toLowerCase())
+      lines.push(text.slice(start, end))
       start = end + 2
     }
-    return new HeaderBlock(names, values, lines)
+    return new HeaderBlock(names, lines)
   }
 
   /** Builds a block from pairs, for kinds of client that give parsed headers (`fetch`). */
   static fromPairs(pairs: Iterable<readonly [string, string]>): HeaderBlock {
     const names: string[] = []
-    const values: string[] = []
     const lines: string[] = []
     for (const [name, value] of pairs) {
       names.push(name.toLowerCase())
-      values.push(value)
       lines.push(`${name}: ${value}`)
     }
-    return new HeaderBlock(names, values, lines)
+    return new HeaderBlock(names, lines)
+  }
+
+  /** Field values without surrounding white space; same index as `names`. Made at each call: most are never read. */
+  get values(): readonly string[] {
+    return this.names.map((_, index) => this.value(index))
+  }
+
+  /** The value of the field at `index`, without surrounding white space. */
+  value(index: number): string {
+    return trimBlanks(this.lines[index]!, this.names[index]!.length + 1)
   }
 
   /** The first value of a field, or null. `name` is lower-case. */
   get(name: string): string | null {
     const index = this.names.indexOf(name)
-    return index < 0 ? null : this.values[index]!
+    return index < 0 ? null : this.value(index)
   }
 
   /** How many lines carry this field: two where one is meant is how requests are smuggled. `name` is lower-case. */
@@ -67,12 +69,20 @@ export class HeaderBlock {
     return found
   }
 
+  /** What `Connection` names: options of this hop, and header fields that must not go further. */
+  connection(): readonly string[] {
+    const value = this.get('connection')
+    if (value === null) return noTokens
+    // What nearly every peer sends.
+    return value === 'keep-alive' ? keepAlive : this.tokens('connection')
+  }
+
   /** All members of a comma-separated field, lower-cased, over all its lines. `name` is lower-case. */
   tokens(name: string): string[] {
     const found: string[] = []
     for (let index = 0; index < this.names.length; index++) {
       if (this.names[index] !== name) continue
-      for (const part of this.values[index]!.split(',')) {
+      for (const part of this.value(index).split(',')) {
         const token = part.trim().toLowerCase()
         if (token !== '') found.push(token)
       }
@@ -80,6 +90,9 @@ export class HeaderBlock {
     return found
   }
 }
+
+const noTokens: readonly string[] = []
+const keepAlive: readonly string[] = ['keep-alive']
 
 /** White space around a value is space and tab only (RFC 9110 section 5.5); `trim()` would also take U+00A0. */
 function trimBlanks(line: string, from: number): string {

@@ -9,8 +9,11 @@ const handlers = {
   data: (socket: Socket<ClientConnection>, bytes: Buffer) => socket.data.onData(bytes),
   drain: (socket: Socket<ClientConnection>) => socket.data.onDrain(),
   end: (socket: Socket<ClientConnection>) => void socket.end(),
-  close: (socket: Socket<ClientConnection>) => socket.data.onClose(),
-  error: (socket: Socket<ClientConnection>) => socket.data.destroy(),
+  close: (socket: Socket<ClientConnection>, cause?: Error) => socket.data.onClose(cause === undefined),
+  error: (socket: Socket<ClientConnection>) => {
+    socket.data.onClose(false)
+    socket.terminate()
+  },
 }
 
 /** Connects; the outcome goes to `connection.onOpen` or `connection.onOpenFailed`. Never throws. */
@@ -29,7 +32,8 @@ export function openSocket(options: WireOptions, connection: ClientConnection): 
       socket: {
         ...handlers,
         open(socket) {
-          if (!secure) connection.onOpen(socket)
+          if (secure) connection.onConnected(socket)
+          else connection.onOpen(socket)
         },
         handshake(socket, success, problem) {
           if (success && problem === null && socket.authorized !== false) return connection.onOpen(socket)

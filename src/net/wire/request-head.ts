@@ -103,7 +103,7 @@ function checkHead(line: RequestLine, headers: HeaderBlock): RequestHead | Front
   if (expect !== null && expect.toLowerCase() !== '100-continue') {
     return new FrontRefusal('expectation_failed', 'Of all expectations only 100-continue is supported.')
   }
-  const connection = headers.get('connection') === null ? noTokens : headers.tokens('connection')
+  const connection = headers.connection()
   const upgrade = headers.get('upgrade')
   if (upgrade !== null && (headers.count('upgrade') > 1 || bodyLength !== 0)) {
     return malformed('An upgrade is asked for in a way that is not supported.')
@@ -122,8 +122,6 @@ function checkHead(line: RequestLine, headers: HeaderBlock): RequestHead | Front
     upgrade: upgrade === null ? null : upgrade.toLowerCase(),
   }
 }
-
-const noTokens: string[] = []
 
 /** Origin-form, or absolute-form whose authority is the Host's; null for anything else. */
 function readTarget(target: string, authority: string): string | null {

@@ -14,6 +14,19 @@ export interface ResponseHead {
 }
 
 const fieldsMax = 200
+const opening = 'HTTP/1.'
+
+/**
+ * Tells from an unfinished head that it will never be one, instead of waiting for its time-out: another protocol, or a
+ * line ended by LF alone. Bytes before `from` have been looked at before.
+ */
+export function cannotBeHead(data: Buffer, from: number): boolean {
+  if (!opening.startsWith(data.toString('latin1', 0, opening.length))) return true
+  for (let feed = data.indexOf(10, from); feed >= 0; feed = data.indexOf(10, feed + 1)) {
+    if (data[feed - 1] !== 13) return true
+  }
+  return false
+}
 
 /** Reads a head: latin1 text up to and with the last field's CRLF. Returns what is odd about it as a string. */
 export function parseResponseHead(text: string): ResponseHead | string {
@@ -34,8 +47,7 @@ export function parseResponseHead(text: string): ResponseHead | string {
     }
     if (match[1] === '0') return 'chunked coding in HTTP/1.0'
   }
-  const connection = headers.get('connection') === null ? null : headers.tokens('connection')
-  const keepAlive =
-    match[1] === '1' ? !(connection?.includes('close') ?? false) : (connection?.includes('keep-alive') ?? false)
+  const connection = headers.connection()
+  const keepAlive = match[1] === '1' ? !connection.includes('close') : connection.includes('keep-alive')
   return { status: Number(match[2]), headers, bodyLength: length, chunked: coding !== null, keepAlive }
 }

@@ -43,13 +43,14 @@ export function createAccept(options: AcceptOptions): AcceptStage {
       const { body } = x.request
       if (body === null) return undefined
       const plan = bodyPlan(x, options)
-      if (plan === 'stream') {
-        x.requestBody = body.whole !== null ? body : new LimitedBody(body, options.uploadBytesMax)
+      if (body.whole === null && plan === 'whole') return readJson(x, body, options.jsonBodyBytesMax)
+      if (body.whole === null) {
+        x.requestBody = new LimitedBody(body, options.uploadBytesMax, (bytes) => (x.bytesIn = bytes))
         return undefined
       }
-      if (body.whole === null) return readJson(x, body, options.jsonBodyBytesMax)
-      x.bodyBytes = body.whole
       x.requestBody = body
+      x.bytesIn = body.length
+      if (plan === 'whole') x.bodyBytes = body.whole
       return undefined
     },
   }

@@ -43,6 +43,7 @@ export async function readJson(x: Exchange, body: Body, bytesMax: number): Promi
   }
   if (bytes === null) throw tooLarge(bytesMax)
   x.bodyBytes = bytes
+  x.bytesIn = bytes.length
   x.requestBody = new WholeBody(bytes)
 }
 

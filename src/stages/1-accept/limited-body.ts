@@ -1,4 +1,4 @@
-// A streamed body of unknown length with a bound: over it, the body breaks off, and with it the request.
+// A streamed body with a bound: over it, the body breaks off, and with it the request.
 
 import { WireError, type Body, type BodySink } from '../../net/wire/message.ts'
 
@@ -10,6 +10,8 @@ export class LimitedBody implements Body {
   constructor(
     private readonly source: Body,
     private readonly bytesMax: number,
+    /** Told how many bytes have come so far. */
+    private readonly count: (bytes: number) => void,
   ) {
     this.length = source.length
   }
@@ -18,6 +20,7 @@ export class LimitedBody implements Body {
     this.source.start({
       chunk: (bytes) => {
         this.#bytes += bytes.length
+        this.count(this.#bytes)
         if (this.#bytes <= this.bytesMax) return sink.chunk(bytes)
         this.source.abort()
         sink.error(new WireError('too_large', `over ${this.bytesMax} bytes`, false))

@@ -31,7 +31,7 @@ const limits = z
         'Longest streamed body (multipart, audio, binary, unknown endpoints). Over it: 413.',
       ),
       connectionsPerAddress: count({ default: 1000, min: 1, max: 1_000_000 }).describe(
-        'Most open connections from one address; further ones are closed at once. ' +
+        'Most open connections from one address; further ones get 503 and are closed. ' +
           'Caution: raise it where all clients come through one proxy or NAT address.',
       ),
     },

@@ -18,7 +18,7 @@ export function readCredential(headers: HeaderBlock, websocket: boolean): string
     const name = headers.names[index]!
     if (name !== 'authorization' && name !== 'x-api-key' && name !== 'api-key') continue
     if (found !== null) throw twoCredentials()
-    const value = headers.values[index]!
+    const value = headers.value(index)
     found = name === 'authorization' ? bearer(value) : value
     if (found === null || !shape.test(found)) throw malformed()
   }

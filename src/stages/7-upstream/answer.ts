@@ -6,7 +6,7 @@ import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { collect, WholeBody } from '../../net/wire/body.ts'
 import { WireError, type Body, type WireReply } from '../../net/wire/message.ts'
-import { redactKeys } from '../../openai/errors.ts'
+import { redactErrorBody } from '../../openai/errors.ts'
 import type { Account } from './account.ts'
 import { failureOf } from './failures.ts'
 import { holdWhole } from './hold-whole.ts'
@@ -64,9 +64,7 @@ async function errorBody(wire: WireReply, account: Account): Promise<Body> {
   const leaks = text === null || account.keyTexts.some((key) => text.includes(key))
   if (wire.status !== 403 && !leaks) return new WholeBody(bytes!)
   if (text === null) throw new Failure('upstream_unavailable', 'The upstream answered with an error that is too long.')
-  let clean = redactKeys(text)
-  for (const key of account.keyTexts) clean = clean.replaceAll(key, '[redacted]')
-  return new WholeBody(Buffer.from(clean, 'utf8'))
+  return new WholeBody(Buffer.from(redactErrorBody(text, account.keyTexts), 'utf8'))
 }
 
 function tunnelReply(wire: WireReply, account: Account): Reply {

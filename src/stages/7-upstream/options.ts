@@ -145,8 +145,8 @@ const remote = {
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
-  organization: header('Sent as OpenAI-Organization in place of whatever the client names.'),
-  project: header('Sent as OpenAI-Project in place of whatever the client names.'),
+  organization: header('Sent as OpenAI-Organization; what a client names is dropped.'),
+  project: header('Sent as OpenAI-Project; what a client names is dropped.'),
   timeouts,
   keepAlive,
   tls,

@@ -20,12 +20,12 @@ const dropped = new Set([
 
 /** Header lines for the upstream, each ended by CRLF, in the client's order. */
 export function requestHeaderLines(headers: HeaderBlock, websocket: boolean): string {
-  const nominated = headers.get('connection') === null ? null : new Set(headers.tokens('connection'))
+  const nominated = headers.connection()
   const { names, lines } = headers
   let text = ''
   for (let index = 0; index < names.length; index++) {
     const name = names[index]!
-    if (dropped.has(name) || nominated?.has(name) || isOwnOrForwarded(name)) continue
+    if (dropped.has(name) || nominated.includes(name) || isOwnOrForwarded(name)) continue
     if (websocket && name === 'sec-websocket-protocol') continue
     text += lines[index]! + '\r\n'
   }
@@ -41,7 +41,7 @@ function subprotocolLine(headers: HeaderBlock): string {
   const kept: string[] = []
   for (let index = 0; index < headers.names.length; index++) {
     if (headers.names[index] !== 'sec-websocket-protocol') continue
-    for (const protocol of headers.values[index]!.split(',')) {
+    for (const protocol of headers.value(index).split(',')) {
       const name = protocol.trim()
       if (name !== '' && !name.startsWith('openai-insecure-api-key.')) kept.push(name)
     }

@@ -20,12 +20,12 @@ export function responseHeaderLines(headers: HeaderBlock, keys: readonly string[
 }
 
 function keptLines(headers: HeaderBlock, keys: readonly string[]): string {
-  const nominated = headers.get('connection') === null ? null : new Set(headers.tokens('connection'))
+  const nominated = headers.connection()
   const { names, lines } = headers
   let text = ''
   for (let index = 0; index < names.length; index++) {
     const name = names[index]!
-    if (dropped.has(name) || nominated?.has(name)) continue
+    if (dropped.has(name) || nominated.includes(name)) continue
     const line = lines[index]!
     if (keys.some((key) => line.includes(key))) continue
     text += line + '\r\n'

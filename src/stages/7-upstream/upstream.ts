@@ -18,13 +18,27 @@ import { openai } from './openai/openai.ts'
 import type { Provider } from './provider.ts'
 import { requestHeaderLines } from './request-headers.ts'
 
-/** An upstream of the configuration, with every place settled. */
-export interface UpstreamOptions extends AccountOptions {
+/** An upstream of the configuration, with every place settled. What a kind does not let one set has its default here. */
+export interface UpstreamOptions extends Partial<AccountOptions> {
+  readonly name: string
+  readonly baseUrl: URL
   readonly provider: 'openai' | 'openai-compatible' | 'sandbox'
-  readonly timeouts: { readonly connect: number; readonly firstByte: number; readonly idle: number; readonly total: number }
-  readonly keepAlive: { readonly idle: number; readonly maxIdle: number }
-  readonly tls: { readonly caFile?: string | undefined }
-  readonly proxy: string | null
+  /** Milliseconds. */
+  readonly timeouts?: { readonly connect: number; readonly firstByte: number; readonly idle: number; readonly total: number }
+  /** `idle` in milliseconds. */
+  readonly keepAlive?: { readonly idle: number; readonly maxIdle: number }
+  readonly tls?: { readonly caFile: string | null }
+  readonly proxy?: string | null
+}
+
+const defaults = {
+  keys: [],
+  organization: null,
+  project: null,
+  timeouts: { connect: 10_000, firstByte: 60_000, idle: 60_000, total: 600_000 },
+  keepAlive: { idle: 60_000, maxIdle: 32 },
+  tls: { caFile: null },
+  proxy: null,
 }
 
 export type { Account } from './account.ts'
@@ -45,9 +59,10 @@ const providers: Record<UpstreamOptions['provider'], Provider> = {
 }
 
 export function createUpstream(upstreams: readonly UpstreamOptions[], parts: { clock: Clock; sweeper: Sweeper }): UpstreamStage {
-  const accounts = upstreams.map(
-    (options) => new Account(options, providers[options.provider], { wire: wireOf(options, parts.sweeper), clock: parts.clock }),
-  )
+  const accounts = upstreams.map((given) => {
+    const options = { ...defaults, ...given }
+    return new Account(options, providers[given.provider], { wire: wireOf(options, parts.sweeper), clock: parts.clock })
+  })
   return {
     accounts,
     send,
@@ -55,7 +70,7 @@ export function createUpstream(upstreams: readonly UpstreamOptions[], parts: { c
   }
 }
 
-function wireOf(options: UpstreamOptions, sweeper: Sweeper): Wire {
+function wireOf(options: Required<UpstreamOptions>, sweeper: Sweeper): Wire {
   const { timeouts, keepAlive } = options
   const wire: WireOptions = {
     origin: new URL(options.baseUrl.origin),
@@ -66,7 +81,7 @@ function wireOf(options: UpstreamOptions, sweeper: Sweeper): Wire {
       totalMs: timeouts.total,
     },
     keepAlive: { idleMs: keepAlive.idle, maxIdle: keepAlive.maxIdle },
-    caPem: options.tls.caFile === undefined ? null : readFileSync(options.tls.caFile, 'utf8'),
+    caPem: options.tls.caFile === null ? null : readFileSync(options.tls.caFile, 'utf8'),
     proxy: options.proxy,
   }
   return options.proxy === null ? new Http1Wire(wire, sweeper) : new FetchWire(wire, sweeper)

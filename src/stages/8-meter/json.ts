@@ -16,7 +16,8 @@ const modelName = Buffer.from('"model"')
 /** Reads usage and model from a JSON answer that is here whole. Anything that is no such answer changes nothing. */
 export function observeWhole(x: Exchange, bytes: Uint8Array): void {
   const facts = endFacts(bytes, bytes)
-  if (facts.usage === null && bytes.length <= parsedBytesMax && occurs(bytes, usageName)) note(x, parseAnswer(bytes))
+  if (facts.usage === null && bytes.length <= parsedBytesMax && occurs(bytes, usageName))
+    note(x, parseAnswer(bytes))
   else note(x, facts)
 }
 
@@ -59,7 +60,10 @@ export class JsonMeter implements Tap {
     this.#kept.push(bytes)
     this.#keptBytes += bytes.length
     // The first piece stays for the model; of the others as many as the end needs.
-    while (this.#kept.length > 2 && this.#keptBytes - this.#kept[0]!.length - this.#kept[1]!.length >= endBytes) {
+    while (
+      this.#kept.length > 2 &&
+      this.#keptBytes - this.#kept[0]!.length - this.#kept[1]!.length >= endBytes
+    ) {
       this.#keptBytes -= this.#kept[1]!.length
       this.#kept.splice(1, 1)
       this.#dropped = true

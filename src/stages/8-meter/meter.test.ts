@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { systemClock } from '../../base/clock.ts'
 import { Exchange } from '../../exchange.ts'
 import type { Reply, Tap } from '../../exchange.ts'
 import type { Body } from '../../net/wire/message.ts'
@@ -15,8 +16,16 @@ const streams = join(data, 'streams')
 const meter = createMeter()
 
 function exchange(method = 'POST', path = '/v1/chat/completions'): Exchange {
-  const request = { method, path, query: '', headers: HeaderBlock.empty, body: null, peerAddress: '127.0.0.1', upgrade: null }
-  const x = new Exchange('hgr_1', request, 0, 0)
+  const request = {
+    method,
+    path,
+    query: '',
+    headers: HeaderBlock.empty,
+    body: null,
+    peerAddress: '127.0.0.1',
+    upgrade: null,
+  }
+  const x = new Exchange('hgr_1', request, systemClock)
   x.endpoint = findEndpoint(method, path)
   return x
 }
@@ -40,13 +49,35 @@ const answer = {
   id: 'chatcmpl-1',
   object: 'chat.completion',
   model: 'gpt-4o-mini-2024-07-18',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Say "usage":{"prompt_tokens":7}' }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 19, completion_tokens: 10, total_tokens: 29, prompt_tokens_details: { cached_tokens: 3 } },
+  choices: [
+    {
+      index: 0,
+      message: { role: 'assistant', content: 'Say "usage":{"prompt_tokens":7}' },
+      finish_reason: 'stop',
+    },
+  ],
+  usage: {
+    prompt_tokens: 19,
+    completion_tokens: 10,
+    total_tokens: 29,
+    prompt_tokens_details: { cached_tokens: 3 },
+  },
   system_fingerprint: 'fp_1',
 }
-const counted = { input: 19, cachedInput: 3, cacheWrite: 0, output: 10, reasoning: 0, audioInput: 0, audioOutput: 0, total: 29 }
-const bytes = (value: unknown): Uint8Array => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
-const frame = (value: unknown): Uint8Array => bytes(`data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`)
+const counted = {
+  input: 19,
+  cachedInput: 3,
+  cacheWrite: 0,
+  output: 10,
+  reasoning: 0,
+  audioInput: 0,
+  audioOutput: 0,
+  total: 29,
+}
+const bytes = (value: unknown): Uint8Array =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+const frame = (value: unknown): Uint8Array =>
+  bytes(`data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`)
 
 describe('JSON answers', () => {
   test('one that is here whole is read at once and needs no tap', () => {
@@ -115,18 +146,36 @@ describe('JSON answers', () => {
     meter.tap(x, reply('application/json', bytes(echoing)))
     expect(x.usage).toBeNull()
     const last = exchange('POST', '/v1/responses')
-    meter.tap(last, reply('application/json', bytes({ usage: answer.usage, model: 'gpt-5', tools: [{ parameters: schema }] })))
+    meter.tap(
+      last,
+      reply(
+        'application/json',
+        bytes({ usage: answer.usage, model: 'gpt-5', tools: [{ parameters: schema }] }),
+      ),
+    )
     expect(last.usage).toEqual(counted)
   })
 
   test('usage far from the end of a large answer is still found', () => {
     const x = exchange('POST', '/v1/responses')
-    meter.tap(x, reply('application/json', bytes({ model: 'gpt-5', usage: answer.usage, output: 'x'.repeat(200_000) })))
+    meter.tap(
+      x,
+      reply('application/json', bytes({ model: 'gpt-5', usage: answer.usage, output: 'x'.repeat(200_000) })),
+    )
     expect(x.usage).toEqual(counted)
   })
 
   test('what is no answer changes nothing', () => {
-    for (const text of ['', 'null', '[]', '{', '{"usage":', '"usage"', '{"usage":{"prompt_tokens":-1},"model":""}', '\u0000']) {
+    for (const text of [
+      '',
+      'null',
+      '[]',
+      '{',
+      '{"usage":',
+      '"usage"',
+      '{"usage":{"prompt_tokens":-1},"model":""}',
+      '\u0000',
+    ]) {
       const x = exchange()
       meter.tap(x, reply('application/json', bytes(text)))
       expect([x.usage, x.answeredModel]).toEqual([null, null])
@@ -136,7 +185,13 @@ describe('JSON answers', () => {
 
 describe('what is not metered has no tap', () => {
   test.each([
-    ['a stored completion, counted when it was made', 'GET', '/v1/chat/completions/chatcmpl-1', 'application/json', 200],
+    [
+      'a stored completion, counted when it was made',
+      'GET',
+      '/v1/chat/completions/chatcmpl-1',
+      'application/json',
+      200,
+    ],
     ['an error', 'POST', '/v1/chat/completions', 'application/json', 429],
     ['audio', 'POST', '/v1/audio/speech', 'audio/mpeg', 200],
     ['text', 'POST', '/v1/audio/transcriptions', 'text/plain', 200],
@@ -156,7 +211,12 @@ describe('what is not metered has no tap', () => {
 })
 
 describe('streams', () => {
-  const delta = { id: 'c', object: 'chat.completion.chunk', model: 'gpt-4o-2024', choices: [{ index: 0, delta: { content: 'hi' } }] }
+  const delta = {
+    id: 'c',
+    object: 'chat.completion.chunk',
+    model: 'gpt-4o-2024',
+    choices: [{ index: 0, delta: { content: 'hi' } }],
+  }
 
   test('the last usage counts, and every chunk passes as the same object', () => {
     const x = exchange()
@@ -164,7 +224,9 @@ describe('streams', () => {
     const chunks = [
       frame({ ...delta, usage: null }),
       frame({ ...delta, usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } }),
-      bytes('data: {"choices":[],"usage" : null}\n\ndata: {"choices":[],"usage" :\t{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":3}}}\n\ndata: [DONE]\n\n'),
+      bytes(
+        'data: {"choices":[],"usage" : null}\n\ndata: {"choices":[],"usage" :\t{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":3}}}\n\ndata: [DONE]\n\n',
+      ),
     ]
     for (const chunk of chunks) expect(tap.chunk(chunk)).toBe(chunk)
     expect(tap.end()).toBeNull()
@@ -176,12 +238,22 @@ describe('streams', () => {
     const x = exchange('POST', '/v1/responses')
     const tap = tapOf(x, 'text/event-stream')
     const usage = { input_tokens: 1, output_tokens: 1, total_tokens: 2 }
-    tap.chunk(frame({ type: 'response.created', response: { tools: [{ parameters: { usage } }], model: 'gpt-5', usage: null } }))
+    tap.chunk(
+      frame({
+        type: 'response.created',
+        response: { tools: [{ parameters: { usage } }], model: 'gpt-5', usage: null },
+      }),
+    )
     tap.chunk(frame({ type: 'response.output_text.delta', delta: JSON.stringify({ usage }) }))
     tap.chunk(frame({ type: 'response.output_item.done', item: { usage } }))
     expect(x.usage).toBeNull()
     expect(x.answeredModel).toBe('gpt-5')
-    tap.chunk(frame({ type: 'response.incomplete', response: { model: 'gpt-5', usage: { ...usage, output_tokens: 5 } } }))
+    tap.chunk(
+      frame({
+        type: 'response.incomplete',
+        response: { model: 'gpt-5', usage: { ...usage, output_tokens: 5 } },
+      }),
+    )
     expect(x.usage).toMatchObject({ input: 1, output: 5 })
   })
 
@@ -202,7 +274,20 @@ describe('streams', () => {
   })
 
   test('no chunk makes it throw', () => {
-    const part = fc.constantFrom('data: ', '"usage"', ':', ' ', '{', '}', 'null', '\n', '\n\n', '"model"', '1', '"x"')
+    const part = fc.constantFrom(
+      'data: ',
+      '"usage"',
+      ':',
+      ' ',
+      '{',
+      '}',
+      'null',
+      '\n',
+      '\n\n',
+      '"model"',
+      '1',
+      '"x"',
+    )
     fc.assert(
       fc.property(fc.array(part, { maxLength: 20 }), (parts) => {
         const tap = tapOf(exchange(), 'text/event-stream')
@@ -230,9 +315,21 @@ function spoken(line: string): Spoken {
 
 test.skipIf(!existsSync(streams))('recorded streams: the usage of their last event that has one', () => {
   let read = 0
-  for (const provider of ['azure', 'cerebras', 'deepseek', 'groq', 'mistral', 'openai', 'openai-compatible', 'perplexity', 'xai']) {
+  for (const provider of [
+    'azure',
+    'cerebras',
+    'deepseek',
+    'groq',
+    'mistral',
+    'openai',
+    'openai-compatible',
+    'perplexity',
+    'xai',
+  ]) {
     for (const file of readdirSync(join(streams, provider))) {
-      const lines = readFileSync(join(streams, provider, file), 'utf8').split('\n').filter((line) => line !== '')
+      const lines = readFileSync(join(streams, provider, file), 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
       const said = lines.map(spoken).map((event) => event.usage ?? event.response?.usage ?? null)
       const last = said.findLast((usage) => usage !== null)
       const stream = bytes(lines.map((line) => `data: ${line}\n\n`).join(''))

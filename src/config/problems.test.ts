@@ -1,0 +1,400 @@
+// What users are told, word for word: a table of wrong files and their messages.
+
+import { afterAll, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { loadConfig } from './load.ts'
+import { ConfigProblems } from './problem.ts'
+import type { Environment } from './env.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'headgate-problems-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+async function said(text: string | Uint8Array, env: Environment = {}): Promise<string[]> {
+  writeFileSync(join(folder, 'headgate.yaml'), text)
+  try {
+    await loadConfig({ cwd: folder, env })
+    return []
+  } catch (cause) {
+    if (!(cause instanceof ConfigProblems)) throw cause
+    return cause.format().split('\n')
+  }
+}
+
+const upstream = (more: string): string =>
+  `upstreams:\n  - name: main\n    provider: openai\n    keys: [k1]\n    ${more}\n`
+const clientKey = (more: string): string => `access:\n  keys:\n    - name: web\n      ${more}\n`
+const sha = `sha256:${'0'.repeat(64)}`
+
+const table: Record<string, [text: string, ...messages: string[]]> = {
+  'an unknown section': ['sever: {}\n', 'headgate.yaml:1: sever: unknown key (did you mean `server`?)'],
+  'an unknown key deep down': [
+    upstream('timeouts: { conect: 1s }'),
+    'headgate.yaml:5: upstreams[0].timeouts.conect: unknown key (did you mean `connect`?)',
+  ],
+  'an unknown key like no other': [
+    'storage:\n  bucket: x\n',
+    'headgate.yaml:2: storage.bucket: unknown key (known here: path)',
+  ],
+  'a key the provider does not have': [
+    'upstreams:\n  - name: a\n    provider: sandbox\n    baseUrl: https://x\n',
+    'headgate.yaml:4: upstreams[0].baseUrl: unknown key (known here: name, provider)',
+  ],
+  'a section of a later version': [
+    'limits:\n  - { name: burst }\n',
+    'headgate.yaml:1: limits: `limits` is not supported by this version (0.1.0)',
+  ],
+  'a setting of a later version': [
+    upstream('weight: 3'),
+    'headgate.yaml:5: upstreams[0].weight: `upstreams[0].weight` is not supported by this version (0.1.0)',
+  ],
+  'a provider of a later version': [
+    'upstreams:\n  - name: a\n    provider: azure\n',
+    'headgate.yaml:3: upstreams[0].provider: `azure` is not supported by this version (0.1.0) (one of: openai, openai-compatible, sandbox)',
+  ],
+  'a mistyped provider': [
+    'upstreams:\n  - name: a\n    provider: opnai\n',
+    'headgate.yaml:3: upstreams[0].provider: expected one of: openai, openai-compatible, sandbox (did you mean `openai`?)',
+  ],
+  'no provider': [
+    'upstreams:\n  - name: a\n',
+    'headgate.yaml:2: upstreams[0].provider: is required (one of: openai, openai-compatible, sandbox)',
+  ],
+  'no upstream at all': [
+    'upstreams: []\n',
+    'headgate.yaml:1: upstreams: is an empty list: name at least one upstream, or leave the key away',
+  ],
+  'openai without keys': [
+    'upstreams:\n  - name: a\n    provider: openai\n',
+    'headgate.yaml:2: upstreams[0].keys: is required',
+  ],
+  'openai with an empty list of keys': [
+    'upstreams:\n  - name: a\n    provider: openai\n    keys: []\n',
+    'headgate.yaml:4: upstreams[0].keys: is an empty list: an openai upstream needs a key, such as ${env:OPENAI_API_KEY}',
+  ],
+  'openai-compatible without baseUrl': [
+    'upstreams:\n  - name: a\n    provider: openai-compatible\n',
+    'headgate.yaml:2: upstreams[0].baseUrl: is required',
+  ],
+  'two upstreams of one name': [
+    'upstreams:\n  - { name: a, provider: sandbox }\n  - { name: a, provider: sandbox }\n',
+    'headgate.yaml:3: upstreams[1].name: another one has this name (names must differ)',
+  ],
+  'a name that is none': [
+    'upstreams:\n  - { name: Main_1, provider: sandbox }\n',
+    'headgate.yaml:2: upstreams[0].name: expected lower-case letters, digits and hyphens, 64 at most',
+  ],
+  'plain http to another machine, beside another problem': [
+    upstream('baseUrl: http://api.example.com/v1\n    proxy: ftp://x'),
+    'headgate.yaml:5: upstreams[0].baseUrl: is plain http to another machine: the key and every prompt would cross the network in clear (use https, or set insecureHttp: true)',
+    'headgate.yaml:6: upstreams[0].proxy: must begin with http:// (write http://host:port)',
+  ],
+  'a base URL that is none': [
+    upstream('baseUrl: api.example.com'),
+    'headgate.yaml:5: upstreams[0].baseUrl: is not a URL (write https://host/v1)',
+  ],
+  'a base URL with a password': [
+    upstream('baseUrl: https://u:p@api.example.com'),
+    'headgate.yaml:5: upstreams[0].baseUrl: must not hold a user name or password (credentials belong into keys)',
+  ],
+  'a base URL with a query': [
+    upstream('baseUrl: https://api.example.com/v1?'),
+    'headgate.yaml:5: upstreams[0].baseUrl: must not hold a query or a fragment (write https://host/v1)',
+  ],
+  'a key with a space': [
+    'upstreams:\n  - { name: a, provider: openai, keys: ["a b"] }\n',
+    'headgate.yaml:2: upstreams[0].keys[0]: holds a space, a line break or a character outside ASCII: not a usable key',
+  ],
+  'a key that is a number': [
+    'upstreams:\n  - { name: a, provider: openai, keys: [12345] }\n',
+    'headgate.yaml:2: upstreams[0].keys[0]: expected a key, or a mapping with value and notAfter',
+  ],
+  'a date that does not exist': [
+    'upstreams:\n  - name: a\n    provider: openai\n    keys:\n      - value: k\n        notAfter: 2027-02-30\n',
+    'headgate.yaml:6: upstreams[0].keys[0].notAfter: expected a date (write 2027-01-31, the whole day in UTC, or 2027-01-31T12:00:00Z)',
+  ],
+  'a duration without a unit': [
+    upstream('timeouts: { connect: 10 }'),
+    'headgate.yaml:5: upstreams[0].timeouts.connect: expected a duration with a unit, such as 250ms, 10s or 5m',
+  ],
+  'a duration out of range': [
+    'server:\n  timeouts:\n    drain: 400d\n',
+    'headgate.yaml:3: server.timeouts.drain: must be between 10ms and 1d',
+  ],
+  'a size without a unit': [
+    'server: { limits: { headerBytes: 32000 } }\n',
+    'headgate.yaml:1: server.limits.headerBytes: expected a size with a unit, such as 512B, 32KB or 1GB',
+  ],
+  'a number that is text': [
+    'server: { limits: { headers: many } }\n',
+    'headgate.yaml:1: server.limits.headers: expected a whole number',
+  ],
+  'a number out of range': [
+    'server: { limits: { headers: 5000 } }\n',
+    'headgate.yaml:1: server.limits.headers: must be between 1 and 1000',
+  ],
+  'a bare port': [
+    'server:\n  listen: "8080"\n',
+    'headgate.yaml:2: server.listen: the host is missing (write 127.0.0.1:8080)',
+  ],
+  'a port in a list that is too high': [
+    'server:\n  listen:\n    - 127.0.0.1:80800\n',
+    'headgate.yaml:3: server.listen[0]: the port is above 65535 (ports go from 0, any free one, to 65535)',
+  ],
+  'IPv6 without brackets': [
+    'server:\n  listen: ::1:8080\n',
+    'headgate.yaml:2: server.listen: an IPv6 address needs brackets (write [::1]:8080)',
+  ],
+  'one address twice': [
+    'server:\n  listen: [127.0.0.1:80, 127.0.0.1:80]\n',
+    'headgate.yaml:2: server.listen[1]: this address is in the list twice (keep one of them)',
+  ],
+  'a URL as public host': [
+    'server:\n  publicHosts: [https://api.example.com]\n',
+    'headgate.yaml:2: server.publicHosts[0]: expected a host name (write it as it stands in the Host header, without scheme, port, path or wildcard: api.example.com)',
+  ],
+  'an admin port for everyone': [
+    'admin:\n  listen: 0.0.0.0:8081\n',
+    'headgate.yaml:2: admin.listen: must be a loopback address: the admin port asks for no credential in this version (write 127.0.0.1:8081)',
+  ],
+  'an admin port that the proxy has': [
+    'server: { listen: 0.0.0.0:8081 }\nadmin: { listen: 127.0.0.1:8081 }\n',
+    'headgate.yaml:2: admin.listen: the proxy port has this address already (give the admin port another port)',
+  ],
+  'an open door': [
+    'server: { listen: 0.0.0.0:8080 }\naccess:\n  anonymous: allow\n',
+    'headgate.yaml:3: access.anonymous: lets anyone who reaches 0.0.0.0:8080 spend your upstream keys (listen on 127.0.0.1 only, or confirm with iKnow: true)',
+  ],
+  'an open door beside another problem': [
+    'server: { listen: 0.0.0.0:8080 }\naccess: { anonymous: allow }\nlog: { keep: -1 }\n',
+    'headgate.yaml:2: access.anonymous: lets anyone who reaches 0.0.0.0:8080 spend your upstream keys (listen on 127.0.0.1 only, or confirm with iKnow: true)',
+    'headgate.yaml:3: log.keep: must be between 0 and 1000',
+  ],
+  'a mistyped word': [
+    'access:\n  anonymous: alow\n',
+    'headgate.yaml:2: access.anonymous: expected deny or allow (did you mean `allow`?)',
+  ],
+  'a client key with neither hash nor value': [
+    clientKey('team: core'),
+    'headgate.yaml:3: access.keys[0]: needs either hash or value (`headgate init` makes a key and its hash)',
+  ],
+  'a client key with both': [
+    clientKey(`hash: ${sha}\n      value: some-long-client-key`),
+    'headgate.yaml:3: access.keys[0]: has both hash and value (keep hash)',
+  ],
+  'a hash that is none': [
+    clientKey('hash: sha256:abc'),
+    'headgate.yaml:4: access.keys[0].hash: expected sha256: and 64 lower-case hex digits',
+  ],
+  'two entries for one client key': [
+    `access:\n  keys:\n    - { name: a, hash: "${sha}" }\n    - { name: b, hash: "${sha}" }\n`,
+    'headgate.yaml:4: access.keys[1]: is the same key as access.keys[0] (each entry needs a key of its own)',
+  ],
+  'an endpoint nobody knows': [
+    clientKey(`hash: ${sha}\n      endpoints: [chat.completion]`),
+    'headgate.yaml:5: access.keys[0].endpoints[0]: no endpoint has this name (did you mean `chat.completions`?)',
+  ],
+  'a list of models that refuses all': [
+    clientKey(`hash: ${sha}\n      models: []`),
+    'headgate.yaml:5: access.keys[0].models: is an empty list, which would refuse every model: leave the key away to allow all',
+  ],
+  'a list where a mapping belongs': [
+    'server: [1]\n',
+    'headgate.yaml:1: server: expected a mapping of settings',
+  ],
+  'a file that is a list': ['- a\n- b\n', 'headgate.yaml:1: expected a mapping of settings'],
+  'a file that is a word': ['hello\n', 'headgate.yaml:1: expected a mapping of settings'],
+  '__proto__ as a key': [
+    '__proto__: { polluted: 1 }\n',
+    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, access, log)',
+  ],
+
+  'a tab': [
+    'server:\n\tlisten: 127.0.0.1:1\n',
+    'headgate.yaml:2: a tab is used for indentation (indent with spaces)',
+  ],
+  'a key twice': [
+    'log:\n  keep: 1\n  keep: 2\n',
+    'headgate.yaml:3: this key stands here twice (keep one of them)',
+  ],
+  'two documents': [
+    'log: {}\n---\nlog: {}\n',
+    'headgate.yaml:2: a second YAML document begins here (remove the line with ---)',
+  ],
+  'an open bracket': [
+    'server:\n  listen: [127.0.0.1:1\nlog: {}\n',
+    'headgate.yaml:3: the indentation does not fit the lines around it',
+  ],
+  'an open quote': [
+    'log:\n  format: "json\n',
+    'headgate.yaml:3: a quote, bracket, comma or colon is missing',
+  ],
+  'two colons': [
+    'log: format: json\n',
+    'headgate.yaml:1: a second colon on one line (put the text in quotes if it is one value)',
+  ],
+  'no colon': ['log:\n  format\n  keep: 1\n', 'headgate.yaml:2: a colon is missing after a key'],
+  'an @': [
+    'log:\n  file: @x\n',
+    'headgate.yaml:2: text cannot begin with this character (put the text in quotes)',
+  ],
+  'an alias to nothing': [
+    'upstreams: *all\n',
+    'headgate.yaml:1: no anchor has this name (put the text in quotes if it begins with *)',
+  ],
+  'a tag': [
+    'log: !x {}\n',
+    'headgate.yaml:1: YAML tags are not supported (put the text in quotes if it begins with !)',
+  ],
+  'aliases that multiply': [
+    `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n`,
+    'headgate.yaml:1: the file nests too deeply or repeats its anchors too often',
+  ],
+  'an alias to itself': ['server: &a { limits: *a }\n', 'headgate.yaml:1: server.limits: holds itself'],
+
+  'an unset variable': [
+    'upstreams:\n  - { name: a, provider: openai, keys: [ ${env:NOPE} ] }\n',
+    'headgate.yaml:2: upstreams[0].keys[0]: environment variable NOPE is not set (set it, or give a default: ${env:NOPE:-…})',
+  ],
+  'an empty variable': [
+    'upstreams:\n  - name: a\n    provider: openai\n    keys:\n      - ${env:EMPTY}\n',
+    'headgate.yaml:5: upstreams[0].keys[0]: is empty; the value comes from ${env:EMPTY}',
+  ],
+  'a variable with the wrong thing in it': [
+    'server:\n  listen: ${env:WORD}\n',
+    'headgate.yaml:2: server.listen: expected host:port; the value comes from ${env:WORD} (such as 127.0.0.1:8080 or [::1]:8080)',
+  ],
+  'a shell-style reference': [
+    'server:\n  listen: ${PORT}\n',
+    'headgate.yaml:2: server.listen: an unknown kind of reference (write ${env:PORT}, or $${ for the text itself)',
+  ],
+  'a reference that stays open': [
+    'server:\n  listen: "${env:PORT"\n',
+    'headgate.yaml:2: server.listen: a reference ${… is not closed (add the }, or write $${ for the text itself)',
+  ],
+  'a variable name that is none': [
+    'server:\n  listen: ${env:MY-PORT}\n',
+    'headgate.yaml:2: server.listen: not the name of an environment variable (write ${env:NAME} or ${env:NAME:-default})',
+  ],
+  'a file that is not there': [
+    'upstreams:\n  - { name: a, provider: openai, keys: ["${file:/nowhere/key}"] }\n',
+    'headgate.yaml:2: upstreams[0].keys[0]: cannot read ${file:/nowhere/key}: no such file',
+  ],
+  'a command that fails': [
+    'upstreams:\n  - { name: a, provider: openai, keys: ["${command:echo secret; echo sealed >&2; exit 2}"] }\n',
+    'headgate.yaml:2: upstreams[0].keys[0]: the command ended with exit code 2: sealed',
+  ],
+}
+
+for (const [name, [text, ...messages]] of Object.entries(table)) {
+  test(name, async () => {
+    expect(await said(text, { EMPTY: '', WORD: 'word' })).toEqual(messages)
+  })
+}
+
+test('a file from Windows or with a byte order mark has the same lines', async () => {
+  const wrong = 'log:\r\n  keep: 1\r\n  kepe: 2\r\n'
+  const message = 'headgate.yaml:3: log.kepe: unknown key (did you mean `keep`?)'
+  expect(await said(wrong)).toEqual([message])
+  expect(await said(`\uFEFF${wrong}`)).toEqual([message])
+})
+
+test('all problems are said at once, in the order of the file', async () => {
+  const text = `server:
+  listen: nowhere
+  limits: { headers: 0 }
+upstreams:
+  - name: a
+    provider: openai
+    keys: [ "\${env:NOPE}" ]
+    timeouts: { idle: soon }
+  - name: b
+    provider: nobody
+access:
+  keys: [ { name: x } ]
+log: { formt: json, rotate: 1 }
+`
+  const lines = (await said(text)).map((line) => line.split(': ').slice(0, 2).join(' '))
+  expect(lines).toEqual([
+    'headgate.yaml:2 server.listen',
+    'headgate.yaml:3 server.limits.headers',
+    'headgate.yaml:7 upstreams[0].keys[0]',
+    'headgate.yaml:8 upstreams[0].timeouts.idle',
+    'headgate.yaml:10 upstreams[1].provider',
+    'headgate.yaml:12 access.keys[0]',
+    'headgate.yaml:13 log.formt',
+    'headgate.yaml:13 log.rotate',
+  ])
+})
+
+test('what is too deep, too long or not text is refused in one line', async () => {
+  expect(await said('['.repeat(50_000))).toHaveLength(1)
+  expect(await said(`server: ${'{a: '.repeat(40)}1${'}'.repeat(40)}\n`)).toContain(
+    `headgate.yaml:1: server.${Array(32).fill('a').join('.')}: is nested too deeply or too large`,
+  )
+  expect(await said(`# ${'x'.repeat(1024 * 1024)}\n`)).toEqual([
+    'headgate.yaml: cannot read the file: it is larger than 1024 KB',
+  ])
+  expect(await said(new Uint8Array([0xff, 0xfe, 0x61, 0x00]))).toEqual([
+    'headgate.yaml: cannot read the file: it is not UTF-8 text',
+  ])
+})
+
+test('random text is either a configuration or a list of problems, never anything else', async () => {
+  const word = fc.constantFrom(
+    ...[
+      'server',
+      'upstreams',
+      'access',
+      'keys',
+      'name',
+      'listen',
+      '- ',
+      ': ',
+      '\n',
+      '\n  ',
+      '{',
+      '}',
+      '[',
+      ']',
+      '"',
+      "'",
+      '&a',
+      '*a',
+    ],
+    ...[
+      '${',
+      '}',
+      '${env:A}',
+      '$${',
+      '${file:',
+      '!!set ',
+      '? ',
+      '|\n',
+      '>-\n',
+      '<<: ',
+      '#',
+      '---\n',
+      '%',
+      '\t',
+      '\0',
+      '\uE000',
+      '\uD800',
+      '0x1',
+      'null',
+    ],
+  )
+  const text = fc.oneof(
+    fc.array(word, { maxLength: 40 }).map((words) => words.join('')),
+    fc.string({ unit: 'binary', maxLength: 60 }),
+  )
+  await fc.assert(
+    fc.asyncProperty(text, async (junk) => {
+      const lines = await said(junk)
+      for (const line of lines) expect(line).toStartWith('headgate.yaml')
+    }),
+    { numRuns: 400 },
+  )
+}, 60_000)

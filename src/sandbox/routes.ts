@@ -1,0 +1,41 @@
+// The endpoints, all of them, in the order of OpenAI's reference.
+
+import { assistantRoutes } from './assistants.ts'
+import { audioRoutes } from './audio.ts'
+import { batchRoutes } from './batches.ts'
+import { chatRoutes } from './chat.ts'
+import { completionRoutes } from './completions.ts'
+import { controlRoutes } from './control.ts'
+import { echoRoutes } from './echo.ts'
+import { embeddingRoutes } from './embeddings.ts'
+import { fileRoutes } from './files.ts'
+import { imageRoutes } from './images.ts'
+import { deleteModel, getModel, listModels } from './models.ts'
+import { moderationRoutes } from './moderations.ts'
+import { platformRoutes } from './platform.ts'
+import { realtimeRoutes } from './realtime.ts'
+import { responseRoutes } from './responses.ts'
+import { vectorStoreRoutes } from './vector-stores.ts'
+import type { Route } from './world.ts'
+
+/** Every endpoint; the first that fits a request wins. */
+export const routes: readonly Route[] = [
+  ...responseRoutes,
+  ...platformRoutes,
+  ...realtimeRoutes,
+  ...chatRoutes,
+  ...audioRoutes,
+  ...imageRoutes,
+  ...embeddingRoutes,
+  ...batchRoutes,
+  ...fileRoutes,
+  ['GET', '/v1/models', listModels],
+  ['GET', '/v1/models/:model*', getModel],
+  ['DELETE', '/v1/models/:model*', deleteModel],
+  ...moderationRoutes,
+  ...vectorStoreRoutes,
+  ...assistantRoutes,
+  ...completionRoutes,
+  ...echoRoutes,
+  ...controlRoutes,
+]

@@ -1,0 +1,223 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { Exchange } from '../../exchange.ts'
+import type { Principal } from '../../exchange.ts'
+import { Failure } from '../../failure.ts'
+import { HeaderBlock } from '../../net/wire/headers.ts'
+import { findEndpoint } from '../../openai/endpoints.ts'
+import { isoTime } from './access-line.ts'
+import { humanLine, printable, timeOfDay } from './human.ts'
+import { jsonLine } from './json-lines.ts'
+
+const wallMs = Date.UTC(2026, 10, 22, 9, 15, 3, 7)
+const web: Principal = {
+  kind: 'key',
+  key: 'web',
+  team: 'core',
+  app: 'shop',
+  user: null,
+  env: 'prod',
+  models: null,
+  endpoints: null,
+}
+
+interface Asked {
+  readonly method?: string
+  readonly path?: string
+  readonly query?: string
+  readonly model?: string
+  readonly userAgent?: string
+  readonly address?: string
+}
+
+function exchange(asked: Asked = {}): Exchange {
+  const {
+    method = 'POST',
+    path = '/v1/chat/completions',
+    query = '',
+    model,
+    userAgent,
+    address = '127.0.0.1',
+  } = asked
+  const headers = HeaderBlock.fromPairs(userAgent === undefined ? [] : [['User-Agent', userAgent]])
+  const request = { method, path, query, headers, body: null, peerAddress: address, upgrade: null }
+  const x = new Exchange('hgr_abc', request, { nowMs: () => 1000, wallMs: () => wallMs })
+  x.endpoint = findEndpoint(method, path)
+  x.status = 200
+  if (model !== undefined) x.bodyBytes = Buffer.from(JSON.stringify({ model }))
+  return x
+}
+
+function answered(): Exchange {
+  const x = exchange({ model: 'gpt-4o-mini', userAgent: 'OpenAI/JS 6.49.0', query: '?api-key=sk-secret123' })
+  x.principal = web
+  x.upstream = 'main'
+  x.upstreamRequestId = 'req_1'
+  x.attempts = 1
+  x.answeredModel = 'gpt-4o-mini-2024-07-18'
+  x.usage = {
+    input: 19,
+    cachedInput: 0,
+    cacheWrite: 0,
+    output: 10,
+    reasoning: 4,
+    audioInput: 0,
+    audioOutput: 0,
+    total: 29,
+  }
+  x.firstByteAtMs = 1120.26
+  x.bytesIn = 300
+  x.bytesOut = 1200
+  return x
+}
+
+const parsed = (x: Exchange, endedAtMs = 1312.44): Record<string, unknown> =>
+  JSON.parse(jsonLine(x, endedAtMs)) as Record<string, unknown>
+
+describe('JSON lines', () => {
+  test('an answered exchange, whole', () => {
+    expect(jsonLine(answered(), 1312.44)).toBe(
+      '{"at":"2026-11-22T09:15:03.007Z","id":"hgr_abc","requestId":"req_1","method":"POST","path":"/v1/chat/completions",' +
+        '"query":true,"endpoint":"chat.completions","status":200,"key":"web","team":"core","app":"shop","env":"prod",' +
+        '"model":"gpt-4o-mini","answeredModel":"gpt-4o-mini-2024-07-18","upstream":"main","attempts":1,"stream":false,' +
+        '"clientGone":false,"usage":{"input":19,"output":10,"total":29,"reasoning":4},"bytesIn":300,"bytesOut":1200,' +
+        '"firstByteMs":120.3,"durationMs":312.4,"address":"127.0.0.1","userAgent":"OpenAI/JS 6.49.0"}\n',
+    )
+  })
+
+  test('what has no value is left out', () => {
+    expect(jsonLine(exchange({ method: 'GET', path: '/v1/odd' }), 1000)).toBe(
+      '{"at":"2026-11-22T09:15:03.007Z","id":"hgr_abc","method":"GET","path":"/v1/odd","endpoint":"unknown","status":200,' +
+        '"attempts":0,"stream":false,"clientGone":false,"bytesIn":0,"bytesOut":0,"durationMs":0,"address":"127.0.0.1"}\n',
+    )
+  })
+
+  test('a refusal names its failure, without keys', () => {
+    const x = exchange()
+    x.status = 502
+    x.failure = new Failure('upstream_auth_failed', 'message', { detail: 'answered 401: sk-proj-abcdef123' })
+    expect(parsed(x)).toMatchObject({
+      status: 502,
+      failure: 'upstream_auth_failed',
+      detail: 'answered 401: [removed]',
+    })
+  })
+
+  test('a client that left is 499, whatever broke after that', () => {
+    const x = answered()
+    x.gone = true
+    x.failure = new Failure('upstream_unavailable', 'message', { detail: 'reset' })
+    const line = parsed(x)
+    expect(line).toMatchObject({ status: 499, failure: 'client_gone', clientGone: true })
+    expect(line).not.toHaveProperty('detail')
+  })
+
+  test('explicit zeros of usage stay', () => {
+    const x = exchange()
+    x.usage = {
+      input: 0,
+      cachedInput: 0,
+      cacheWrite: 0,
+      output: 0,
+      reasoning: 0,
+      audioInput: 0,
+      audioOutput: 0,
+      total: 0,
+    }
+    expect(parsed(x)['usage']).toEqual({ input: 0, output: 0, total: 0 })
+  })
+
+  test('a line is one line and one object, whatever a client sends', () => {
+    const naughty = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(
+        '\n{"status":200}',
+        '"}\n',
+        '\u001b[2J\u001b]0;x\u0007',
+        '\u009b31m',
+        '\u2028',
+        '\u202eabc',
+        '\\',
+        '\ud800',
+        '\u0000',
+        '<script>',
+        '${x}',
+        '%n',
+      ),
+    )
+    fc.assert(
+      fc.property(naughty, naughty, naughty, (path, model, userAgent) => {
+        const x = exchange({ path, model, userAgent })
+        const line = jsonLine(x, 2000)
+        expect(line.indexOf('\n')).toBe(line.length - 1)
+        expect(line).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e]/)
+        const read = JSON.parse(line) as Record<string, unknown>
+        expect(read['status']).toBe(200)
+        expect(read['path']).toBe(path)
+        expect(read['userAgent']).toBe(x.request.headers.get('user-agent'))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('long texts are cut', () => {
+    const long = 'x'.repeat(100_000)
+    const line = jsonLine(exchange({ path: `/v1/${long}`, model: long, userAgent: long, method: long }), 2000)
+    expect(line.length).toBeLessThan(2500)
+    expect(JSON.parse(line)).toMatchObject({ model: `${'x'.repeat(256)}…` })
+  })
+})
+
+test('time in a line follows the wall clock, over seconds and backwards', () => {
+  for (const ms of [0, 999, 1000, 1001.7, wallMs, wallMs + 993, wallMs - 86_400_000, -1]) {
+    expect(isoTime(ms)).toBe(new Date(Math.floor(ms)).toISOString())
+  }
+  expect(isoTime(NaN)).toStartWith('1970-01-01T00:00:00.')
+})
+
+describe('human lines', () => {
+  test('an answered exchange', () => {
+    expect(humanLine(false)(answered(), 1312.44)).toBe(
+      `${timeOfDay(wallMs)} 200 POST /v1/chat/completions        gpt-4o-mini                19+10         312.4ms web        main\n`,
+    )
+  })
+
+  test('a stream shows its first byte, another model than asked for is shown', () => {
+    const x = answered()
+    x.stream = true
+    x.answeredModel = 'gpt-4.1'
+    expect(humanLine(false)(x, 3312.44)).toContain(
+      'gpt-4o-mini → gpt-4.1       19+10   120.3ms/2.31s web        main\n',
+    )
+  })
+
+  test('a refusal says why', () => {
+    const x = exchange()
+    x.status = 504
+    x.failure = new Failure('upstream_timeout', 'message', { detail: 'first_byte_timeout' })
+    expect(humanLine(false)(x, 121_000)).toEndWith(
+      '           -            120s nobody     - upstream_timeout first_byte_timeout\n',
+    )
+  })
+
+  test.each([
+    [200, 32],
+    [301, 36],
+    [404, 33],
+    [500, 31],
+  ])('status %i has colour %i', (status, code) => {
+    const x = exchange()
+    x.status = status
+    expect(humanLine(true)(x, 2000)).toContain(`\u001b[${code}m${status}\u001b[0m`)
+    expect(humanLine(false)(x, 2000)).not.toContain('\u001b')
+  })
+
+  test('nothing a client sends reaches the terminal as a command', () => {
+    const x = exchange({ path: '/v1/\u001b[2J', model: '\u009b31m\u202egpt\n', method: 'G\rT' })
+    x.upstream = 'a\u0007b'
+    const line = humanLine(false)(x, 2000)
+    expect(line).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e]/)
+    expect(line.indexOf('\n')).toBe(line.length - 1)
+    expect(printable('a\u001b[31mb')).toBe('a\ufffd[31mb')
+  })
+})

@@ -1,0 +1,13 @@
+// One contract, both kinds of wire: see src/net/wire/message.ts.
+
+import { describe } from 'bun:test'
+import { answerTests } from './contract/answers.ts'
+import { cuttingTests } from './contract/cutting.ts'
+import { hostileTests } from './contract/hostile.ts'
+import { kinds } from './kinds.ts'
+
+for (const kind of kinds) {
+  describe(`well-formed answers, ${kind.name}`, () => answerTests(kind))
+  describe(`hostile answers, ${kind.name}`, () => hostileTests(kind))
+  describe(`cut answers, ${kind.name}`, () => cuttingTests(kind))
+}
