@@ -71,7 +71,8 @@ class TappedBody implements Body, BodySink {
     if (last !== null) this.#pass(last)
     for (let index = 0; index < this.taps.length; index++) {
       let rest = this.taps[index]!.end()
-      for (const tap of this.taps.slice(index + 1)) if (rest !== null && rest.length > 0) rest = tap.chunk(rest)
+      for (const tap of this.taps.slice(index + 1))
+        if (rest !== null && rest.length > 0) rest = tap.chunk(rest)
       if (rest !== null && rest.length > 0) this.#sink!.chunk(rest)
     }
     this.#sink!.end()
@@ -112,6 +113,12 @@ class TappedBody implements Body, BodySink {
 function streamFailure(cause: WireError): Failure {
   const detail = `${cause.fault}: ${cause.detail}`
   return cause.fault === 'idle_timeout' || cause.fault === 'total_timeout'
-    ? new Failure('upstream_timeout', 'The upstream stopped sending before its answer was complete.', { detail, retryable: false })
-    : new Failure('upstream_unavailable', 'The upstream broke off before its answer was complete.', { detail, retryable: false })
+    ? new Failure('upstream_timeout', 'The upstream stopped sending before its answer was complete.', {
+        detail,
+        retryable: false,
+      })
+    : new Failure('upstream_unavailable', 'The upstream broke off before its answer was complete.', {
+        detail,
+        retryable: false,
+      })
 }

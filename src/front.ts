@@ -25,7 +25,8 @@ export interface FrontOptions {
 export function createFront(options: FrontOptions): ServerHandler {
   return {
     request(request) {
-      if (request.path === '/' && (request.method === 'GET' || request.method === 'HEAD')) request.respond(welcome)
+      if (request.path === '/' && (request.method === 'GET' || request.method === 'HEAD'))
+        request.respond(welcome)
       else begin(request, options)
     },
     refuse: (refusal, peerAddress) => refuseUnread(refusal, peerAddress, options),
@@ -39,13 +40,16 @@ function begin(request: ServerRequest, options: FrontOptions): void {
   const x = new Exchange(newExchangeId(), request, clock)
   options.began()
   request.onGone = () => {
-    x.gone = true
+    // Where something had failed already, the connection was cut for that: the client did not leave.
+    x.gone = x.failure === null
     x.onGone?.()
   }
+  request.onRefused = (refusal) => serverReply(x, failed(x, refusal))
   request.onFinished = (complete) => {
     x.bytesOut = request.bytesOut
     // A reply that broke off by the upstream's fault is not the client's leaving.
-    if (!complete && x.failure === null) x.failure = new Failure('client_gone', 'The client closed the connection.')
+    if (!complete && x.failure === null)
+      x.failure = new Failure('client_gone', 'The client closed the connection.')
     if (x.failure?.code === 'client_gone') x.status = x.failure.status
     options.ended()
     finish(x, stages)
@@ -84,21 +88,36 @@ function refuseUnread(refusal: FrontRefusal, peerAddress: string, options: Front
   const stages = options.stages()
   const clock = options.clock
   const x = new Exchange(newExchangeId(), unread(peerAddress), clock)
+  const reply = failed(x, refusal)
+  finish(x, stages)
+  return serverReply(x, reply)
+}
+
+function failed(x: Exchange, refusal: FrontRefusal): Reply {
   x.failure = new Failure(refusal.fault, refusal.message)
   x.status = x.failure.status
-  finish(x, stages)
-  return serverReply(x, failureReply(x.failure))
+  return failureReply(x.failure)
 }
 
 function unread(peerAddress: string): IncomingRequest {
-  return { method: '-', path: '-', query: '', headers: HeaderBlock.empty, body: null, peerAddress, upgrade: null }
+  return {
+    method: '-',
+    path: '-',
+    query: '',
+    headers: HeaderBlock.empty,
+    body: null,
+    peerAddress,
+    upgrade: null,
+  }
 }
 
 const welcome: ServerReply = {
   status: 200,
   headerLines: 'Content-Type: text/plain; charset=utf-8\r\n',
   dated: false,
-  body: new WholeBody(Buffer.from("Headgate is running. Point your OpenAI client's base URL at /v1 of this address.\n")),
+  body: new WholeBody(
+    Buffer.from("Headgate is running. Point your OpenAI client's base URL at /v1 of this address.\n"),
+  ),
   tunnel: null,
   close: false,
 }

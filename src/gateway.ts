@@ -101,7 +101,11 @@ export class Gateway {
     const { anonymous, keys } = config.access
     const upstream = await this.#upstream(config)
     return {
-      accept: createAccept({ publicHosts, jsonBodyBytesMax: limits.jsonBodyBytes, uploadBytesMax: limits.uploadBytes }),
+      accept: createAccept({
+        publicHosts,
+        jsonBodyBytesMax: limits.jsonBodyBytes,
+        uploadBytesMax: limits.uploadBytes,
+      }),
       authenticate: createAuthenticate({ anonymous: anonymous === 'allow', keys }),
       limit: createLimit([]),
       transform: createTransform([]),

@@ -7,7 +7,10 @@ import { WholeBody } from './net/wire/body.ts'
 
 /** The reply that tells a client why. `onBug` is given whatever was thrown and is no Failure. */
 export function refuse(x: Exchange, cause: unknown, onBug: (cause: unknown) => void): Reply {
-  const failure = cause instanceof Failure ? cause : new Failure('internal_error', 'The gateway failed on this request. Try again later.')
+  const failure =
+    cause instanceof Failure
+      ? cause
+      : new Failure('internal_error', 'The gateway failed on this request. Try again later.')
   if (failure !== cause) onBug(cause)
   x.failure = failure
   x.status = failure.status

@@ -17,7 +17,10 @@ export interface AdminServer {
 }
 
 /** Starts the admin port. @throws the system's error where the address cannot be had */
-export function startAdmin(listen: { readonly hostname: string; readonly port: number }, health: Health): AdminServer {
+export function startAdmin(
+  listen: { readonly hostname: string; readonly port: number },
+  health: Health,
+): AdminServer {
   const server = Bun.serve({
     hostname: listen.hostname,
     port: listen.port,
@@ -33,7 +36,11 @@ export function startAdmin(listen: { readonly hostname: string; readonly port: n
         },
       },
     },
-    fetch: () => Response.json({ error: { message: 'There is nothing at this path. Try /healthz or /readyz.' } }, { status: 404 }),
+    fetch: () =>
+      Response.json(
+        { error: { message: 'There is nothing at this path. Try /healthz or /readyz.' } },
+        { status: 404 },
+      ),
   })
   return {
     hostname: server.hostname!,

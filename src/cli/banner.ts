@@ -37,7 +37,8 @@ export function banner(loaded: LoadedConfig, bound: Bound, secret: string | null
 function keyLine(loaded: LoadedConfig, secret: string | null): string {
   if (secret !== null) return 'one for this run, shown below; headgate init makes a lasting one'
   const { keys, anonymous } = loaded.config.access
-  if (keys.length === 0) return anonymous === 'allow' ? 'none needed (access.anonymous: allow)' : 'none: headgate init makes one'
+  if (keys.length === 0)
+    return anonymous === 'allow' ? 'none needed (access.anonymous: allow)' : 'none: headgate init makes one'
   return `${keys.length} in the configuration`
 }
 

@@ -6,7 +6,10 @@ import { Secret } from '../base/secret.ts'
 import type { LoadedConfig } from '../config/load.ts'
 
 /** The configuration with a first key where it came from no file, and that key's text to be shown once. */
-export function withFirstKey(loaded: LoadedConfig, previous?: LoadedConfig): { loaded: LoadedConfig; secret: string | null } {
+export function withFirstKey(
+  loaded: LoadedConfig,
+  previous?: LoadedConfig,
+): { loaded: LoadedConfig; secret: string | null } {
   if (loaded.file !== null || loaded.config.access.keys.length > 0) return { loaded, secret: null }
   const kept = previous?.config.access.keys
   const secret = createClientKey('dev')

@@ -2,6 +2,7 @@
 // drains on SIGTERM. What a request or a broken dependency throws never ends the process.
 
 import { mkdirSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
 import { colourUnwanted } from '../config/env.ts'
@@ -71,7 +72,8 @@ class Server {
       await (await this.#sandbox)?.close()
       throw cause
     }
-    if (this.options.watch === true) this.#watch = new FileWatch(this.#loaded.watched, () => this.#reload('a file changed'))
+    if (this.options.watch === true)
+      this.#watch = new FileWatch(this.#loaded.watched, () => this.#reload('a file changed'))
     process.stderr.write(banner(this.#loaded, this.#gateway.addresses, first.secret))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
     this.#listenToSignals()
@@ -128,7 +130,12 @@ class Server {
         for (const warning of loaded.warnings) this.#log.event('warn', formatProblem(warning))
         this.#log.event('info', `configuration reloaded: ${why}`)
       } catch (cause) {
-        const text = cause instanceof ConfigProblems ? cause.format() : cause instanceof Error ? cause.message : String(cause)
+        const text =
+          cause instanceof ConfigProblems
+            ? cause.format()
+            : cause instanceof Error
+              ? cause.message
+              : String(cause)
         this.#log.event('error', `configuration not reloaded, the old one stays in force: ${text}`)
       }
     })
@@ -153,11 +160,10 @@ class Server {
 }
 
 function logIo() {
-  const { stdout, stderr } = process
   return {
     clock: systemClock,
-    stdout: { fd: 1, isTty: Boolean(stdout.isTTY) },
-    stderr: { isTty: Boolean(stderr.isTTY), write: (text: string) => void stderr.write(text) },
+    stdout: { fd: 1, isTty: isatty(1) },
+    stderr: { isTty: isatty(2), write: (text: string) => void process.stderr.write(text) },
     colour: !colourUnwanted(),
   }
 }

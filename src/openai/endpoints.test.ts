@@ -34,7 +34,7 @@ function described(): Described[] {
   return all
 }
 
-describe.skipIf(!existsSync(descriptionFile))("against OpenAI's published API description", () => {
+describe.skipIf(!existsSync(descriptionFile))("against OpenAI's published API description (needs the test data)", () => {
   test('every operation it describes is known', () => {
     const all = described()
     expect(all.length).toBeGreaterThan(250)

@@ -200,7 +200,7 @@ function randomOffsets(length: number): number[] {
 }
 
 test.skipIf(!existsSync(streams))(
-  'recorded streams come out as they are, in whole frames, wherever they are cut',
+  'recorded streams come out as they are, in whole frames, wherever they are cut (needs the test data)',
   () => {
     const files = recordings()
     expect(files.length).toBeGreaterThan(50)
@@ -223,7 +223,7 @@ test.skipIf(!existsSync(streams))(
   },
 )
 
-test.skipIf(!existsSync(streams))('recorded streams that come byte by byte', () => {
+test.skipIf(!existsSync(streams))('recorded streams that come byte by byte (needs the test data)', () => {
   for (const file of recordings()) {
     const lines = readFileSync(file, 'utf8')
       .split('\n')

@@ -28,6 +28,7 @@ const weatherTool = {
   type: 'function' as const,
   function: {
     name: 'get_weather',
+    description: 'The weather of a place',
     parameters: {
       type: 'object',
       properties: { city: { type: 'string' }, unit: { type: 'string', enum: ['celsius', 'fahrenheit'] } },
@@ -72,8 +73,8 @@ test('a stream says what the plain answer says, and its deltas are its tokens', 
   }
   expect(texts).toEqual(plain.choices.map(({ message }) => message.content ?? ''))
   expect(texts[0]).not.toBe(texts[1])
-  expect(last!.choices).toEqual([])
-  expect(last!.usage).toEqual(plain.usage!)
+  expect(last.choices).toEqual([])
+  expect(last.usage).toEqual(plain.usage)
   expect(deltas).toBe(plain.usage!.completion_tokens)
   const row = sandbox.books().at(-1)!
   expect(row).toMatchObject({ ended: 'complete', usageSent: true, outputSent: deltas, stream: true })
@@ -142,7 +143,7 @@ test('tools: runTools calls each place in turn and ends with words about the res
         type: 'function',
         function: {
           ...weatherTool.function,
-          parse: JSON.parse,
+          parse: (text: string) => JSON.parse(text) as { city: string; unit: string },
           function: (args: { city: string; unit: string }) => {
             asked.push(args.city)
             expect(args.unit).toBe('celsius')

@@ -157,7 +157,7 @@ test('a conversation is taken up and added to', async () => {
 test('over WebSocket the events are those of the stream, one response after another', async () => {
   const socket = new WebSocket(`${sandbox.url.replace('http', 'ws')}/responses`, {
     headers: { authorization: 'Bearer sk-test' },
-  } as never)
+  })
   const types: string[] = []
   const done = new Promise<void>((resolve, reject) => {
     socket.onerror = () => reject(new Error('socket failed'))

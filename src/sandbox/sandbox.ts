@@ -54,7 +54,7 @@ export interface Sandbox {
 }
 
 /** Starts a fake OpenAI. @throws the system's error where the port cannot be had (`code` EADDRINUSE) */
-export function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const settings = {
     seed: options.seed ?? 1,
     keys: options.keys ?? null,
@@ -71,7 +71,7 @@ export function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
     sandboxApplication(() => world),
   )
   const origin = `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${server.port}`
-  return Promise.resolve({
+  return {
     url: `${origin}/v1`,
     origin,
     port: server.port,
@@ -86,5 +86,5 @@ export function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
     setLatency: (latency) => world.setLatency(latency),
     reset,
     close: () => server.close(),
-  })
+  }
 }

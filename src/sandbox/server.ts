@@ -262,7 +262,8 @@ export function listen(address: { hostname: string; port: number }, application:
       }
       open.clear()
       listener.stop(true)
-      return Promise.resolve()
+      // The listening socket itself is closed at the end of this turn of the event loop.
+      return new Promise((resolve) => setTimeout(resolve, 0))
     },
   }
 }

@@ -151,7 +151,7 @@ export class SocketConnection implements LinkReceiver, SocketPeer {
   #closeFrame(payload: Buffer): void {
     if (payload.length === 1) throw new Breach(1002, 'close code is cut')
     const code = payload.length === 0 ? 1005 : payload.readUInt16BE(0)
-    if (code !== 1005 && !closeCodeAllowed(code)) throw new Breach(1002, 'close code is not allowed')
+    if (payload.length > 0 && !closeCodeAllowed(code)) throw new Breach(1002, 'close code is not allowed')
     this.#text(payload.subarray(2))
     if (this.#state === 'open') this.#write(8, payload.subarray(0, 2))
     this.#finish(code)

@@ -4,10 +4,16 @@ import { describe } from 'bun:test'
 import { answerTests } from './contract/answers.ts'
 import { cuttingTests } from './contract/cutting.ts'
 import { hostileTests } from './contract/hostile.ts'
+import { streamTests } from './contract/streams.ts'
+import { abortTests, pressureTests, timeoutTests } from './contract/waiting.ts'
 import { kinds } from './kinds.ts'
 
 for (const kind of kinds) {
   describe(`well-formed answers, ${kind.name}`, () => answerTests(kind))
   describe(`hostile answers, ${kind.name}`, () => hostileTests(kind))
   describe(`cut answers, ${kind.name}`, () => cuttingTests(kind))
+  describe(`recorded streams, ${kind.name}`, () => streamTests(kind))
+  describe(`time-outs, ${kind.name}`, () => timeoutTests(kind))
+  describe(`back-pressure, ${kind.name}`, () => pressureTests(kind))
+  describe(`giving up, ${kind.name}`, () => abortTests(kind))
 }

@@ -2,8 +2,7 @@
 // body that nobody has started yet holds what came early, up to a bound, and then stops its socket: a slow reader
 // pushes back on the sender, never on our memory.
 
-import type { Body, BodySink } from './message.ts'
-import { WireError } from './message.ts'
+import type { Body, BodySink, WireError } from './message.ts'
 
 /** Bytes held for a body that is not started yet before its socket is paused. */
 const heldBytesMax = 256 * 1024

@@ -36,7 +36,7 @@ export function openSocket(options: WireOptions, connection: ClientConnection): 
           else connection.onOpen(socket)
         },
         handshake(socket, success, problem) {
-          if (success && problem === null && socket.authorized !== false) return connection.onOpen(socket)
+          if (success && problem === null && socket.authorized) return connection.onOpen(socket)
           connection.onOpenFailed('tls_failed', describe(problem ?? 'the TLS handshake failed'))
           socket.terminate()
         },

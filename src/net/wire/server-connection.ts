@@ -300,6 +300,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   #next(): void {
     const rest = this.#stash
     this.#stash = null
+    this.#replied = false
     this.#head = null
     this.#writer = null
     this.#state = 'head'
@@ -320,11 +321,11 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   }
 
   #refuse(refusal: FrontRefusal): void {
-    const reply = this.server.handler.refuse(refusal, this.peerAddress)
     this.#stash = null
     this.#closeAfter = true
     if (this.#replied) return this.destroy()
     const request = this.#request
+    const reply = request?.onRefused?.(refusal) ?? this.server.handler.refuse(refusal, this.peerAddress)
     this.#request = null
     const bytes = reply.body?.whole ?? WholeBody.empty.whole
     writeMessage(this.outbox, refusalHead(reply, bytes.length), bytes)

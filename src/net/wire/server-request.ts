@@ -2,7 +2,7 @@
 
 import type { HeaderBlock } from './headers.ts'
 import type { Body } from './message.ts'
-import type { RequestHead } from './request-head.ts'
+import type { FrontRefusal, RequestHead } from './request-head.ts'
 import type { ServerReply } from './server.ts'
 
 /** The connection behind a request. */
@@ -15,6 +15,8 @@ export interface Responder {
 export class ServerRequest {
   /** Called when the client leaves before the answer is out; then `onFinished(false)` follows. */
   onGone: (() => void) | null = null
+  /** Called where the rest of the request turns out to be refused while it is under way: gives the answer to it. */
+  onRefused: ((refusal: FrontRefusal) => ServerReply) | null = null
   /** Called once: true when the last byte is with the kernel, false when the answer could not be completed. */
   onFinished: ((complete: boolean) => void) | null = null
   /** Body bytes sent so far. */

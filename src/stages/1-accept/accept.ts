@@ -34,7 +34,10 @@ export function createAccept(options: AcceptOptions): AcceptStage {
       const problem = pathProblem(request.path, endpoint?.modelInPath ?? false)
       if (problem !== null) throw new Failure('malformed_request', problem)
       if (!request.path.startsWith('/v1/')) {
-        throw new Failure('not_found', `There is nothing at this path: the API is under /v1, such as /v1/models.`)
+        throw new Failure(
+          'not_found',
+          `There is nothing at this path: the API is under /v1, such as /v1/models.`,
+        )
       }
       x.endpoint = endpoint ?? unknownEndpoint
       checkUpgrade(x)
@@ -59,7 +62,10 @@ export function createAccept(options: AcceptOptions): AcceptStage {
 function checkHost(host: string, hosts: ReadonlySet<string>): void {
   const name = host.toLowerCase().replace(/:[0-9]+$/, '')
   if (!hosts.has(name)) {
-    throw new Failure('misdirected_request', 'This host name is not served here. Check the base URL your client uses.')
+    throw new Failure(
+      'misdirected_request',
+      'This host name is not served here. Check the base URL your client uses.',
+    )
   }
 }
 

@@ -19,7 +19,10 @@ export function bodyPlan(x: Exchange, limits: BodyLimits): 'whole' | 'stream' {
   if (length > bytesMax) throw tooLarge(bytesMax)
   const coding = x.request.headers.get('content-encoding')
   if (whole && coding !== null && coding.toLowerCase() !== 'identity') {
-    throw new Failure('unsupported_media_type', 'A JSON body must not be compressed: send it without Content-Encoding.')
+    throw new Failure(
+      'unsupported_media_type',
+      'A JSON body must not be compressed: send it without Content-Encoding.',
+    )
   }
   return whole ? 'whole' : 'stream'
 }
@@ -30,7 +33,9 @@ function isJson(x: Exchange, length: number, limits: BodyLimits): boolean {
   if (kind !== 'any') return false
   // Of unknown shape: JSON by its label, and held only where it is known to fit.
   const type = x.request.headers.get('content-type')
-  return type !== null && /^application\/json\b/i.test(type) && length >= 0 && length <= limits.jsonBodyBytesMax
+  return (
+    type !== null && /^application\/json\b/i.test(type) && length >= 0 && length <= limits.jsonBodyBytesMax
+  )
 }
 
 /** Reads the body into the exchange. */
@@ -53,5 +58,8 @@ function brokenOff(cause: WireError): Failure {
 }
 
 export function tooLarge(bytesMax: number): Failure {
-  return new Failure('request_too_large', `The request body is over the limit of ${bytesMax} bytes. Send a smaller one.`)
+  return new Failure(
+    'request_too_large',
+    `The request body is over the limit of ${bytesMax} bytes. Send a smaller one.`,
+  )
 }

@@ -17,6 +17,7 @@ export function pathProblem(path: string, modelInPath: boolean): string | null {
   if (dotted.test(path)) return 'The path has dot segments. Send it without them.'
   if (!path.includes('%')) return null
   if (brokenEscape.test(path) || nonAscii.test(path)) return 'The path has a malformed escape.'
-  if ((modelInPath ? hiddenButSlash : hidden).test(path)) return 'The path has an escape that is not allowed here.'
+  if ((modelInPath ? hiddenButSlash : hidden).test(path))
+    return 'The path has an escape that is not allowed here.'
   return null
 }

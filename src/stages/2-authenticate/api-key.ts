@@ -1,7 +1,7 @@
 // Client keys from the configuration. A key is looked up by the SHA-256 of its whole text, so that neither the time of
 // the look-up nor the table in memory tells anything about a key that is nearly right.
 
-import { Secret } from '../../base/secret.ts'
+import type { Secret } from '../../base/secret.ts'
 import type { Principal } from '../../exchange.ts'
 import type { Authenticator } from './authenticator.ts'
 
@@ -21,7 +21,8 @@ export interface ApiKeyOptions {
 
 export function createApiKeys(keys: readonly ApiKeyOptions[]): Authenticator {
   const byHash = new Map<string, Principal>()
-  for (const key of keys) byHash.set(key.hash?.slice('sha256:'.length) ?? sha256(key.value!.reveal()), principalOf(key))
+  for (const key of keys)
+    byHash.set(key.hash?.slice('sha256:'.length) ?? sha256(key.value!.reveal()), principalOf(key))
   return {
     identify: (credential) => (credential === null ? null : (byHash.get(sha256(credential)) ?? null)),
   }

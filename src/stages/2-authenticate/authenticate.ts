@@ -40,6 +40,9 @@ function identify(x: Exchange, kinds: readonly Authenticator[]): Principal {
     if (principal !== null) return principal
   }
   throw credential === null
-    ? new Failure('invalid_api_key', 'No API key was given. Send yours in the Authorization header: Bearer <key>.')
+    ? new Failure(
+        'invalid_api_key',
+        'No API key was given. Send yours in the Authorization header: Bearer <key>.',
+      )
     : new Failure('invalid_api_key', 'The API key is not valid. Check the key your client uses.')
 }

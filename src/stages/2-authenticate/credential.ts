@@ -38,7 +38,9 @@ function bearer(value: string): string | null {
 
 /** Subprotocols as sent: their case counts. */
 function protocols(headers: HeaderBlock): string[] {
-  const value = headers.values.filter((_, index) => headers.names[index] === 'sec-websocket-protocol').join(',')
+  const value = headers.values
+    .filter((_, index) => headers.names[index] === 'sec-websocket-protocol')
+    .join(',')
   return value.split(',').map((each) => each.trim())
 }
 
@@ -47,5 +49,8 @@ function twoCredentials(): Failure {
 }
 
 function malformed(): Failure {
-  return new Failure('invalid_api_key', 'The credential is malformed. Send it as: Authorization: Bearer <key>.')
+  return new Failure(
+    'invalid_api_key',
+    'The credential is malformed. Send it as: Authorization: Bearer <key>.',
+  )
 }

@@ -23,7 +23,10 @@ export function mayUseModel(x: Exchange): void {
     // Multipart bodies and sockets name their model where this stage cannot read it; a look at objects names none.
     const harmless = x.requestBody === null && x.request.upgrade === null && endpoint.operation !== 'unknown'
     if (harmless) return
-    throw new Failure('model_not_allowed', `The key "${key}" is bound to certain models, and this request's model cannot be checked.`)
+    throw new Failure(
+      'model_not_allowed',
+      `The key "${key}" is bound to certain models, and this request's model cannot be checked.`,
+    )
   }
   x.json()
   const model = x.model
@@ -41,7 +44,8 @@ function matches(glob: string, text: string): boolean {
   const parts = glob.split('*')
   if (parts.length === 1) return glob === text
   const last = parts.at(-1)!
-  if (!text.startsWith(parts[0]!) || text.length < parts[0]!.length + last.length || !text.endsWith(last)) return false
+  if (!text.startsWith(parts[0]!) || text.length < parts[0]!.length + last.length || !text.endsWith(last))
+    return false
   let at = parts[0]!.length
   const end = text.length - last.length
   for (const part of parts.slice(1, -1)) {

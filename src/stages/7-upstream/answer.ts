@@ -60,16 +60,25 @@ async function errorBody(wire: WireReply, account: Account): Promise<Body> {
   } catch (cause) {
     throw cause instanceof WireError ? failureOf(cause) : cause
   }
-  const text = bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+  const text =
+    bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
   const leaks = text === null || account.keyTexts.some((key) => text.includes(key))
   if (wire.status !== 403 && !leaks) return new WholeBody(bytes!)
-  if (text === null) throw new Failure('upstream_unavailable', 'The upstream answered with an error that is too long.')
+  if (text === null)
+    throw new Failure('upstream_unavailable', 'The upstream answered with an error that is too long.')
   return new WholeBody(Buffer.from(redactErrorBody(text, account.keyTexts), 'utf8'))
 }
 
 function tunnelReply(wire: WireReply, account: Account): Reply {
   const headerLines = `Upgrade: websocket\r\n${responseHeaderLines(wire.headers, account.keyTexts)}`
-  return { status: 101, headerLines, dated: wire.headers.get('date') !== null, contentType: '', body: null, tunnel: wire.tunnel }
+  return {
+    status: 101,
+    headerLines,
+    dated: wire.headers.get('date') !== null,
+    contentType: '',
+    body: null,
+    tunnel: wire.tunnel,
+  }
 }
 
 function badKey(account: Account): Failure {
@@ -79,5 +88,8 @@ function badKey(account: Account): Failure {
 
 function redirected(account: Account, status: number): Failure {
   const message = `The upstream "${account.name}" answered with a redirect, which is never followed. Its operator must mend its base URL.`
-  return new Failure('upstream_unavailable', message, { detail: `upstream answered ${status}`, retryable: false })
+  return new Failure('upstream_unavailable', message, {
+    detail: `upstream answered ${status}`,
+    retryable: false,
+  })
 }

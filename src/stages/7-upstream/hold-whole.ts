@@ -43,7 +43,9 @@ class Holder implements BodySink, Body {
     this.#outcome = 'ended'
     if (this.#sink !== null) this.#sink.end()
     else if (!this.#passing) {
-      this.held.resolve(new WholeBody(this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)))
+      this.held.resolve(
+        new WholeBody(this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)),
+      )
     }
   }
 

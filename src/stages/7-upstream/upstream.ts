@@ -24,7 +24,12 @@ export interface UpstreamOptions extends Partial<AccountOptions> {
   readonly baseUrl: URL
   readonly provider: 'openai' | 'openai-compatible' | 'sandbox'
   /** Milliseconds. */
-  readonly timeouts?: { readonly connect: number; readonly firstByte: number; readonly idle: number; readonly total: number }
+  readonly timeouts?: {
+    readonly connect: number
+    readonly firstByte: number
+    readonly idle: number
+    readonly total: number
+  }
   /** `idle` in milliseconds. */
   readonly keepAlive?: { readonly idle: number; readonly maxIdle: number }
   readonly tls?: { readonly caFile: string | null }
@@ -58,10 +63,16 @@ const providers: Record<UpstreamOptions['provider'], Provider> = {
   sandbox: openai,
 }
 
-export function createUpstream(upstreams: readonly UpstreamOptions[], parts: { clock: Clock; sweeper: Sweeper }): UpstreamStage {
+export function createUpstream(
+  upstreams: readonly UpstreamOptions[],
+  parts: { clock: Clock; sweeper: Sweeper },
+): UpstreamStage {
   const accounts = upstreams.map((given) => {
     const options = { ...defaults, ...given }
-    return new Account(options, providers[given.provider], { wire: wireOf(options, parts.sweeper), clock: parts.clock })
+    return new Account(options, providers[given.provider], {
+      wire: wireOf(options, parts.sweeper),
+      clock: parts.clock,
+    })
   })
   return {
     accounts,

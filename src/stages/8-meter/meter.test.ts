@@ -313,39 +313,42 @@ function spoken(line: string): Spoken {
   }
 }
 
-test.skipIf(!existsSync(streams))('recorded streams: the usage of their last event that has one', () => {
-  let read = 0
-  for (const provider of [
-    'azure',
-    'cerebras',
-    'deepseek',
-    'groq',
-    'mistral',
-    'openai',
-    'openai-compatible',
-    'perplexity',
-    'xai',
-  ]) {
-    for (const file of readdirSync(join(streams, provider))) {
-      const lines = readFileSync(join(streams, provider, file), 'utf8')
-        .split('\n')
-        .filter((line) => line !== '')
-      const said = lines.map(spoken).map((event) => event.usage ?? event.response?.usage ?? null)
-      const last = said.findLast((usage) => usage !== null)
-      const stream = bytes(lines.map((line) => `data: ${line}\n\n`).join(''))
-      const x = exchange()
-      const tap = tapOf(x, 'text/event-stream')
-      for (let at = 0, next = 0; at < stream.length; at = next) {
-        next = at + lastFrameEnd(stream.subarray(at, at + 300_000))
-        tap.chunk(stream.subarray(at, next))
+test.skipIf(!existsSync(streams))(
+  'recorded streams: the usage of their last event that has one (needs the test data)',
+  () => {
+    let read = 0
+    for (const provider of [
+      'azure',
+      'cerebras',
+      'deepseek',
+      'groq',
+      'mistral',
+      'openai',
+      'openai-compatible',
+      'perplexity',
+      'xai',
+    ]) {
+      for (const file of readdirSync(join(streams, provider))) {
+        const lines = readFileSync(join(streams, provider, file), 'utf8')
+          .split('\n')
+          .filter((line) => line !== '')
+        const said = lines.map(spoken).map((event) => event.usage ?? event.response?.usage ?? null)
+        const last = said.findLast((usage) => usage !== null)
+        const stream = bytes(lines.map((line) => `data: ${line}\n\n`).join(''))
+        const x = exchange()
+        const tap = tapOf(x, 'text/event-stream')
+        for (let at = 0, next = 0; at < stream.length; at = next) {
+          next = at + lastFrameEnd(stream.subarray(at, at + 300_000))
+          tap.chunk(stream.subarray(at, next))
+        }
+        expect({ file, input: x.usage?.input, output: x.usage?.output }).toEqual({
+          file,
+          input: last?.['prompt_tokens'] ?? last?.['input_tokens'],
+          output: last?.['completion_tokens'] ?? last?.['output_tokens'],
+        })
+        if (x.usage !== null) read += 1
       }
-      expect({ file, input: x.usage?.input, output: x.usage?.output }).toEqual({
-        file,
-        input: last?.['prompt_tokens'] ?? last?.['input_tokens'],
-        output: last?.['completion_tokens'] ?? last?.['output_tokens'],
-      })
-      if (x.usage !== null) read += 1
     }
-  }
-  expect(read).toBeGreaterThan(30)
-})
+    expect(read).toBeGreaterThan(30)
+  },
+)

@@ -1,7 +1,7 @@
 // An open descriptor as a place for lines: standard output, which is a terminal, a pipe or a file of someone else's.
 
 import type { LineSink } from './line-queue.ts'
-import { writeSome } from './rotating-file.ts'
+import { writeSome } from './write-some.ts'
 
 const fullWaitMs = 10
 

@@ -89,6 +89,20 @@ function lineOf(settings: LogSettings, io: LogIo): { human: boolean; line: Acces
   return { human, line: human ? humanLine(io.colour && onTerminal) : jsonLine }
 }
 
+/** A person at the terminal sees the lines too, in their form; the file stays the record. */
+function onTerminal(settings: LogSettings, io: LogIo): ((x: Exchange, nowMs: number) => void) | null {
+  if (settings.file === null || settings.format === 'json' || !io.stdout.isTty) return null
+  const line = humanLine(io.colour)
+  const queue = new LineQueue(descriptorSink(io.stdout.fd), {
+    clock: io.clock,
+    droppedLine: (lines, wallMs) => `${timeOfDay(wallMs)} ${lines} lines were not shown\n`,
+    // A terminal that is gone is nobody's loss: the file has the lines.
+    onTrouble: () => {},
+    onRecovery: () => {},
+  })
+  return (x, nowMs) => queue.add(line(x, nowMs))
+}
+
 /** Opens the log. @throws Error with a line for the operator where the file cannot be opened */
 export function createLog(settings: LogSettings, io: LogIo): LogStage {
   const { clock } = io
@@ -109,8 +123,13 @@ export function createLog(settings: LogSettings, io: LogIo): LogStage {
       ),
     onRecovery: (droppedLines) => event('warn', 'The access log is written again.', { file, droppedLines }),
   })
+  const terminal = onTerminal(settings, io)
   return {
-    write: (x) => queue.add(line(x, clock.nowMs())),
+    write: (x) => {
+      const nowMs = clock.nowMs()
+      queue.add(line(x, nowMs))
+      terminal?.(x, nowMs)
+    },
     bug: (cause) => event('error', 'This is a bug: please report it.', { cause }),
     event,
     flush: () => queue.flush(),

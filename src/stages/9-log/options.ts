@@ -16,7 +16,7 @@ export const logOptions = z
         .enum(['auto', 'json', 'human'], { error: expected('auto, json or human') })
         .prefault('auto')
         .describe(
-          'Form of a line: `json`, `human`, or `auto` = human on a terminal and JSON anywhere else. ' +
+          'Form of a line: `json`, `human`, or `auto` = JSON in the file, and lines for people on the terminal too where there is one. ' +
             'Caution: not `human` for a file that a program reads.',
         ),
       rotate: byteSize({ default: '100MB', min: '1KB', max: '100GB' }).describe(

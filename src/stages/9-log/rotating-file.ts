@@ -3,11 +3,12 @@
 // it says who asked what when. Once a second its name is looked at: where someone moved or deleted the file (logrotate,
 // rm), a new one is begun, also without a signal.
 
-import { closeSync, fstatSync, mkdirSync, openSync, write } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import type { LineSink } from './line-queue.ts'
+import { writeSome } from './write-some.ts'
 
 /** What a rotating file is told. */
 export interface RotatingFileOptions {
@@ -22,16 +23,6 @@ export interface RotatingFileOptions {
 }
 
 const lookEveryMs = 1000
-
-/** Writes part of a buffer at the file's end. Resolves to the number of bytes taken. */
-export function writeSome(fd: number, bytes: Uint8Array, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, offset, bytes.length - offset, null, (error, written) => {
-      if (error === null) resolve(written)
-      else reject(error)
-    })
-  })
-}
 
 export class RotatingFile implements LineSink {
   #fd = -1
