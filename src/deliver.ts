@@ -5,7 +5,7 @@
 import type { Exchange, Reply, Tap } from './exchange.ts'
 import { Failure } from './failure.ts'
 import { WholeBody } from './net/wire/body.ts'
-import type { Body, BodySink, WireError } from './net/wire/message.ts'
+import type { Body, BodySink, Tunnel, WireError } from './net/wire/message.ts'
 import { SseFrames, sseErrorFrame } from './openai/sse.ts'
 
 /** A frame longer than this passes in pieces: nobody may make us hold more. Frames with images have some megabytes. */
@@ -14,12 +14,41 @@ const frameBytesMax = 16 * 1024 * 1024
 /** The reply with the taps on its body. */
 export function deliver(x: Exchange, reply: Reply, taps: readonly Tap[]): Reply {
   x.status = reply.status
+  if (reply.tunnel !== null) reply.tunnel = watched(x, reply.tunnel)
   const body = reply.body
   if (body === null) return reply
   x.stream = isEventStream(reply.contentType)
   if (body.whole !== null && !x.stream) reply.body = tapWhole(body, taps)
   else reply.body = new TappedBody(x, body, taps)
   return reply
+}
+
+/** A tunnel that notes where it was the upstream that cut it. */
+function watched(x: Exchange, tunnel: Tunnel): Tunnel {
+  const { incoming } = tunnel
+  const start = (sink: BodySink): void =>
+    incoming.start({
+      chunk: (bytes) => sink.chunk(bytes),
+      end: () => sink.end(),
+      error(cause) {
+        if (!x.gone) x.failure = streamFailure(cause)
+        sink.error(cause)
+      },
+    })
+  return {
+    incoming: {
+      whole: null,
+      length: -1,
+      start,
+      pause: () => incoming.pause(),
+      resume: () => incoming.resume(),
+      abort: () => incoming.abort(),
+    },
+    write: (bytes) => tunnel.write(bytes),
+    onDrain: (callback) => tunnel.onDrain(callback),
+    end: () => tunnel.end(),
+    abort: () => tunnel.abort(),
+  }
 }
 
 /** A body that is here already stays whole: head and body go out in one write. */

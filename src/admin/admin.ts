@@ -25,6 +25,8 @@ export function startAdmin(
     hostname: listen.hostname,
     port: listen.port,
     development: false,
+    // Without `development` Bun shares the port by default: two gateways would answer on it in turns.
+    reusePort: false,
     routes: {
       '/healthz': { GET: () => Response.json({ status: 'ok' }) },
       '/readyz': {

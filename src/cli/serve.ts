@@ -72,12 +72,13 @@ class Server {
       await (await this.#sandbox)?.close()
       throw cause
     }
+    this.#catchAll()
+    // Before the first line is printed: whoever waits for it may send a signal at once.
+    this.#listenToSignals()
     if (this.options.watch === true)
       this.#watch = new FileWatch(this.#loaded.watched, () => this.#reload('a file changed'))
     process.stderr.write(banner(this.#loaded, this.#gateway.addresses, first.secret))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
-    this.#listenToSignals()
-    this.#catchAll()
   }
 
   async #load(): Promise<LoadedConfig> {

@@ -8,6 +8,10 @@
 /** How far from the end (or start) of the text a member is looked for. */
 const reachBytes = 64 * 1024
 const triesMax = 8
+/** A string longer than this is skipped by a native search, which costs as much as this many steps. */
+const nearBytes = 48
+/** Texts that come again and again, such as models, are kept as read: see `textAt`. */
+const keptMax = 64
 
 const quote = 34
 const backslash = 92
@@ -29,8 +33,21 @@ function closes(byte: number): boolean {
 /** Offset behind the string that begins at `at` (its opening quote). */
 function skipString(bytes: Uint8Array, at: number): number {
   let index = at + 1
-  while (index < bytes.length && bytes[index] !== quote) index += bytes[index] === backslash ? 2 : 1
-  return index + 1
+  const near = Math.min(bytes.length, index + nearBytes)
+  while (index < near && bytes[index] !== quote) index += bytes[index] === backslash ? 2 : 1
+  return index < near ? index + 1 : skipLongString(bytes, index)
+}
+
+/** The same from `from` on, a place between characters: what a model wrote is searched, not walked through. */
+function skipLongString(bytes: Uint8Array, from: number): number {
+  let at = bytes.indexOf(quote, from)
+  while (at >= 0) {
+    let before = at
+    while (before > from && bytes[before - 1] === backslash) before -= 1
+    if ((at - before) % 2 === 0) return at + 1
+    at = bytes.indexOf(quote, at + 1)
+  }
+  return bytes.length + 1
 }
 
 /** Offset of the value that follows a name ending before `at`; -1 where no colon follows. */
@@ -64,7 +81,7 @@ function readTail(bytes: Uint8Array, start: number): { end: number; depth: numbe
 
 function parse(bytes: Uint8Array, start: number, end: number): unknown {
   try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString())
+    return JSON.parse(Buffer.prototype.toString.call(bytes, 'utf8', start, end))
   } catch {
     return undefined
   }
@@ -118,8 +135,20 @@ function isAt(bytes: Uint8Array, needle: Uint8Array, at: number): boolean {
   return true
 }
 
+/** Texts already read, each with its bytes (quotes included), at a place that its bytes say. */
+const kept: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = Array.from({ length: keptMax })
+
+// Reading a text is dearer than finding it, and nearly all name one of a few models: the bytes are compared with those
+// read before at the same place. That also gives the same string object, which a log line looks up by.
 function textAt(bytes: Uint8Array, start: number): string | null {
   if (bytes[start] !== quote) return null
-  const value = parse(bytes, start, skipString(bytes, start))
-  return typeof value === 'string' ? value : null
+  const end = skipString(bytes, start)
+  const length = end - start
+  const place = (length * 7 + bytes[start + 1]! * 3 + bytes[end - 2]!) % keptMax
+  const known = kept[place]
+  if (known !== undefined && known.bytes.length === length && isAt(bytes, known.bytes, start)) return known.text
+  const text = parse(bytes, start, end)
+  if (typeof text !== 'string') return null
+  if (length <= keptMax) kept[place] = { bytes: Uint8Array.prototype.slice.call(bytes, start, end), text }
+  return text
 }

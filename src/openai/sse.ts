@@ -75,8 +75,9 @@ export class SseFrames {
     }
     this.#pieces.push(bytes.subarray(0, end))
     const whole = this.rest()!
-    // A copy, since a view of a few bytes would keep the whole chunk in memory while a quiet stream is open.
-    this.#hold(bytes.slice(end))
+    // A copy, since a view of a few bytes would keep the whole chunk in memory while a quiet stream is open; and not by
+    // `slice`, which of a Buffer is a view too.
+    this.#hold(new Uint8Array(bytes.subarray(end)))
     return whole
   }
 

@@ -55,9 +55,11 @@ const messages: Kind = {
     const content: Json =
       plain === null ? (body['content'] ?? []) : [{ type: 'text', text: { value: plain, annotations: [] } }]
     const { assistant_id = null, run_id = null, attachments = [] } = body
+    const times = { completed_at: call.world.nowS(), incomplete_at: null, incomplete_details: null }
     return {
       thread_id: call.param('thread'),
       status: 'completed',
+      ...times,
       role: body['role'] ?? 'user',
       content,
       assistant_id,
@@ -87,6 +89,25 @@ function plainMessage(message: JsonObject): JsonObject {
   return { role: message['role'], content: texts.join('\n') }
 }
 
+const stepDefaults: JsonObject = { last_error: null, expired_at: null, cancelled_at: null, failed_at: null }
+const runDefaults: JsonObject = {
+  status: 'completed',
+  required_action: null,
+  last_error: null,
+  expires_at: null,
+  cancelled_at: null,
+  failed_at: null,
+  incomplete_details: null,
+  max_prompt_tokens: null,
+  max_completion_tokens: null,
+  truncation_strategy: { type: 'auto', last_messages: null },
+  tool_choice: 'auto',
+  parallel_tool_calls: true,
+  response_format: 'auto',
+  temperature: 1,
+  top_p: 1,
+}
+
 function runThread(call: Call, body: JsonObject): Reply {
   const thread = call.param('thread')
   const assistantId = requiredText(body, 'assistant_id')
@@ -105,18 +126,15 @@ function runThread(call: Call, body: JsonObject): Reply {
     total_tokens: input + countTokens(text),
   }
   const run = makeObject(runs, call, {
-    ...{ assistant_id: assistantId, thread_id: thread, status: 'completed', model: model.served, usage },
-    ...{
-      instructions: body['instructions'] ?? assistant['instructions'] ?? null,
-      tools: body['tools'] ?? assistant['tools'] ?? [],
-    },
-    ...{
-      started_at: call.world.nowS(),
-      completed_at: call.world.nowS(),
-      expires_at: null,
-      last_error: null,
-      required_action: null,
-    },
+    ...runDefaults,
+    assistant_id: assistantId,
+    thread_id: thread,
+    model: model.served,
+    usage,
+    instructions: body['instructions'] ?? assistant['instructions'] ?? '',
+    tools: body['tools'] ?? assistant['tools'] ?? [],
+    started_at: call.world.nowS(),
+    completed_at: call.world.nowS(),
     metadata: body['metadata'],
   })
   const runId = String(run['id'])
@@ -134,7 +152,13 @@ function runThread(call: Call, body: JsonObject): Reply {
     status: 'completed',
     type: 'message_creation',
   }
-  const step = makeObject(steps, call.at({ run: runId }), { ...ends, step_details: detail, usage })
+  const step = makeObject(steps, call.at({ run: runId }), {
+    ...stepDefaults,
+    ...ends,
+    step_details: detail,
+    usage,
+    completed_at: call.world.nowS(),
+  })
   const counted = { input, cachedInput: 0, output: usage.completion_tokens, reasoning: 0 }
   const served = { model: model.served, usage: counted, usageTold: body['stream'] !== true }
   if (body['stream'] === true) return streamReply(runFrames({ run, step, message, text }), served)

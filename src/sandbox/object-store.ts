@@ -6,6 +6,9 @@ import { invalid } from './reply.ts'
 
 const collectionMax = 2000
 const collectionsMax = 5000
+/** Lengths as JSON text. */
+const collectionLengthMax = 64 * 1024 * 1024
+const lengthMax = 256 * 1024 * 1024
 
 /** A page of a collection. */
 export interface Page {
@@ -50,31 +53,60 @@ export function pageOf(
   }
 }
 
+interface Collection {
+  readonly objects: Map<string, { readonly object: JsonObject; readonly length: number }>
+  length: number
+}
+
 /** Collections of objects by name, such as `assistants` or `threads/thread_1/messages`. */
 export class ObjectStore {
-  readonly #collections = new Map<string, Map<string, JsonObject>>()
+  readonly #collections = new Map<string, Collection>()
+  #length = 0
 
   put(collection: string, object: JsonObject): void {
-    let objects = this.#collections.get(collection)
-    if (objects === undefined) {
-      objects = new Map()
-      this.#collections.set(collection, objects)
-      if (this.#collections.size > collectionsMax)
-        this.#collections.delete(this.#collections.keys().next().value!)
+    let found = this.#collections.get(collection)
+    if (found === undefined) {
+      found = { objects: new Map(), length: 0 }
+      this.#collections.set(collection, found)
     }
-    objects.set(idOf(object), object)
-    if (objects.size > collectionMax) objects.delete(objects.keys().next().value!)
+    const id = idOf(object)
+    this.#drop(found, id)
+    const { length } = JSON.stringify(object)
+    found.objects.set(id, { object, length })
+    found.length += length
+    this.#length += length
+    while (found.objects.size > collectionMax || found.length > collectionLengthMax)
+      this.#drop(found, found.objects.keys().next().value!)
+    this.#shrink(collection)
+  }
+
+  #drop(collection: Collection, id: string): boolean {
+    const length = collection.objects.get(id)?.length ?? 0
+    collection.length -= length
+    this.#length -= length
+    return collection.objects.delete(id)
+  }
+
+  /** Forgets the oldest collections inside others (`threads/…/messages`) while there is too much of all. */
+  #shrink(keep: string): void {
+    for (const [name, { length }] of this.#collections) {
+      if (this.#collections.size <= collectionsMax && this.#length <= lengthMax) return
+      if (name === keep || !name.includes('/')) continue
+      this.#collections.delete(name)
+      this.#length -= length
+    }
   }
 
   get(collection: string, id: string): JsonObject | null {
-    return this.#collections.get(collection)?.get(id) ?? null
+    return this.#collections.get(collection)?.objects.get(id)?.object ?? null
   }
 
   delete(collection: string, id: string): boolean {
-    return this.#collections.get(collection)?.delete(id) ?? false
+    const found = this.#collections.get(collection)
+    return found !== undefined && this.#drop(found, id)
   }
 
   all(collection: string): JsonObject[] {
-    return [...(this.#collections.get(collection)?.values() ?? [])]
+    return Array.from(this.#collections.get(collection)?.objects.values() ?? [], ({ object }) => object)
   }
 }

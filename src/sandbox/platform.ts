@@ -31,6 +31,7 @@ const jobs: Kind = {
       hyperparameters: { n_epochs: 1, batch_size: 1, learning_rate_multiplier: 1 },
       organization_id: 'org-sandbox0123456789',
       result_files: [],
+      validation_file: asText(body['validation_file']),
       trained_tokens: 100,
       error: null,
       seed: 1,
@@ -46,6 +47,11 @@ const evalRuns: Kind = {
     eval_id: call.param('eval'),
     status: 'completed',
     result_counts: { total: 0, errored: 0, failed: 0, passed: 0 },
+    model: 'gpt-4o-mini-2024-07-18',
+    report_url: 'https://platform.openai.com/evaluations/sandbox',
+    per_model_usage: [],
+    per_testing_criteria_results: [],
+    error: null,
   }),
 }
 const containers: Kind = {
@@ -72,9 +78,13 @@ const videos: Kind = {
   object: 'video',
   prefix: 'video_',
   verbs: ['create', 'delete'],
-  members: (_call, body) => ({
+  members: (call, body) => ({
     model: asText(body['model']) ?? 'sora-2',
     status: 'completed',
+    completed_at: call.world.nowS(),
+    expires_at: call.world.nowS() + 86_400,
+    remixed_from_video_id: null,
+    error: null,
     progress: 100,
     seconds: body['seconds'] ?? '4',
     size: body['size'] ?? '720x1280',

@@ -41,7 +41,8 @@ function* callEvents(item: JsonObject, at: JsonObject): Generator<Event> {
   const named = tokenPieces(asText(item['name']) ?? '').length
   yield event('output_item.added', { ...at, item: { ...item, status: 'in_progress', [field]: '' } }, named)
   for (const delta of tokenPieces(whole)) yield event(`${name}.delta`, { ...where, delta }, 1)
-  yield event(`${name}.done`, { ...where, [field]: whole })
+  // The description asks for `name` here; recordings of early 2026 lack it.
+  yield event(`${name}.done`, { ...where, ...(custom ? {} : { name: item['name'] }), [field]: whole })
   yield event('output_item.done', { ...at, item })
 }
 

@@ -70,7 +70,7 @@ export function chatUsage(usage: BookUsage): object {
 export function responseUsage(usage: BookUsage): object {
   return {
     input_tokens: usage.input,
-    input_tokens_details: { cached_tokens: usage.cachedInput },
+    input_tokens_details: { cached_tokens: usage.cachedInput, cache_write_tokens: 0 },
     output_tokens: usage.output,
     output_tokens_details: { reasoning_tokens: usage.reasoning },
     total_tokens: usage.input + usage.output,

@@ -60,6 +60,7 @@ export interface StoredFile {
 }
 
 const filesKeptBytesMax = 256 * 1024 * 1024
+const recordedBytesMax = 64 * 1024 * 1024
 
 /** All that outlives a request. */
 export class World {
@@ -75,6 +76,7 @@ export class World {
   /** Whole requests, oldest first. */
   readonly requests: RecordedRequest[] = []
   #filesBytes = 0
+  #recordedBytes = 0
 
   constructor(
     readonly settings: WorldSettings,
@@ -102,7 +104,10 @@ export class World {
   /** Keeps a request, dropping the oldest where there are too many. */
   record(request: RecordedRequest): void {
     this.requests.push(request)
-    if (this.requests.length > this.settings.recordsMax) this.requests.shift()
+    this.#recordedBytes += request.body.length
+    while (this.requests.length > this.settings.recordsMax || this.#recordedBytes > recordedBytesMax) {
+      this.#recordedBytes -= this.requests.shift()?.body.length ?? 0
+    }
   }
 
   /** Keeps a file; the oldest are dropped when all together grow too big. */

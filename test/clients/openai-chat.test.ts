@@ -5,7 +5,7 @@ import OpenAI from 'openai'
 import { zodFunction, zodResponseFormat } from 'openai/helpers/zod'
 import type { ChatCompletionChunk, ChatCompletionMessageParam } from 'openai/resources/chat/completions'
 import { z } from 'zod'
-import { clientKey, startService } from './service.ts'
+import { caught, clientKey, startService } from './service.ts'
 
 const service = await startService()
 const openai = new OpenAI({ apiKey: clientKey, baseURL: service.baseURL, maxRetries: 0 })
@@ -16,7 +16,12 @@ const weather = {
   function: {
     name: 'get_weather',
     description: 'The weather at a place',
-    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false },
+    parameters: {
+      type: 'object',
+      properties: { city: { type: 'string' } },
+      required: ['city'],
+      additionalProperties: false,
+    },
   },
 }
 
@@ -31,7 +36,14 @@ const textOf = (chunks: readonly ChatCompletionChunk[], index = 0): string =>
 
 describe('chat.completions', () => {
   test('create answers with text and usage, and passes what it does not know', async () => {
-    const body = { model, messages: say('Where is Ghent?'), temperature: 0.5, seed: 7, user: 'ada', x_unknown: { a: [1] } }
+    const body = {
+      model,
+      messages: say('Where is Ghent?'),
+      temperature: 0.5,
+      seed: 7,
+      user: 'ada',
+      x_unknown: { a: [1] },
+    }
     const answer = await openai.chat.completions.create(body)
     expect(answer.object).toBe('chat.completion')
     expect(answer.choices[0]!.message.content).toContain('Ghent')
@@ -43,7 +55,9 @@ describe('chat.completions', () => {
   test('a stream says the same as the whole answer, and usage comes last where asked for', async () => {
     const whole = await openai.chat.completions.create({ model, messages: say('Tell me of rivers') })
     const options = { stream: true as const, stream_options: { include_usage: true } }
-    const chunks = await collect(await openai.chat.completions.create({ model, messages: say('Tell me of rivers'), ...options }))
+    const chunks = await collect(
+      await openai.chat.completions.create({ model, messages: say('Tell me of rivers'), ...options }),
+    )
     expect(textOf(chunks)).toBe(whole.choices[0]!.message.content!)
     expect(chunks.length).toBeGreaterThan(10)
     expect(chunks.at(-1)!.choices).toEqual([])
@@ -61,7 +75,11 @@ describe('chat.completions', () => {
   })
 
   test('tee and toReadableStream', async () => {
-    const stream = await openai.chat.completions.create({ model, messages: say('Twice, please'), stream: true })
+    const stream = await openai.chat.completions.create({
+      model,
+      messages: say('Twice, please'),
+      stream: true,
+    })
     const [left, right] = stream.tee()
     const lines = new Response(right.toReadableStream() as never).text()
     const chunks = await collect(left)
@@ -70,7 +88,11 @@ describe('chat.completions', () => {
   })
 
   test('a stream of 2,000 tokens comes whole', async () => {
-    const stream = await openai.chat.completions.create({ model: 'sandbox-tokens-2000', messages: say('x'), stream: true })
+    const stream = await openai.chat.completions.create({
+      model: 'sandbox-tokens-2000',
+      messages: say('x'),
+      stream: true,
+    })
     const chunks = await collect(stream)
     expect(chunks.filter(({ choices }) => choices[0]?.delta.content).length).toBeGreaterThanOrEqual(2000)
   })
@@ -78,49 +100,74 @@ describe('chat.completions', () => {
   test('n choices, whole and streamed', async () => {
     const answer = await openai.chat.completions.create({ model, messages: say('Names?'), n: 3 })
     expect(answer.choices.map(({ index }) => index)).toEqual([0, 1, 2])
-    const chunks = await collect(await openai.chat.completions.create({ model, messages: say('Names?'), n: 3, stream: true }))
+    const chunks = await collect(
+      await openai.chat.completions.create({ model, messages: say('Names?'), n: 3, stream: true }),
+    )
     for (const { index, message } of answer.choices) expect(textOf(chunks, index)).toBe(message.content!)
   })
 
   test('logprobs', async () => {
-    const answer = await openai.chat.completions.create({ model, messages: say('Sure?'), logprobs: true, top_logprobs: 2 })
+    const answer = await openai.chat.completions.create({
+      model,
+      messages: say('Sure?'),
+      logprobs: true,
+      top_logprobs: 2,
+    })
     const content = answer.choices[0]!.logprobs!.content!
     expect(content.map(({ token }) => token).join('')).toBe(answer.choices[0]!.message.content!)
     expect(content.every(({ logprob, top_logprobs }) => logprob < 0 && top_logprobs.length === 2)).toBe(true)
   })
 
   test('max tokens, and an answer without usage', async () => {
-    const short = await openai.chat.completions.create({ model, messages: say('A long one'), max_completion_tokens: 5 })
+    const short = await openai.chat.completions.create({
+      model,
+      messages: say('A long one'),
+      max_completion_tokens: 5,
+    })
     expect(short.choices[0]!.finish_reason).toBe('length')
-    const bare = await openai.chat.completions.create({ model: `${model}+fault-no-usage`, messages: say('Hello') })
+    const bare = await openai.chat.completions.create({
+      model: `${model}+fault-no-usage`,
+      messages: say('Hello'),
+    })
     expect(bare.usage).toBeUndefined()
   })
 
   test('an image and a text in one message', async () => {
     const url = `data:image/png;base64,${Buffer.alloc(200_000, 7).toString('base64')}`
-    const content = [{ type: 'text' as const, text: 'What is this?' }, { type: 'image_url' as const, image_url: { url } }]
+    const content = [
+      { type: 'text' as const, text: 'What is this?' },
+      { type: 'image_url' as const, image_url: { url } },
+    ]
     const answer = await openai.chat.completions.create({ model, messages: [{ role: 'user', content }] })
     expect(answer.choices[0]!.message.content).toContain('What is this?')
     expect(service.sandbox.requests[0]!.bodyLength).toBeGreaterThan(260_000)
   })
 
   test('stored completions: list, retrieve, update, messages, delete', async () => {
-    const made = await openai.chat.completions.create({ model, messages: say('Keep this'), store: true, metadata: { a: 'b' } })
+    const made = await openai.chat.completions.create({
+      model,
+      messages: say('Keep this'),
+      store: true,
+      metadata: { a: 'b' },
+    })
     const { completions } = openai.chat
     expect((await completions.retrieve(made.id)).choices).toEqual(made.choices)
-    expect(await completions.update(made.id, { metadata: { a: 'c' } })).toMatchObject({ metadata: { a: 'c' } })
+    expect(await completions.update(made.id, { metadata: { a: 'c' } })).toMatchObject({
+      metadata: { a: 'c' },
+    })
     const listed: string[] = []
     for await (const one of completions.list({ limit: 1 })) listed.push(one.id)
     expect(listed).toEqual([made.id])
     const messages = await completions.messages.list(made.id)
     expect(messages.data.map(({ content }) => content)).toEqual(['Keep this'])
     expect(await completions.delete(made.id)).toMatchObject({ id: made.id, deleted: true })
-    await expect(completions.retrieve(made.id)).rejects.toBeInstanceOf(OpenAI.NotFoundError)
+    await caught(completions.retrieve(made.id), OpenAI.NotFoundError)
   })
 
   test('lists go from page to page', async () => {
     const ids = new Set<string>()
-    for (let i = 0; i < 5; i++) ids.add((await openai.chat.completions.create({ model, messages: say(`${i}`), store: true })).id)
+    for (let i = 0; i < 5; i++)
+      ids.add((await openai.chat.completions.create({ model, messages: say(`${i}`), store: true })).id)
     const seen: string[] = []
     for await (const one of openai.chat.completions.list({ limit: 2 })) seen.push(one.id)
     expect(new Set(seen)).toEqual(ids)
@@ -149,7 +196,11 @@ describe('tools and structured output', () => {
     const one = await openai.chat.completions.create({ ...ask, parallel_tool_calls: false })
     expect(one.choices[0]!.message.tool_calls).toHaveLength(1)
     const named = { type: 'function' as const, function: { name: 'get_weather' } }
-    const forced = await openai.chat.completions.create({ ...ask, messages: say('Hello'), tool_choice: named })
+    const forced = await openai.chat.completions.create({
+      ...ask,
+      messages: say('Hello'),
+      tool_choice: named,
+    })
     expect(forced.choices[0]!.message.tool_calls).toHaveLength(1)
   })
 
@@ -179,16 +230,28 @@ describe('tools and structured output', () => {
 
   test('parse gives values of a schema, and arguments of a tool', async () => {
     const shape = z.object({ city: z.string(), degrees: z.number(), windy: z.boolean() })
-    const parsed = await openai.chat.completions.parse({ model, messages: say('Report'), response_format: zodResponseFormat(shape, 'report') })
+    const parsed = await openai.chat.completions.parse({
+      model,
+      messages: say('Report'),
+      response_format: zodResponseFormat(shape, 'report'),
+    })
     expect(() => shape.parse(parsed.choices[0]!.message.parsed)).not.toThrow()
     const tool = zodFunction({ name: 'get_report', parameters: z.object({ city: z.string() }) })
-    const called = await openai.chat.completions.parse({ model, messages: say('A report on Rome'), tools: [tool] })
+    const called = await openai.chat.completions.parse({
+      model,
+      messages: say('A report on Rome'),
+      tools: [tool],
+    })
     const call = called.choices[0]!.message.tool_calls![0]!
     expect(typeof (call.function.parsed_arguments as { city: string }).city).toBe('string')
   })
 
   test('json_object', async () => {
-    const answer = await openai.chat.completions.create({ model, messages: say('As JSON'), response_format: { type: 'json_object' } })
+    const answer = await openai.chat.completions.create({
+      model,
+      messages: say('As JSON'),
+      response_format: { type: 'json_object' },
+    })
     expect(typeof JSON.parse(answer.choices[0]!.message.content!)).toBe('object')
   })
 })
@@ -198,7 +261,8 @@ describe('completions', () => {
     const ask = { model: 'gpt-3.5-turbo-instruct', prompt: 'Once upon a time', max_tokens: 30 }
     const whole = await openai.completions.create(ask)
     let text = ''
-    for await (const chunk of await openai.completions.create({ ...ask, stream: true })) text += chunk.choices[0]?.text ?? ''
+    for await (const chunk of await openai.completions.create({ ...ask, stream: true }))
+      text += chunk.choices[0]?.text ?? ''
     expect(text).toBe(whole.choices[0]!.text)
     expect(text).not.toBe('')
     expect(whole.usage!.completion_tokens).toBeGreaterThan(0)

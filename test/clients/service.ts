@@ -6,7 +6,15 @@
 
 import { afterAll, afterEach, expect, setDefaultTimeout } from 'bun:test'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
-import { clientKey, startGate, upstreamAt, upstreamKey, type ConfigTree, type Gate } from '../gateway/harness.ts'
+import {
+  clientKey,
+  startGate,
+  upstreamAt,
+  upstreamKey,
+  type ConfigTree,
+  type Gate,
+  type LogLine,
+} from '../gateway/harness.ts'
 
 export { clientKey, eventually, upstreamKey } from '../gateway/harness.ts'
 
@@ -26,9 +34,11 @@ export async function startService(upstream: ConfigTree = {}): Promise<Service> 
   const sandbox = await startSandbox({ keys: [upstreamKey] })
   const gate = await startGate({ upstreams: [upstreamAt(sandbox.url, upstream)] })
   afterEach(() => {
-    expectHiddenKeys(sandbox)
-    expect(gate.bugs).toEqual([])
+    const seen = sandbox.requests
     sandbox.reset()
+    expectHiddenKeys(seen)
+    expect(gate.bugs).toEqual([])
+    expect(gate.lines.filter(unknownThoughServed)).toEqual([])
   })
   afterAll(async () => {
     gate.gateway.stop()
@@ -38,9 +48,16 @@ export async function startService(upstream: ConfigTree = {}): Promise<Service> 
   return { gate, sandbox, origin, baseURL: `${origin}/v1` }
 }
 
+/** What a client has a method for, the gateway has a name for. */
+function unknownThoughServed({ endpoint, status, path }: LogLine): boolean {
+  return endpoint === 'unknown' && status < 400 && !path.startsWith('/v1/echo')
+}
+
 /** Every request that arrived carries the upstream's key once and the client's nowhere. */
-function expectHiddenKeys(sandbox: Sandbox): void {
-  for (const { method, target, headers, body } of sandbox.requests) {
+function expectHiddenKeys(requests: Sandbox['requests']): void {
+  for (const { method, target, headers, body } of requests) {
+    // The sandbox's own controls are asked directly.
+    if (target.startsWith('/sandbox/')) continue
     const credentials = headers.filter(([name]) => /^(?:authorization|api-key|x-api-key|cookie)$/i.test(name))
     expect({ method, target, credentials }).toEqual({
       method,
@@ -50,6 +67,40 @@ function expectHiddenKeys(sandbox: Sandbox): void {
     const all = `${target}\n${headers.flat().join('\n')}\n${Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1')}`
     expect(all.includes(clientKey)).toBe(false)
   }
+}
+
+/**
+ * What a call was rejected with; a call that succeeds fails the test. (`expect().rejects` looks into a promise instead of
+ * asking its `then`, which the clients' promises override.)
+ */
+export async function caught<T extends Error>(
+  call: PromiseLike<unknown>,
+  kind: abstract new (...args: never[]) => T,
+): Promise<T> {
+  let outcome: unknown
+  try {
+    outcome = await call
+  } catch (cause) {
+    expect(cause).toBeInstanceOf(kind)
+    return cause as T
+  }
+  throw new Error(`expected a ${kind.name}, got ${JSON.stringify(outcome)}`)
+}
+
+/** Reads a stream to its end; gives how many items it had. `each` is called with how many there were so far. */
+export async function countOf(
+  stream: AsyncIterable<unknown>,
+  each: (count: number, item: unknown) => void = () => {},
+): Promise<number> {
+  let count = 0
+  for await (const item of stream) each(++count, item)
+  return count
+}
+
+/** Reads one item of a stream and leaves it. */
+export async function firstOf<T>(stream: AsyncIterable<T>): Promise<T> {
+  for await (const item of stream) return item
+  throw new Error('the stream has no items')
 }
 
 /** How a program ended that was run as a client. */
@@ -77,14 +128,21 @@ export async function run(
   return { code: await child.exited, stdout, stderr }
 }
 
-/**
- * Runs a script of checks and gives what it printed last: a JSON object of the checks' names, each with `ok` or what
- * went wrong.
- */
-export async function runChecks(command: readonly string[], service: Service): Promise<Record<string, string>> {
-  const env = { OPENAI_API_KEY: clientKey, OPENAI_BASE_URL: service.baseURL }
+/** Starts a script of checks at the first call; gives each check's outcome, `ok` or what went wrong. */
+export function checksOf(command: readonly string[], service: Service): (name: string) => Promise<string> {
+  let outcomes: Promise<Record<string, string>> | null = null
+  return async (name) => (await (outcomes ??= runChecks(command, service)))[name] ?? 'was not run'
+}
+
+/** The last line that such a script prints is a JSON object: outcomes by the checks' names. */
+async function runChecks(
+  command: readonly string[],
+  { baseURL, sandbox }: Service,
+): Promise<Record<string, string>> {
+  const env = { OPENAI_API_KEY: clientKey, OPENAI_BASE_URL: baseURL, SANDBOX: sandbox.origin }
   const { code, stdout, stderr } = await run(command, { env })
   const last = stdout.trimEnd().split('\n').at(-1) ?? ''
-  if (code !== 0 || !last.startsWith('{')) throw new Error(`${command.join(' ')} ended with ${code}\n${stdout}\n${stderr}`)
+  if (code !== 0 || !last.startsWith('{'))
+    throw new Error(`${command.join(' ')} ended with ${code}\n${stdout}\n${stderr}`)
   return JSON.parse(last) as Record<string, string>
 }

@@ -119,7 +119,11 @@ export async function startGate(tree: ConfigTree): Promise<Gate> {
   finallyClose(async () => {
     gateway.stop()
     await (await sandbox)?.close()
-    if (bugs.length > 0) throw new AggregateError(bugs, `the gateway caught ${bugs.length} bugs: ${String((bugs[0] as Error).stack)}`)
+    if (bugs.length > 0)
+      throw new AggregateError(
+        bugs,
+        `the gateway caught ${bugs.length} bugs: ${String((bugs[0] as Error).stack)}`,
+      )
   })
   return {
     gateway,
@@ -148,7 +152,11 @@ export async function eventually<T>(
 }
 
 /** A request as raw text, with the client's key. `lines`: more field lines. */
-export function request(method: string, path: string, more: { lines?: readonly string[]; body?: string | Uint8Array; key?: string | null } = {}): Buffer {
+export function request(
+  method: string,
+  path: string,
+  more: { lines?: readonly string[]; body?: string | Uint8Array; key?: string | null } = {},
+): Buffer {
   const { lines = [], body, key = clientKey } = more
   const bytes = body === undefined ? null : typeof body === 'string' ? Buffer.from(body) : body
   const head = [
@@ -219,17 +227,24 @@ const root = join(import.meta.dir, '..', '..')
 /** Starts `headgate serve`; waits until it serves, or has ended. */
 export async function serve(options: ServeOptions): Promise<Served | Refused> {
   const folder = options.folder ?? scratchFolder()
-  const file = options.text === undefined ? writeConfig(options.tree ?? {}, folder) : join(folder, 'headgate.yaml')
+  const file =
+    options.text === undefined ? writeConfig(options.tree ?? {}, folder) : join(folder, 'headgate.yaml')
   if (options.text !== undefined) writeFileSync(file, options.text)
-  const child = Bun.spawn([process.execPath, join(root, 'src/main.ts'), 'serve', '--config', file, ...(options.args ?? [])], {
-    cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, NO_COLOR: '1', ...options.env },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
+  const child = Bun.spawn(
+    [process.execPath, join(root, 'src/main.ts'), 'serve', '--config', file, ...(options.args ?? [])],
+    {
+      cwd: folder,
+      env: { PATH: process.env['PATH'] ?? '', HOME: folder, NO_COLOR: '1', ...options.env },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    },
+  )
   const said = { stdout: '', stderr: '' }
-  const drained = Promise.all([collect(child.stdout, (text) => (said.stdout += text)), collect(child.stderr, (text) => (said.stderr += text))])
+  const drained = Promise.all([
+    collect(child.stdout, (text) => (said.stdout += text)),
+    collect(child.stderr, (text) => (said.stderr += text)),
+  ])
   let code: number | null = null
   const exited = child.exited.then(async (status) => {
     await drained
@@ -256,11 +271,17 @@ export async function serve(options: ServeOptions): Promise<Served | Refused> {
     output: () => said,
     signal: (signal) => child.kill(signal),
     lines,
-    rssBytes: () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))![1]) * 1024,
+    rssBytes: () =>
+      Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))![1]) * 1024,
     logged: (fits) => eventually(() => lines().find(fits), 'an access line'),
     says: async (text, from = 0) => {
-      const found = () => (typeof text === 'string' ? said.stderr.slice(from).includes(text) : text.test(said.stderr.slice(from)))
-      await eventually(() => found() || (code !== null ? found() : false), `stderr to say ${text}; it says ${said.stderr.slice(from)}`)
+      const found = () =>
+        typeof text === 'string' ? said.stderr.slice(from).includes(text) : text.test(said.stderr.slice(from))
+      await eventually(() => found() || code !== null, `stderr to say ${text}`)
+      if (!found())
+        throw new Error(
+          `the gateway ended with ${code} and never said ${text}, but: ${said.stderr.slice(from)}`,
+        )
       return said.stderr.slice(from)
     },
   }

@@ -53,13 +53,15 @@ export function readChunked(bytes: Buffer): { body: Buffer; length: number } | n
     const lineEnd = bytes.indexOf('\r\n', at)
     if (lineEnd < 0) return null
     const line = bytes.toString('latin1', at, lineEnd)
-    if (!/^[0-9a-fA-F]+(?:;.*)?$/.test(line)) throw new Error(`not a chunk size: ${JSON.stringify(line.slice(0, 80))}`)
+    if (!/^[0-9a-fA-F]+(?:;.*)?$/.test(line))
+      throw new Error(`not a chunk size: ${JSON.stringify(line.slice(0, 80))}`)
     const size = Number.parseInt(line, 16)
     at = lineEnd + 2
     if (size === 0) break
     if (bytes.length < at + size + 2) return null
     parts.push(bytes.subarray(at, at + size))
-    if (bytes.toString('latin1', at + size, at + size + 2) !== '\r\n') throw new Error('a chunk does not end with CRLF')
+    if (bytes.toString('latin1', at + size, at + size + 2) !== '\r\n')
+      throw new Error('a chunk does not end with CRLF')
     at += size + 2
   }
   for (;;) {
@@ -93,13 +95,23 @@ export function chunkedSoFar(bytes: Buffer): Buffer {
  * @throws where the connection closes before a head has come
  */
 export async function readReply(peer: Peer, method = 'GET'): Promise<RawReply> {
-  const head = await peer.until(() => readHead(peer.received) ?? (peer.closed ? 'closed' : null), 'the head of an answer')
-  if (head === 'closed') throw new Error(`the connection closed without an answer; received ${JSON.stringify(peer.text.slice(0, 200))}`)
+  const head = await peer.until(
+    () => readHead(peer.received) ?? (peer.closed ? 'closed' : null),
+    'the head of an answer',
+  )
+  if (head === 'closed')
+    throw new Error(
+      `the connection closed without an answer; received ${JSON.stringify(peer.text.slice(0, 200))}`,
+    )
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head.firstLine)?.[1])
   if (Number.isNaN(status)) throw new Error(`not an answer: ${head.firstLine}`)
   peer.take(head.length)
   if (status >= 100 && status < 200 && status !== 101) return readReply(peer, method)
-  const { body, complete } = await readBody(peer, head, method === 'HEAD' || status === 204 || status === 304 || status === 101)
+  const { body, complete } = await readBody(
+    peer,
+    head,
+    method === 'HEAD' || status === 204 || status === 304 || status === 101,
+  )
   return {
     status,
     firstLine: head.firstLine,
@@ -111,12 +123,19 @@ export async function readReply(peer: Peer, method = 'GET'): Promise<RawReply> {
   }
 }
 
-async function readBody(peer: Peer, head: Head, bodiless: boolean): Promise<{ body: Buffer; complete: boolean }> {
+async function readBody(
+  peer: Peer,
+  head: Head,
+  bodiless: boolean,
+): Promise<{ body: Buffer; complete: boolean }> {
   if (bodiless) return { body: Buffer.alloc(0), complete: true }
   const length = field(head.lines, 'content-length')
   const over = () => peer.closed || peer.ended
   if (/chunked/i.test(field(head.lines, 'transfer-encoding') ?? '')) {
-    const whole = await peer.until(() => readChunked(peer.received) ?? (over() ? 'over' : null), 'a chunked body')
+    const whole = await peer.until(
+      () => readChunked(peer.received) ?? (over() ? 'over' : null),
+      'a chunked body',
+    )
     if (whole === 'over') return { body: chunkedSoFar(peer.take(peer.received.length)), complete: false }
     peer.take(whole.length)
     return { body: whole.body, complete: true }

@@ -36,7 +36,11 @@ export class Peer {
   }
 
   /** Waits until `done` holds; looked at whenever something happens on this connection. */
-  until<T>(done: () => T | undefined | null | false | '', what = 'something', timeoutMs = patienceMs): Promise<T> {
+  until<T>(
+    done: () => T | undefined | null | false | '',
+    what = 'something',
+    timeoutMs = patienceMs,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const look = () => {
         const found = done()
@@ -49,7 +53,11 @@ export class Peer {
       const timer = setTimeout(() => {
         this.#watchers.delete(look)
         const shown = this.received.toString('latin1').slice(0, 400)
-        reject(new Error(`waited ${timeoutMs} ms for ${what}; closed: ${this.closed}; received: ${JSON.stringify(shown)}`))
+        reject(
+          new Error(
+            `waited ${timeoutMs} ms for ${what}; closed: ${this.closed}; received: ${JSON.stringify(shown)}`,
+          ),
+        )
       }, timeoutMs)
       if (!look()) this.#watchers.add(look)
     })
@@ -108,7 +116,8 @@ export class Peer {
 
   data(bytes: Buffer): void {
     this.receivedBytes += bytes.length
-    if (!this.discard) this.received = this.received.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.received, bytes])
+    if (!this.discard)
+      this.received = this.received.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.received, bytes])
     this.wake()
   }
 

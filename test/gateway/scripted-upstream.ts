@@ -82,7 +82,11 @@ export class ScriptedUpstream {
 
   async #serve(peer: Peer): Promise<void> {
     while (!peer.closed) {
-      const head = await peer.until(() => readHead(peer.received) ?? (peer.closed ? 'closed' : null), 'a request', 600_000)
+      const head = await peer.until(
+        () => readHead(peer.received) ?? (peer.closed ? 'closed' : null),
+        'a request',
+        600_000,
+      )
       if (head === 'closed') return
       const chunked = field(head.lines, 'transfer-encoding') !== null
       const length = Number(field(head.lines, 'content-length') ?? 0)
@@ -90,7 +94,9 @@ export class ScriptedUpstream {
       let rawLength = head.length
       if (this.options.atHead !== true) {
         const whole = await peer.until(
-          () => bodyAt(peer.received.subarray(head.length), { chunked, length }) ?? (peer.closed ? 'closed' : null),
+          () =>
+            bodyAt(peer.received.subarray(head.length), { chunked, length }) ??
+            (peer.closed ? 'closed' : null),
           'a request body',
           600_000,
         )
@@ -116,16 +122,23 @@ export class ScriptedUpstream {
   }
 }
 
-function bodyAt(bytes: Buffer, framing: { chunked: boolean; length: number }): { body: Buffer; length: number } | null {
+function bodyAt(
+  bytes: Buffer,
+  framing: { chunked: boolean; length: number },
+): { body: Buffer; length: number } | null {
   if (framing.chunked) return readChunked(bytes)
-  return bytes.length < framing.length ? null : { body: bytes.subarray(0, framing.length), length: framing.length }
+  return bytes.length < framing.length
+    ? null
+    : { body: bytes.subarray(0, framing.length), length: framing.length }
 }
 
 /** An answer with a length. `lines`: more field lines. */
 export function reply(status: number, body: string | Uint8Array, lines: readonly string[] = []): Buffer {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const type = lines.some((line) => /^content-type:/i.test(line)) ? [] : ['Content-Type: application/json']
-  const head = [`HTTP/1.1 ${status} Scripted`, ...type, ...lines, `Content-Length: ${bytes.length}`].join('\r\n')
+  const head = [`HTTP/1.1 ${status} Scripted`, ...type, ...lines, `Content-Length: ${bytes.length}`].join(
+    '\r\n',
+  )
   return Buffer.concat([Buffer.from(`${head}\r\n\r\n`, 'latin1'), bytes])
 }
 

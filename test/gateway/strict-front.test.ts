@@ -49,7 +49,11 @@ const hosts: Row[] = [
 
 const targets: Row[] = [
   ['absolute-form with another host', `GET http://other.test/v1/models HTTP/1.1\r\n${host}${auth}\r\n`, 400],
-  ['absolute-form with another port', `GET http://gate.test:81/v1/models HTTP/1.1\r\n${host}${auth}\r\n`, 400],
+  [
+    'absolute-form with another port',
+    `GET http://gate.test:81/v1/models HTTP/1.1\r\n${host}${auth}\r\n`,
+    400,
+  ],
   ['absolute-form with user info', `GET http://u@gate.test/v1/models HTTP/1.1\r\n${host}${auth}\r\n`, 400],
   ['absolute-form without Host', `GET http://gate.test/v1/models HTTP/1.1\r\n${auth}\r\n`, 400],
   ['absolute-form of another scheme', `GET ftp://gate.test/v1/models HTTP/1.1\r\n${host}${auth}\r\n`, 400],
@@ -77,7 +81,11 @@ const targets: Row[] = [
 const versions: Row[] = [
   ['HTTP/0.9', 'GET /v1/models\r\n\r\n', 400],
   ['HTTP/1.0 without Host', `GET /v1/models HTTP/1.0\r\n${auth}\r\n`, 400],
-  ['HTTP/1.0 with chunks', `POST /v1/chat/completions HTTP/1.0\r\n${host}${auth}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`, 400],
+  [
+    'HTTP/1.0 with chunks',
+    `POST /v1/chat/completions HTTP/1.0\r\n${host}${auth}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
+    400,
+  ],
   ['HTTP/1.2', `GET /v1/models HTTP/1.2\r\n${host}${auth}\r\n`, 505],
   ['HTTP/2.0', `GET /v1/models HTTP/2.0\r\n${host}${auth}\r\n`, 505],
   ['HTTP/9.9', `GET /v1/models HTTP/9.9\r\n${host}${auth}\r\n`, 505],
@@ -91,21 +99,68 @@ const versions: Row[] = [
 const body = '{"model":"gpt-4o"}'
 const chunks = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
 const framing: Row[] = [
-  ['a length and chunks', `${post}${host}${auth}${json}Content-Length: ${body.length}\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`, 400],
-  ['chunks and a length', `${post}${host}${auth}${json}Transfer-Encoding: chunked\r\nContent-Length: ${chunks.length}\r\n\r\n${chunks}`, 400],
-  ['two lengths that agree', `${post}${host}${auth}Content-Length: 18\r\nContent-Length: 18\r\n\r\n${body}`, 400],
-  ['two lengths that differ', `${post}${host}${auth}Content-Length: 18\r\nContent-Length: 0\r\n\r\n${body}`, 400],
-  ...['18, 18', '+18', '-18', '0x12', '18.0', '1 8', '18;', '1e1', '', '"18"', '１８', '99999999999999999999'].map(
-    (length): Row => [`a length of ${JSON.stringify(length)}`, `${post}${host}${auth}Content-Length: ${length}\r\n\r\n${body}`, 400],
-  ),
+  [
+    'a length and chunks',
+    `${post}${host}${auth}${json}Content-Length: ${body.length}\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+    400,
+  ],
+  [
+    'chunks and a length',
+    `${post}${host}${auth}${json}Transfer-Encoding: chunked\r\nContent-Length: ${chunks.length}\r\n\r\n${chunks}`,
+    400,
+  ],
+  [
+    'two lengths that agree',
+    `${post}${host}${auth}Content-Length: 18\r\nContent-Length: 18\r\n\r\n${body}`,
+    400,
+  ],
+  [
+    'two lengths that differ',
+    `${post}${host}${auth}Content-Length: 18\r\nContent-Length: 0\r\n\r\n${body}`,
+    400,
+  ],
+  ...[
+    '18, 18',
+    '+18',
+    '-18',
+    '0x12',
+    '18.0',
+    '1 8',
+    '18;',
+    '1e1',
+    '',
+    '"18"',
+    '１８',
+    '99999999999999999999',
+  ].map((length): Row => [
+    `a length of ${JSON.stringify(length)}`,
+    `${post}${host}${auth}Content-Length: ${length}\r\n\r\n${body}`,
+    400,
+  ]),
   ...[
     'gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'identity', 'chunked, identity', 'identity, chunked', 'xchunked', 'chunked ;a=b',
     '"chunked"', 'chunked,', ',chunked', '\x0bchunked', 'chun\xe7ed', '',
   ].map((coding): Row => [`a transfer coding of ${JSON.stringify(coding)}`, `${post}${host}${auth}Transfer-Encoding: ${coding}\r\n\r\n${chunks}`, 400]), // prettier-ignore
-  ['chunked twice', `${post}${host}${auth}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`, 400],
-  ['chunked and identity in two lines', `${post}${host}${auth}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n${chunks}`, 400],
-  ['a coding behind a space before its colon', `${post}${host}${auth}Transfer-Encoding : chunked\r\n\r\n${chunks}`, 400],
-  ['a coding behind a folded line', `${post}${host}${auth}Transfer-Encoding:\r\n chunked\r\n\r\n${chunks}`, 400],
+  [
+    'chunked twice',
+    `${post}${host}${auth}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+    400,
+  ],
+  [
+    'chunked and identity in two lines',
+    `${post}${host}${auth}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n${chunks}`,
+    400,
+  ],
+  [
+    'a coding behind a space before its colon',
+    `${post}${host}${auth}Transfer-Encoding : chunked\r\n\r\n${chunks}`,
+    400,
+  ],
+  [
+    'a coding behind a folded line',
+    `${post}${host}${auth}Transfer-Encoding:\r\n chunked\r\n\r\n${chunks}`,
+    400,
+  ],
   ['a length behind a bare CR', `${post}${host}${auth}X: y\rContent-Length: 18\r\n\r\n${body}`, 400],
 ]
 
@@ -180,15 +235,40 @@ const methods: Row[] = [
   ['a method that is no token', `G@T /v1/models HTTP/1.1\r\n${host}${auth}\r\n`, 400],
   ['an unknown expectation', `${get}${host}${auth}Expect: 200-ok\r\n\r\n`, 417],
   ['a doubled expectation', `${get}${host}${auth}Expect: 100-continue, 100-continue\r\n\r\n`, 417],
-  ['an Upgrade to h2c', `${get}${host}${auth}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`, 400],
-  ['an Upgrade where none is named', `${get}${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`, 400],
-  ['an Upgrade on POST', `${post}${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}`, 400],
-  ['two Upgrades', `GET /v1/realtime HTTP/1.1\r\n${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n\r\n`, 400],
-  ['an Upgrade with a body', `GET /v1/realtime HTTP/1.1\r\n${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}`, 400],
-  ['an Upgrade to another protocol', `GET /v1/realtime HTTP/1.1\r\n${host}${auth}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`, 400],
+  [
+    'an Upgrade to h2c',
+    `${get}${host}${auth}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
+    400,
+  ],
+  [
+    'an Upgrade where none is named',
+    `${get}${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    400,
+  ],
+  [
+    'an Upgrade on POST',
+    `${post}${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}`,
+    400,
+  ],
+  [
+    'two Upgrades',
+    `GET /v1/realtime HTTP/1.1\r\n${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n\r\n`,
+    400,
+  ],
+  [
+    'an Upgrade with a body',
+    `GET /v1/realtime HTTP/1.1\r\n${host}${auth}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}`,
+    400,
+  ],
+  [
+    'an Upgrade to another protocol',
+    `GET /v1/realtime HTTP/1.1\r\n${host}${auth}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`,
+    400,
+  ],
 ]
 
-const hello = '16030100a5010000a10303' + '5a'.repeat(32) + '00' + '0006130113021303' + '0100' + '0072' + '00'.repeat(114)
+/** Record header, ClientHello with three cipher suites, extensions that are nothing but zeros. */
+const hello = `16030100a5010000a10303${'5a'.repeat(32)}00000613011302130301000072${'00'.repeat(114)}`
 const otherProtocols: Row[] = [
   ['a TLS ClientHello', Buffer.from(hello, 'hex').toString('latin1'), 400],
   ['an SSH banner', 'SSH-2.0-OpenSSH_9.9\r\n\r\n', 400],
@@ -238,7 +318,10 @@ describe('answers what only looks odd', () => {
     ['an IPv6 Host', `${get}Host: [::1]:8080\r\n${auth}\r\n`],
     ['a Host with an underscore', `${get}Host: my_gate\r\n${auth}\r\n`],
     ['absolute-form that agrees', `GET http://gate.test/v1/models HTTP/1.1\r\n${host}${auth}\r\n`],
-    ['absolute-form that agrees but for case', `GET HTTP://Gate.Test/v1/models HTTP/1.1\r\n${host}${auth}\r\n`],
+    [
+      'absolute-form that agrees but for case',
+      `GET HTTP://Gate.Test/v1/models HTTP/1.1\r\n${host}${auth}\r\n`,
+    ],
     ['HTTP/1.0', `GET /v1/models HTTP/1.0\r\n${host}${auth}\r\n`],
     ['an empty line before the request line', `\r\n${get}${host}${auth}\r\n`],
     ['100 fields', `${get}${host}${auth}${'X-A: 1\r\n'.repeat(98)}\r\n`],
@@ -247,9 +330,15 @@ describe('answers what only looks odd', () => {
     ['tabs around a value', `${get}Host:\tgate.test\t\r\n${auth}\r\n`],
     ['a query with odd characters', `GET /v1/models?a=%2f..//&b=%00;[]'"|\` HTTP/1.1\r\n${host}${auth}\r\n`],
     ['Content-Length: 0 with GET', `${get}${host}${auth}Content-Length: 0\r\n\r\n`],
-    ['Transfer-Encoding in odd case', `${post}${host}${auth}${json}TRANSFER-encoding: Chunked\r\n\r\n${chunks}`],
+    [
+      'Transfer-Encoding in odd case',
+      `${post}${host}${auth}${json}TRANSFER-encoding: Chunked\r\n\r\n${chunks}`,
+    ],
     ['chunk sizes in odd form', chunkedPost(`A\r\n{"model":"\r\n008\r\ngpt-4o"}\r\n000\r\n\r\n`)],
-    ['a body that comes with Expect', `${post}${host}${auth}${json}Expect: 100-Continue\r\nContent-Length: 2\r\n\r\n{}`],
+    [
+      'a body that comes with Expect',
+      `${post}${host}${auth}${json}Expect: 100-Continue\r\nContent-Length: 2\r\n\r\n{}`,
+    ],
   ])('%s', async (_what, bytes) => {
     const seen = upstream.requests.length
     const answer = await ask(gate.port, bytes)
@@ -316,13 +405,17 @@ describe('bytes of a body', () => {
 
   test('come only when asked for, where the client waits to be asked', async () => {
     const peer = await dial(gate.port)
-    await peer.write(`${post}${host}${auth}${json}Expect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`)
+    await peer.write(
+      `${post}${host}${auth}${json}Expect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
+    )
     await peer.untilText('HTTP/1.1 100 Continue\r\n\r\n')
     await peer.write(body)
     expect((await readReply(peer)).status).toBe(200)
     peer.close()
     const stranger = await dial(gate.port)
-    await stranger.write(`${post}${host}${json}Expect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`)
+    await stranger.write(
+      `${post}${host}${json}Expect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
+    )
     const answer = await readReply(stranger)
     expect(answer.status).toBe(401)
     expect(answer.header('connection')).toBe('close')
@@ -332,11 +425,23 @@ describe('bytes of a body', () => {
 
 describe('server.publicHosts', () => {
   test('names the only hosts that are served', async () => {
-    const narrow = await startGate({ upstreams: [upstreamAt(upstream.url)], server: { publicHosts: ['api.example.com', '[::1]'] } })
-    const status = async (name: string) => (await ask(narrow.port, `${get}Host: ${name}\r\n${auth}\r\n`)).status
-    for (const name of ['api.example.com', 'API.Example.com:8443', '[::1]:80']) expect([name, await status(name)]).toEqual([name, 200])
+    const narrow = await startGate({
+      upstreams: [upstreamAt(upstream.url)],
+      server: { publicHosts: ['api.example.com', '[::1]'] },
+    })
+    const status = async (name: string) =>
+      (await ask(narrow.port, `${get}Host: ${name}\r\n${auth}\r\n`)).status
+    for (const name of ['api.example.com', 'API.Example.com:8443', '[::1]:80'])
+      expect([name, await status(name)]).toEqual([name, 200])
     const seen = upstream.requests.length
-    for (const name of ['example.com', 'api.example.com.', 'xapi.example.com', 'api.example.com.evil.test', '127.0.0.1', 'localhost']) {
+    for (const name of [
+      'example.com',
+      'api.example.com.',
+      'xapi.example.com',
+      'api.example.com.evil.test',
+      '127.0.0.1',
+      'localhost',
+    ]) {
       expect([name, await status(name)]).toEqual([name, 421])
     }
     expect(upstream.requests.length).toBe(seen)

@@ -32,7 +32,7 @@ export async function outcomeOf(call: WireCall): Promise<Outcome> {
   const { bytes, cause } = await drain(reply.body)
   const ending = cause === null ? 'end' : cause.fault
   const answered = cause === null || cause.answered
-  return { status: reply.status, headerLines: reply.headers.lines, body: bytes.toString('latin1'), ending, answered }
+  return { status: reply.status, headerLines: Array.from({ length: reply.headers.size }, (_, index) => reply.headers.line(index)), body: bytes.toString('latin1'), ending, answered }
 }
 
 /** Reads a body to its end or break. Throws where the body calls its sink after it has ended, or with empty chunks. */

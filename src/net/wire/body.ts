@@ -94,7 +94,7 @@ export class PushedBody implements Body {
     const pausedByHolding = this.#paused
     this.#held = []
     this.#paused = false
-    for (const bytes of held) sink.chunk(bytes)
+    for (const bytes of held) if (!this.dropped) sink.chunk(bytes)
     if (this.#state === 'ended') sink.end()
     else if (this.#state === 'failed') sink.error(this.#cause!)
     else if (this.#state === 'open') {
@@ -117,10 +117,10 @@ export class PushedBody implements Body {
   }
 
   abort(): void {
+    const open = this.#state === 'open'
     this.#held = []
-    if (this.#state !== 'open') return
     this.#state = 'dropped'
-    this.owner.abandonBody()
+    if (open) this.owner.abandonBody()
   }
 }
 

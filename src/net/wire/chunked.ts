@@ -1,16 +1,22 @@
 // Decoder of the chunked coding (RFC 9112 section 7.1), for both sides. Strict where parsers disagree: CRLF only, hex
-// digits only, no white space around the size. Extensions and trailers are dropped, and both are bounded, since a
+// digits only, no white space around the size, extensions and trailers well formed. Extensions and trailers are dropped, and both are bounded, since a
 // sender may otherwise keep a connection busy for ever without sending a byte of body.
 
 const enum State {
   size,
-  extension,
+  extensionName,
+  extensionValue,
+  extensionToken,
+  extensionQuoted,
+  extensionEscape,
+  extensionEnd,
   sizeLf,
   data,
   dataCr,
   dataLf,
   trailerStart,
-  trailerLine,
+  trailerName,
+  trailerValue,
   trailerLf,
   lastLf,
   done,
@@ -56,9 +62,13 @@ export class ChunkedDecoder {
     switch (this.#state) {
       case State.size:
         return this.#size(byte)
-      case State.extension:
-        if (byte === 13) return this.#to(State.sizeLf)
-        return isText(byte) && ++this.#overhead <= extensionBytesMax
+      case State.extensionName:
+      case State.extensionValue:
+      case State.extensionToken:
+      case State.extensionQuoted:
+      case State.extensionEscape:
+      case State.extensionEnd:
+        return ++this.#overhead <= extensionBytesMax && this.#extension(byte)
       case State.sizeLf:
         if (byte !== 10) return false
         return this.#to(this.#left === 0 ? State.trailerStart : State.data)
@@ -69,8 +79,11 @@ export class ChunkedDecoder {
         return byte === 10 && this.#to(State.size)
       case State.trailerStart:
         if (byte === 13) return this.#to(State.lastLf)
-        return isText(byte) && ++this.#overhead <= trailerBytesMax && this.#to(State.trailerLine)
-      case State.trailerLine:
+        return isToken(byte) && ++this.#overhead <= trailerBytesMax && this.#to(State.trailerName)
+      case State.trailerName:
+        if (byte === colon) return this.#to(State.trailerValue)
+        return isToken(byte) && ++this.#overhead <= trailerBytesMax
+      case State.trailerValue:
         if (byte === 13) return this.#to(State.trailerLf)
         return isText(byte) && ++this.#overhead <= trailerBytesMax
       case State.trailerLf:
@@ -92,7 +105,26 @@ export class ChunkedDecoder {
     }
     if (this.#digits === 0) return false
     if (byte === 13) return this.#to(State.sizeLf)
-    return byte === 0x3b && this.#to(State.extension)
+    return byte === semicolon && this.#to(State.extensionName)
+  }
+
+  /** `;name`, `;name=token` and `;name="quoted"`; what comes as an extension and is none may be something to somebody. */
+  #extension(byte: number): boolean {
+    const state = this.#state
+    if (state === State.extensionEscape) return isText(byte) && this.#to(State.extensionQuoted)
+    if (state === State.extensionQuoted) {
+      if (byte === quote) return this.#to(State.extensionEnd)
+      if (byte === backslash) return this.#to(State.extensionEscape)
+      return isText(byte)
+    }
+    if (state === State.extensionValue) {
+      if (byte === quote) return this.#to(State.extensionQuoted)
+      return isToken(byte) && this.#to(State.extensionToken)
+    }
+    if (byte === 13) return this.#to(State.sizeLf)
+    if (byte === semicolon) return this.#to(State.extensionName)
+    if (byte === equals && state === State.extensionName) return this.#to(State.extensionValue)
+    return state !== State.extensionEnd && isToken(byte)
   }
 
   #to(state: State): true {
@@ -106,6 +138,18 @@ function hexDigit(byte: number): number {
   if (byte >= 97 && byte <= 102) return byte - 87
   if (byte >= 65 && byte <= 70) return byte - 55
   return -1
+}
+
+const quote = 0x22
+const colon = 0x3a
+const semicolon = 0x3b
+const equals = 0x3d
+const backslash = 0x5c
+
+const tokens = new Set(Buffer.from("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 'latin1'))
+
+function isToken(byte: number): boolean {
+  return tokens.has(byte)
 }
 
 function isText(byte: number): boolean {

@@ -12,6 +12,7 @@ import { Outbox } from './outbox.ts'
 import { RequestSender } from './request-sender.ts'
 import { cannotBeHead, parseResponseHead, type ResponseHead } from './response-head.ts'
 import type { Waiting } from './sweeper.ts'
+import { sessionOf } from './tls-client.ts'
 import { ClientTunnel } from './client-tunnel.ts'
 
 /** Where the outcome of one exchange goes; exactly one of the two is called, once. */
@@ -71,6 +72,11 @@ export class ClientConnection implements Waiting, BodyOwner {
     openSocket(this.wire.options, this)
   }
 
+  /** TLS session to offer to the upstream, or null. */
+  get tlsSession(): Buffer | null {
+    return this.wire.tlsSession
+  }
+
   // --- from the socket -------------------------------------------------------------------------------------------
 
   /** The socket stands, but its certificate is not verified yet: kept only so that giving up can close it. */
@@ -104,15 +110,17 @@ export class ClientConnection implements Waiting, BodyOwner {
 
   onDrain(): void {
     this.#outbox?.flush()
-    if (this.#phase === 'send') this.#enter('send', this.wire.options.timeouts.idleMs)
+    this.#sending()
   }
 
   /** The upstream has closed; `orderly` is false for a reset, which must never end a body that lasts until close. */
   onClose(orderly: boolean): void {
     if (this.#state === 'closed') return
-    if (this.#state === 'tunnel') this.#tunnel!.peerClosed()
+    if (this.#state === 'tunnel') this.#tunnel!.peerClosed(orderly)
     else if (orderly && this.#state === 'body' && this.#bodyLeft < 0 && this.#decoder === null) {
       this.#endBody(false)
+    } else if (this.#state === 'connecting') {
+      this.#fail(new WireError('connect_failed', 'the upstream closed the connection before it stood', false))
     } else {
       const answered = this.#state === 'body' || this.#stash !== null || this.#informational > 0
       this.#fail(new WireError(answered ? 'truncated' : 'reset', 'the upstream closed the connection', answered))
@@ -132,19 +140,26 @@ export class ClientConnection implements Waiting, BodyOwner {
 
   #transmit(): void {
     const request = this.#request!
+    const sink = this.#sink!
     this.#state = 'head'
     this.#enter('send', this.wire.options.timeouts.idleMs)
     this.#sender = new RequestSender(this.#outbox!, request, {
       sent: () => {
         if (this.#state === 'head') this.#enter('firstByte', this.wire.options.timeouts.firstByteMs)
       },
-      progress: () => {
-        if (this.#phase === 'send') this.#enter('send', this.wire.options.timeouts.idleMs)
-      },
+      progress: () => this.#sending(),
       // The client's body broke off: half a request must not be taken for a whole one.
-      broken: (cause) => this.abort(request, cause),
+      broken: (cause) => this.abort(sink, cause),
     })
     this.#sender.begin(this.wire.headText(request))
+    this.#sending()
+  }
+
+  /** While bytes wait it is the upstream that is slow; while none do, it is the client, whose own front counts that. */
+  #sending(): void {
+    if (this.#state !== 'head' || this.#sender === null || this.#sender.finished) return
+    if (this.#outbox!.waitingBytes > 0) this.#enter('send', this.wire.options.timeouts.idleMs)
+    else this.#enter('none', Infinity)
   }
 
   // --- receiving -------------------------------------------------------------------------------------------------
@@ -262,9 +277,9 @@ export class ClientConnection implements Waiting, BodyOwner {
 
   // --- ending ----------------------------------------------------------------------------------------------------
 
-  /** Gives up the exchange of `request`; not another's that has this socket by now. */
-  abort(request: WireRequest, cause: WireError): void {
-    if (this.#state === 'closed' || this.#state === 'idle' || this.#request !== request) return
+  /** Gives up the exchange that reports to `sink`; not another's that has this socket by now. */
+  abort(sink: ExchangeSink, cause: WireError): void {
+    if (this.#state === 'closed' || this.#state === 'idle' || this.#sink !== sink) return
     this.#fail(cause)
     this.destroy()
   }
@@ -310,6 +325,7 @@ export class ClientConnection implements Waiting, BodyOwner {
   #release(clean: boolean): void {
     const reusable = clean && this.#head!.keepAlive && this.#sender!.finished && !this.#paused
     this.#sender!.stop()
+    if (this.fresh && this.wire.secure) this.wire.tlsSession = sessionOf(this.#socket!) ?? this.wire.tlsSession
     this.#request = null
     this.#sink = null
     this.#body = null

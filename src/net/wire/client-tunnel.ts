@@ -1,7 +1,7 @@
 // The upstream's half of a tunnel after a 101.
 
 import { PushedBody, type BodyOwner } from './body.ts'
-import type { Tunnel } from './message.ts'
+import { WireError, type Tunnel } from './message.ts'
 import type { Outbox } from './outbox.ts'
 
 /** The connection under a tunnel. */
@@ -25,8 +25,10 @@ export class ClientTunnel implements Tunnel {
     this.incoming.push(bytes)
   }
 
-  peerClosed(): void {
-    this.incoming.finish()
+  /** `orderly` is false for a reset: then the peer has not finished. */
+  peerClosed(orderly: boolean): void {
+    if (orderly) this.incoming.finish()
+    else this.incoming.fail(new WireError('reset', 'the upstream cut the tunnel', true))
   }
 
   write(bytes: Uint8Array): boolean {

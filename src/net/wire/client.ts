@@ -2,23 +2,29 @@
 // others grow old and are closed. A socket that the upstream closed while it lay idle is noticed only when it is used:
 // such a request is sent once anew on a fresh socket, and only if not one byte of an answer had come.
 
-import { ClientConnection } from './client-connection.ts'
+import { ClientConnection, type ExchangeSink } from './client-connection.ts'
 import { WireError, type Wire, type WireCall, type WireOptions, type WireReply, type WireRequest } from './message.ts'
 import type { Sweeper } from './sweeper.ts'
 
 /** Idle sockets per account, whatever the configuration says. */
 const idleBound = 1024
+/** RFC 9110 section 8.6: a client says that there is no body where the method would have one. */
+const takesBody = new Set(['POST', 'PUT', 'PATCH'])
 
 export class Http1Wire implements Wire {
   readonly #idle: ClientConnection[] = []
   readonly #busy = new Set<ClientConnection>()
   readonly #hostLine: string
+  readonly secure: boolean
+  /** The newest TLS session of this upstream. */
+  tlsSession: Buffer | null = null
   #closed = false
 
   constructor(
     readonly options: WireOptions,
     readonly sweeper: Sweeper,
   ) {
+    this.secure = options.origin.protocol === 'https:'
     this.#hostLine = `Host: ${options.origin.host}\r\n`
   }
 
@@ -65,7 +71,8 @@ export class Http1Wire implements Wire {
   headText(request: WireRequest): string {
     let text = `${request.method} ${request.target} HTTP/1.1\r\n${this.#hostLine}${request.headerLines}`
     const body = request.body
-    if (body !== null) text += body.length < 0 ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`
+    if (body === null) text += takesBody.has(request.method) ? 'Content-Length: 0\r\n' : ''
+    else text += body.length < 0 ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`
     if (request.upgrade !== null) text += `Connection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n`
     return `${text}\r\n`
   }
@@ -75,6 +82,7 @@ export class Http1Wire implements Wire {
 class Call implements WireCall {
   readonly reply: Promise<WireReply>
   #connection: ClientConnection | null = null
+  #sink: ExchangeSink | null = null
   #settle!: { resolve: (reply: WireReply) => void; reject: (cause: WireError) => void }
 
   constructor(
@@ -86,19 +94,20 @@ class Call implements WireCall {
   }
 
   abort(): void {
-    this.#connection?.abort(this.request, new WireError('aborted', 'given up by this side', false))
+    if (this.#sink !== null) this.#connection!.abort(this.#sink, new WireError('aborted', 'given up by this side', false))
   }
 
   #start(fresh: boolean): void {
     const connection = this.wire.take(fresh)
     const mayRepeat = !connection.fresh && (this.request.body === null || this.request.body.whole !== null)
     this.#connection = connection
-    connection.send(this.request, {
+    this.#sink = {
       reply: this.#settle.resolve,
       failed: (cause) => {
         if (mayRepeat && cause.fault === 'reset' && !cause.answered) this.#start(true)
         else this.#settle.reject(cause)
       },
-    })
+    }
+    connection.send(this.request, this.#sink)
   }
 }

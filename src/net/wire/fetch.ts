@@ -105,8 +105,10 @@ class FetchCall implements WireCall, Waiting, BodyOwner {
       // Before the first piece is taken lies the connect, for which there is no signal of its own.
       this.#enter('send', Math.max(options.timeouts.firstByteMs, options.timeouts.idleMs))
       this.#upload = new Upload(body, {
-        progress: () => this.#phase === 'send' && this.#enter('send', options.timeouts.idleMs),
-        sent: () => this.#phase === 'send' && this.#enter('firstByte', options.timeouts.firstByteMs),
+        // While the source is asked, it is the client that is slow, not the upstream.
+        asking: () => this.#body === null && this.#enter('none', Infinity),
+        given: () => this.#body === null && this.#enter('send', options.timeouts.idleMs),
+        sent: () => this.#body === null && this.#enter('firstByte', options.timeouts.firstByteMs),
         broken: (cause) => this.#fail(cause),
       })
     }
@@ -275,11 +277,12 @@ function lengthOf(headers: HeaderBlock): number | null {
 function pairsOf(headerLines: string): [string, string][] {
   const block = HeaderBlock.parse(headerLines)
   if (block === null) throw new WireError('connect_failed', 'the request has a malformed header line', false)
-  return block.lines.map((line, index) => [line.slice(0, line.indexOf(':')), block.value(index)])
+  return Array.from({ length: block.size }, (_, index) => [block.name(index), block.value(index)])
 }
 
 interface UploadEvents {
-  progress(): void
+  asking(): void
+  given(): void
   sent(): void
   broken(cause: WireError): void
 }
@@ -306,7 +309,7 @@ class Upload implements BodySink {
 
   chunk(bytes: Uint8Array): void {
     if (this.#state !== 'open') return
-    this.events.progress()
+    this.events.given()
     this.#controller.enqueue(bytes)
     this.body.pause()
   }
@@ -332,7 +335,7 @@ class Upload implements BodySink {
   }
 
   #pull(): void {
-    this.events.progress()
+    this.events.asking()
     if (this.#state === 'open') return this.body.resume()
     if (this.#state !== 'new') return
     this.#state = 'open'

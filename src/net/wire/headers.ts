@@ -1,87 +1,157 @@
-// A strict header block (RFC 9112 section 5), shared by both sides of the wire. Lines are kept as received, so that what
-// nobody asked to change goes out with the very same bytes; names are also kept lower-cased for look-ups. Bytes above
-// 0x7f are one character each (latin1), and are written back the same way. Refused: obs-fold, bare CR or LF, control
-// bytes, a space before the colon, names that are no tokens. One regular expression checks the whole block: its
-// character classes do not overlap, so it cannot backtrack, and it is several times faster than a check by line.
+// A strict header block (RFC 9112 section 5), shared by both sides of the wire. The text stays as received, so that what
+// nobody asked to change goes out with the very same bytes; fields are marks into it, and strings are made only of what
+// is asked for. Bytes above 0x7f are one character each (latin1), and are written back the same way. Refused: obs-fold,
+// bare CR or LF, control bytes, a space before the colon, names that are no tokens. One regular expression checks the
+// whole block: its character classes do not overlap, so it cannot backtrack.
 
-const block = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/
+import { fieldId, fieldIdAt, foldHash, knownFieldId } from './field-names.ts'
+
+const block = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/y
+
+const connectionId = fieldId('connection')
+const contentLengthId = fieldId('content-length')
+
+/** Numbers per field in `marks`: where its line starts, where its colon is, where its line ends. */
+const step = 3
 
 /** One message's header fields, in the order received. Immutable. */
 export class HeaderBlock {
   private constructor(
-    /** Field names, lower-cased. */
-    readonly names: readonly string[],
-    /** Field lines as received, without CRLF; same index as `names`. */
-    readonly lines: readonly string[],
+    private readonly text: string,
+    private readonly marks: readonly number[],
+    /** Numbers of the fields' names (field-names.ts), in order. */
+    private readonly ids: readonly number[],
   ) {}
 
-  static readonly empty = new HeaderBlock([], [])
+  static readonly empty = new HeaderBlock('', [], [])
 
   /**
-   * Reads a block: lines each ended by CRLF, as latin1 text, without the empty line at its end.
+   * Reads the lines of `text` from `start` on, each ended by CRLF, as latin1 text, without the empty line at its end.
    * Returns null where any line is malformed; the caller knows which side to blame.
    */
-  static parse(text: string): HeaderBlock | null {
-    if (!block.test(text)) return null
-    const names: string[] = []
-    const lines: string[] = []
-    let start = 0
-    while (start < text.length) {
-      const end = text.indexOf('\r\n', start)
-      names.push(text.slice(start, text.indexOf(':', start)).toLowerCase())
-      lines.push(text.slice(start, end))
-      start = end + 2
-    }
-    return new HeaderBlock(names, lines)
+  static parse(text: string, start = 0): HeaderBlock | null {
+    block.lastIndex = start
+    return block.test(text) ? HeaderBlock.#scan(text, start) : null
   }
 
   /** Builds a block from pairs, for kinds of client that give parsed headers (`fetch`). */
   static fromPairs(pairs: Iterable<readonly [string, string]>): HeaderBlock {
-    const names: string[] = []
-    const lines: string[] = []
-    for (const [name, value] of pairs) {
-      names.push(name.toLowerCase())
-      lines.push(`${name}: ${value}`)
+    let text = ''
+    for (const [name, value] of pairs) text += `${name}: ${value}\r\n`
+    return HeaderBlock.#scan(text, 0)
+  }
+
+  static #scan(text: string, start: number): HeaderBlock {
+    const marks: number[] = []
+    const ids: number[] = []
+    let at = start
+    while (at < text.length) {
+      const lineStart = at
+      let hash = 0
+      let code = text.charCodeAt(at)
+      while (code !== 0x3a) {
+        hash = foldHash(hash, code)
+        code = text.charCodeAt(++at)
+      }
+      const lineEnd = text.indexOf('\r\n', at)
+      ids.push(fieldIdAt(text, lineStart, at, hash))
+      marks.push(lineStart, at, lineEnd)
+      at = lineEnd + 2
     }
-    return new HeaderBlock(names, lines)
+    return new HeaderBlock(text, marks, ids)
   }
 
-  /** Field values without surrounding white space; same index as `names`. Made at each call: most are never read. */
-  get values(): readonly string[] {
-    return this.names.map((_, index) => this.value(index))
+  /** How many fields there are. */
+  get size(): number {
+    return this.ids.length
   }
 
-  /** The value of the field at `index`, without surrounding white space. */
+  /** Number of the name of the field at `index`; 0 = nobody registered it. */
+  id(index: number): number {
+    return this.ids[index]!
+  }
+
+  /** Name of the field at `index`, lower-cased. */
+  name(index: number): string {
+    return this.text.slice(this.marks[index * step]!, this.marks[index * step + 1]!).toLowerCase()
+  }
+
+  /** Whether the name of the field at `index` begins so; `prefix` is lower-case. */
+  nameStartsWith(index: number, prefix: string): boolean {
+    const { text } = this
+    const start = this.marks[index * step]!
+    for (let at = 0; at < prefix.length; at++) {
+      const code = text.charCodeAt(start + at)
+      if ((code >= 65 && code <= 90 ? code + 32 : code) !== prefix.charCodeAt(at)) return false
+    }
+    return true
+  }
+
+  /** Value of the field at `index`, without surrounding white space. */
   value(index: number): string {
-    return trimBlanks(this.lines[index]!, this.names[index]!.length + 1)
+    const { text, marks } = this
+    let start = marks[index * step + 1]! + 1
+    let end = marks[index * step + 2]!
+    // Space and tab only (RFC 9110 section 5.5); `trim()` would also take U+00A0.
+    while (start < end && isBlank(text.charCodeAt(start))) start++
+    while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+    return text.slice(start, end)
+  }
+
+  /** Line of the field at `index` as received, without CRLF. */
+  line(index: number): string {
+    return this.text.slice(this.marks[index * step]!, this.marks[index * step + 2]!)
+  }
+
+  /** Index of the first field of this name (lower-case), or -1. */
+  find(name: string): number {
+    return this.findId(knownFieldId(name), name)
+  }
+
+  /** As `find`, for a name whose number is known. */
+  findId(id: number, name = ''): number {
+    const { ids } = this
+    for (let index = 0; index < ids.length; index++) {
+      if (ids[index] === id && (id !== 0 || this.name(index) === name)) return index
+    }
+    return -1
   }
 
   /** The first value of a field, or null. `name` is lower-case. */
   get(name: string): string | null {
-    const index = this.names.indexOf(name)
+    const index = this.find(name)
     return index < 0 ? null : this.value(index)
   }
 
   /** How many lines carry this field: two where one is meant is how requests are smuggled. `name` is lower-case. */
   count(name: string): number {
+    const id = knownFieldId(name)
     let found = 0
-    for (const each of this.names) if (each === name) found++
+    for (let index = 0; index < this.ids.length; index++) {
+      if (this.ids[index] === id && (id !== 0 || this.name(index) === name)) found++
+    }
     return found
   }
 
-  /** What `Connection` names: options of this hop, and header fields that must not go further. */
+  /** What `Connection` names: options of this hop, and header fields that must not go further. Lower-case. */
   connection(): readonly string[] {
-    const value = this.get('connection')
-    if (value === null) return noTokens
+    const index = this.findId(connectionId)
+    if (index < 0) return noTokens
     // What nearly every peer sends.
-    return value === 'keep-alive' ? keepAlive : this.tokens('connection')
+    return this.value(index) === 'keep-alive' && this.count('connection') === 1 ? keepAlive : this.tokens('connection')
+  }
+
+  /** Fields that `Connection` says must not go further (RFC 9110 section 7.6.1). Lower-case. */
+  nominated(): readonly string[] {
+    const tokens = this.connection()
+    return tokens === noTokens || tokens === keepAlive ? noTokens : tokens
   }
 
   /** All members of a comma-separated field, lower-cased, over all its lines. `name` is lower-case. */
   tokens(name: string): string[] {
     const found: string[] = []
-    for (let index = 0; index < this.names.length; index++) {
-      if (this.names[index] !== name) continue
+    for (let index = this.find(name); index >= 0 && index < this.size; index++) {
+      if (this.name(index) !== name) continue
       for (const part of this.value(index).split(',')) {
         const token = part.trim().toLowerCase()
         if (token !== '') found.push(token)
@@ -89,19 +159,27 @@ export class HeaderBlock {
     }
     return found
   }
+
+  /** The lines that `drops` leaves, as received, each ended by CRLF. Neighbours are cut out of the text in one piece. */
+  without(drops: (index: number) => boolean): string {
+    const { text, marks } = this
+    let kept = ''
+    let from = -1
+    for (let index = 0; index < this.ids.length; index++) {
+      const start = marks[index * step]!
+      if (!drops(index)) {
+        if (from < 0) from = start
+      } else if (from >= 0) {
+        kept += text.slice(from, start)
+        from = -1
+      }
+    }
+    return from < 0 ? kept : kept + text.slice(from)
+  }
 }
 
 const noTokens: readonly string[] = []
 const keepAlive: readonly string[] = ['keep-alive']
-
-/** White space around a value is space and tab only (RFC 9110 section 5.5); `trim()` would also take U+00A0. */
-function trimBlanks(line: string, from: number): string {
-  let start = from
-  let end = line.length
-  while (start < end && isBlank(line.charCodeAt(start))) start++
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end--
-  return line.slice(start, end)
-}
 
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09
@@ -112,8 +190,15 @@ function isBlank(code: number): boolean {
  * are read differently by different parsers, and that difference is request smuggling.
  */
 export function contentLength(headers: HeaderBlock): number | null {
-  const value = headers.get('content-length')
-  if (value === null) return -1
-  if (headers.count('content-length') > 1 || !/^[0-9]{1,15}$/.test(value)) return null
-  return Number(value)
+  const index = headers.findId(contentLengthId)
+  if (index < 0) return -1
+  const value = headers.value(index)
+  if (value.length === 0 || value.length > 15 || headers.count('content-length') > 1) return null
+  let length = 0
+  for (let at = 0; at < value.length; at++) {
+    const digit = value.charCodeAt(at) - 48
+    if (digit < 0 || digit > 9) return null
+    length = length * 10 + digit
+  }
+  return length
 }

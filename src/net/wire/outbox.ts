@@ -28,13 +28,13 @@ export class Outbox {
     return false
   }
 
-  /** As `write`, for bytes whose buffer is used again as soon as this returns. */
-  writeBorrowed(bytes: Uint8Array): boolean {
-    if (this.waitingBytes > 0) return this.write(bytes.slice())
-    const taken = Math.max(0, this.socket.write(bytes))
+  /** As `write`, for the first `length` bytes of a buffer that is used again as soon as this returns. */
+  writeBorrowed(buffer: Uint8Array, length: number): boolean {
+    if (this.waitingBytes > 0) return this.write(copyOf(buffer, 0, length))
+    const taken = Math.max(0, this.socket.write(buffer, 0, length))
     this.sentBytes += taken
-    if (taken === bytes.length) return true
-    this.#keep(bytes.slice(taken))
+    if (taken === length) return true
+    this.#keep(copyOf(buffer, taken, length))
     return false
   }
 
@@ -62,6 +62,11 @@ export class Outbox {
   }
 }
 
+/** A copy in memory of its own. The trap: `slice` of a Buffer is a view, and what is kept would change under us. */
+function copyOf(buffer: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(buffer.subarray(start, end))
+}
+
 const scratchBytes = 128 * 1024
 const scratch = Buffer.allocUnsafeSlow(scratchBytes)
 
@@ -77,7 +82,7 @@ export function writeMessage(outbox: Outbox, head: string, body: Uint8Array | nu
   }
   scratch.write(head, 0, 'latin1')
   if (body !== null) scratch.set(body, head.length)
-  return outbox.writeBorrowed(scratch.subarray(0, bytes))
+  return outbox.writeBorrowed(scratch, bytes)
 }
 
 /** Writes one chunk of the chunked coding in one system call. False = not all was taken. */
@@ -89,7 +94,7 @@ export function writeChunk(outbox: Outbox, bytes: Uint8Array): boolean {
   target.set(bytes, size.length)
   target[whole - 2] = 13
   target[whole - 1] = 10
-  return whole > scratchBytes ? outbox.write(target) : outbox.writeBorrowed(target.subarray(0, whole))
+  return whole > scratchBytes ? outbox.write(target) : outbox.writeBorrowed(target, whole)
 }
 
 /** The last chunk of the chunked coding, without trailers. */

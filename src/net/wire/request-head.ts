@@ -1,6 +1,7 @@
 // Head of a request, read as strictly as RFC 9112 allows: whatever two parsers could read differently is refused, since
 // the difference is what request smuggling lives on. Pure: bytes in, a head or the reason for a refusal out.
 
+import { fieldId } from './field-names.ts'
 import { contentLength, HeaderBlock } from './headers.ts'
 
 /** Why the front refuses a request before any stage sees it. The names are those of the failures told to the client. */
@@ -53,11 +54,11 @@ const host = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])
  */
 export function parseRequestHead(text: string, fieldsMax: number): RequestHead | FrontRefusal {
   const lineEnd = text.indexOf('\r\n')
-  const line = readRequestLine(text.slice(0, lineEnd))
+  const line = requestLine(text.slice(0, lineEnd))
   if (line instanceof FrontRefusal) return line
-  const headers = HeaderBlock.parse(text.slice(lineEnd + 2))
+  const headers = HeaderBlock.parse(text, lineEnd + 2)
   if (headers === null) return malformed('A header line is malformed.')
-  if (headers.names.length > fieldsMax) {
+  if (headers.size > fieldsMax) {
     return new FrontRefusal('headers_too_large', `More than ${fieldsMax} header fields. Send fewer.`)
   }
   return checkHead(line, headers)
@@ -65,21 +66,36 @@ export function parseRequestHead(text: string, fieldsMax: number): RequestHead |
 
 interface RequestLine {
   readonly method: string
-  readonly target: string
+  /** Authority of an absolute-form target, else null. */
+  readonly authority: string | null
+  readonly path: string
+  readonly query: string
   readonly minor: number
+}
+
+/** Lines read before: an application sends few different ones. Cleared when full, so that ids in paths cost nothing. */
+const linesRead = new Map<string, RequestLine>()
+const linesReadMax = 512
+
+function requestLine(line: string): RequestLine | FrontRefusal {
+  const known = linesRead.get(line)
+  if (known !== undefined) return known
+  const read = readRequestLine(line)
+  if (read instanceof FrontRefusal || line.length > 256) return read
+  if (linesRead.size >= linesReadMax) linesRead.clear()
+  linesRead.set(line, read)
+  return read
 }
 
 function readRequestLine(line: string): RequestLine | FrontRefusal {
   const first = line.indexOf(' ')
   const second = line.indexOf(' ', first + 1)
   const method = line.slice(0, first)
-  const target = line.slice(first + 1, second)
   const version = line.slice(second + 1)
-  if (first < 1 || second < 0 || !token.test(method) || !visible.test(target)) {
-    return malformed('The request line is malformed.')
-  }
+  const wrong = malformed('The request line is malformed.')
+  if (first < 1 || second < 0 || !token.test(method)) return wrong
   if (version !== 'HTTP/1.1' && version !== 'HTTP/1.0') {
-    if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) return malformed('The request line is malformed.')
+    if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) return wrong
     return new FrontRefusal('http_version_not_supported', 'Use HTTP/1.1.')
   }
   if (!methods.has(method)) {
@@ -87,61 +103,84 @@ function readRequestLine(line: string): RequestLine | FrontRefusal {
       ? new FrontRefusal('method_not_allowed', `${method} is not allowed.`)
       : new FrontRefusal('not_implemented', 'This method is not known.')
   }
-  return { method, target, minor: version === 'HTTP/1.1' ? 1 : 0 }
+  const target = readTarget(line.slice(first + 1, second))
+  if (target === null) return malformed('The request target is malformed.')
+  return { method, ...target, minor: version === 'HTTP/1.1' ? 1 : 0 }
 }
 
-function checkHead(line: RequestLine, headers: HeaderBlock): RequestHead | FrontRefusal {
-  const authority = headers.get('host')
-  if (authority === null || headers.count('host') !== 1 || !host.test(authority)) {
-    return malformed('Exactly one valid Host header is needed.')
+/** Origin-form or absolute-form; null for anything else. */
+function readTarget(target: string): Pick<RequestLine, 'authority' | 'path' | 'query'> | null {
+  if (!visible.test(target) || target.includes('#')) return null
+  const absolute = target.startsWith('/') ? null : /^https?:\/\/([^/?]+)(\/.*)?$/i.exec(target)
+  if (absolute === null && !target.startsWith('/')) return null
+  const origin = absolute === null ? target : (absolute[2] ?? '/')
+  const question = origin.indexOf('?')
+  return {
+    authority: absolute === null ? null : absolute[1]!.toLowerCase(),
+    path: question < 0 ? origin : origin.slice(0, question),
+    query: question < 0 ? '' : origin.slice(question),
   }
-  const target = readTarget(line.target, authority)
-  if (target === null) return malformed('The request target is malformed.')
+}
+
+const hostId = fieldId('host')
+const expectId = fieldId('expect')
+const upgradeId = fieldId('upgrade')
+const codingId = fieldId('transfer-encoding')
+
+function checkHead(line: RequestLine, headers: HeaderBlock): RequestHead | FrontRefusal {
+  const authority = readHost(headers)
+  if (authority === null) return malformed('Exactly one valid Host header is needed.')
+  if (line.authority !== null && line.authority !== authority) return malformed('The request target is malformed.')
   const bodyLength = readFraming(line, headers)
   if (typeof bodyLength !== 'number') return bodyLength
-  const expect = headers.get('expect')
-  if (expect !== null && expect.toLowerCase() !== '100-continue') {
+  const expects = headers.findId(expectId) >= 0
+  if (expects && headers.get('expect')!.toLowerCase() !== '100-continue') {
     return new FrontRefusal('expectation_failed', 'Of all expectations only 100-continue is supported.')
   }
-  const connection = headers.connection()
-  const upgrade = headers.get('upgrade')
+  const upgrade = headers.findId(upgradeId) < 0 ? null : headers.get('upgrade')!.toLowerCase()
   if (upgrade !== null && (headers.count('upgrade') > 1 || bodyLength !== 0)) {
     return malformed('An upgrade is asked for in a way that is not supported.')
   }
-  const question = target.indexOf('?')
+  const connection = headers.connection()
   return {
     method: line.method,
-    path: question < 0 ? target : target.slice(0, question),
-    query: question < 0 ? '' : target.slice(question),
+    path: line.path,
+    query: line.query,
     headers,
-    host: authority.toLowerCase(),
+    host: authority,
     bodyLength,
     keepAlive: line.minor === 1 ? !connection.includes('close') : connection.includes('keep-alive'),
     takesChunked: line.minor === 1,
-    expectsContinue: expect !== null && line.minor === 1,
-    upgrade: upgrade === null ? null : upgrade.toLowerCase(),
+    expectsContinue: expects && line.minor === 1,
+    upgrade,
   }
 }
 
-/** Origin-form, or absolute-form whose authority is the Host's; null for anything else. */
-function readTarget(target: string, authority: string): string | null {
-  if (target.includes('#')) return null
-  if (target.startsWith('/')) return target
-  const absolute = /^https?:\/\/([^/?]+)(\/.*)?$/i.exec(target)
-  if (absolute === null || absolute[1]!.toLowerCase() !== authority.toLowerCase()) return null
-  return absolute[2] ?? '/'
+let hostText = ''
+let hostName = ''
+
+/** The one valid Host, lower-cased, or null. The last one is remembered: it hardly ever changes. */
+function readHost(headers: HeaderBlock): string | null {
+  const index = headers.findId(hostId)
+  if (index < 0 || headers.count('host') !== 1) return null
+  const value = headers.value(index)
+  if (value !== hostText || value === '') {
+    if (!host.test(value)) return null
+    hostText = value
+    hostName = value.toLowerCase()
+  }
+  return hostName
 }
 
 /** Body length (-1: chunked). */
 function readFraming(line: RequestLine, headers: HeaderBlock): number | FrontRefusal {
   const length = contentLength(headers)
   if (length === null) return malformed('Content-Length is malformed.')
-  const coding = headers.get('transfer-encoding')
-  if (coding === null) return Math.max(length, 0)
+  if (headers.findId(codingId) < 0) return Math.max(length, 0)
   if (length >= 0 || line.minor === 0) {
     return malformed('Transfer-Encoding goes with neither Content-Length nor HTTP/1.0.')
   }
-  if (headers.count('transfer-encoding') > 1 || coding.toLowerCase() !== 'chunked') {
+  if (headers.count('transfer-encoding') > 1 || headers.get('transfer-encoding')!.toLowerCase() !== 'chunked') {
     return malformed('Of all transfer codings only chunked is supported.')
   }
   return -1

@@ -1,7 +1,7 @@
 // Sends one request on a socket: head and body in one write where the body is here, otherwise piece by piece with
 // back-pressure on whoever pushes it.
 
-import type { BodySink, WireError, WireRequest } from './message.ts'
+import { WireError, type BodySink, type WireRequest } from './message.ts'
 import { lastChunk, writeChunk, writeMessage, type Outbox } from './outbox.ts'
 
 /** What happens to a request on its way out. */
@@ -17,12 +17,15 @@ export class RequestSender implements BodySink {
   finished = false
   #ended = false
   #stopped = false
+  #left: number
 
   constructor(
     private readonly outbox: Outbox,
     private readonly request: WireRequest,
     private readonly events: SenderEvents,
-  ) {}
+  ) {
+    this.#left = request.body?.length ?? 0
+  }
 
   begin(head: string): void {
     const body = this.request.body
@@ -37,6 +40,8 @@ export class RequestSender implements BodySink {
   chunk(bytes: Uint8Array): void {
     if (this.#stopped || bytes.length === 0) return
     const body = this.request.body!
+    this.#left -= bytes.length
+    if (body.length >= 0 && this.#left < 0) return this.#mismatch()
     const taken = body.length < 0 ? writeChunk(this.outbox, bytes) : this.outbox.write(bytes)
     this.events.progress()
     if (taken) return
@@ -50,6 +55,7 @@ export class RequestSender implements BodySink {
 
   end(): void {
     if (this.#stopped) return
+    if (this.request.body!.length >= 0 && this.#left > 0) return this.#mismatch()
     this.#ended = true
     const taken = this.request.body!.length < 0 ? this.outbox.write(lastChunk) : this.outbox.waitingBytes === 0
     if (taken) this.#finish()
@@ -65,6 +71,11 @@ export class RequestSender implements BodySink {
     if (this.#stopped) return
     this.#stopped = true
     if (!this.#ended) this.request.body?.abort()
+  }
+
+  /** Sent as it is, the rest or the excess would be the start of the next request on this socket. */
+  #mismatch(): void {
+    this.events.broken(new WireError('aborted', 'the request body does not match its length', false))
   }
 
   #finish(): void {

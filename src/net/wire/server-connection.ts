@@ -45,13 +45,16 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   #closeAfter = false
   #bodyPaused = false
   #stashFull = false
+  #readingOn = false
+  #again = false
   #tunnelSink: { bytes(part: Uint8Array): void; gone(): void; drained(): void } | null = null
 
   constructor(
     private readonly socket: Socket<ServerConnection>,
     readonly server: HttpServer,
   ) {
-    this.peerAddress = socket.remoteAddress
+    // A client that has reset the connection already has no address any more.
+    this.peerAddress = (socket.remoteAddress as string | undefined) ?? 'unknown'
     this.outbox = new Outbox(socket)
     this.deadlineAtMs = this.#in(server.limits.idleMs)
   }
@@ -78,14 +81,22 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   onDrain(): void {
     this.outbox.flush()
     if (this.#state === 'closed') return
-    if (this.outbox.waitingBytes > 0) this.deadlineAtMs = this.#in(this.server.limits.idleMs)
-    else if (this.#state === 'tunnel') this.#tunnelSink?.drained()
+    if (this.outbox.waitingBytes > 0) {
+      this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+      return
+    }
+    // A reader that has caught up is not slow any more, however long the next bytes take to come.
+    if (this.#state === 'busy' || this.#state === 'tunnel') this.deadlineAtMs = Infinity
+    if (this.#state === 'tunnel') this.#tunnelSink?.drained()
     else this.#written()
   }
 
   /** The client will send no more. With an answer still owed it is taken as gone, as a client that closes looks the same. */
   onEnd(): void {
-    if (this.#state === 'tunnel') this.#tunnelSink?.gone()
+    if (this.#state === 'tunnel') {
+      this.#tunnelSink?.gone()
+      this.#finish(true)
+    }
     if (this.#request === null) this.socket.end()
     else this.destroy()
   }
@@ -187,7 +198,9 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#body = null
     this.#decoder = null
     this.#state = 'busy'
-    this.deadlineAtMs = Infinity
+    // Whoever pushed back on the last piece has nothing left to resume; the next request must be read all the same.
+    if (this.#bodyPaused) this.resumeReading()
+    this.deadlineAtMs = this.outbox.waitingBytes > 0 ? this.#in(this.server.limits.idleMs) : Infinity
     if (next < bytes.length) this.#keepForLater(bytes.subarray(next))
     body.finish()
     this.#written()
@@ -276,6 +289,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   /** The writer has handed over its last byte, or cannot go on. */
   replyEnded(complete: boolean): void {
     if (!complete) return this.destroy()
+    if (this.outbox.waitingBytes > 0) this.writeStalled()
     this.#written()
   }
 
@@ -298,8 +312,6 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   }
 
   #next(): void {
-    const rest = this.#stash
-    this.#stash = null
     this.#replied = false
     this.#head = null
     this.#writer = null
@@ -309,7 +321,21 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
       this.#stashFull = false
       this.#updateReading()
     }
-    if (rest !== null) this.#readHead(rest)
+    this.#readOn()
+  }
+
+  /** Reads the requests held so far. A loop: answers given at once would nest as deep as requests are pipelined. */
+  #readOn(): void {
+    this.#again = true
+    if (this.#readingOn) return
+    this.#readingOn = true
+    while (this.#again) {
+      this.#again = false
+      const rest = this.#stash
+      this.#stash = null
+      if (rest !== null) this.#readHead(rest)
+    }
+    this.#readingOn = false
   }
 
   #finish(complete: boolean): void {
@@ -362,7 +388,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   /** Ends in order: what was written is sent, then the connection is closed, and what still comes is dropped. */
   #close(): void {
     if (this.#state === 'closed' || this.#state === 'closing') return
-    const mayStillSend = this.#body !== null || this.#state === 'head'
+    const mayStillSend = this.#body !== null || this.#state === 'head' || this.#state === 'tunnel'
     this.#state = 'closing'
     this.#bodyPaused = this.#stashFull = false
     this.#updateReading()
@@ -383,7 +409,10 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.socket.terminate()
   }
 
+  /** The upstream has ended the tunnel in order. */
   closeTunnel(): void {
+    if (this.#state !== 'tunnel') return
+    this.#finish(true)
     this.#close()
   }
 
@@ -402,8 +431,10 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
 function looksWrong(data: Buffer, start: number): boolean {
   const first = data[start]
   if (first !== undefined && first !== 13 && (first < 0x21 || first > 0x7e)) return true
-  const feed = data.indexOf(10, start)
-  return feed > start && data[feed - 1] !== 13
+  for (let feed = data.indexOf(10, start); feed >= 0; feed = data.indexOf(10, feed + 1)) {
+    if (data[feed - 1] !== 13) return true
+  }
+  return false
 }
 
 function refusalHead(reply: ServerReply, bytes: number): string {

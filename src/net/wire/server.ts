@@ -57,7 +57,7 @@ export class HttpServer {
   /** The address asked for: with port 0 it differs from the one bound. */
   readonly requested: string
   #draining = false
-  #onEmpty: (() => void) | null = null
+  #empty: PromiseWithResolvers<void> | null = null
 
   /**
    * Starts listening at once.
@@ -124,7 +124,7 @@ export class HttpServer {
       this.#listener.stop(false)
       for (const connection of this.#connections) connection.drain(drainLingerMs)
     }
-    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve))
+    if (this.#connections.size > 0) await (this.#empty ??= Promise.withResolvers()).promise
   }
 
   /** Stops at once: cuts every connection. */
@@ -135,9 +135,9 @@ export class HttpServer {
   }
 
   #open(socket: Socket<ServerConnection>): void {
-    const address = socket.remoteAddress
-    const open = this.#perAddress.get(address) ?? 0
     const connection = new ServerConnection(socket, this)
+    const address = connection.peerAddress
+    const open = this.#perAddress.get(address) ?? 0
     socket.data = connection
     this.#connections.add(connection)
     this.#perAddress.set(address, open + 1)
@@ -152,6 +152,6 @@ export class HttpServer {
     if (left > 0) this.#perAddress.set(connection.peerAddress, left)
     else this.#perAddress.delete(connection.peerAddress)
     connection.onClose()
-    if (this.#connections.size === 0) this.#onEmpty?.()
+    if (this.#connections.size === 0) this.#empty?.resolve()
   }
 }

@@ -22,6 +22,11 @@ export class Sweeper {
 
   constructor(readonly clock: Clock) {}
 
+  /** How many are watched: 0 once every socket is gone. */
+  get watching(): number {
+    return this.#watched.size
+  }
+
   add(waiting: Waiting): void {
     this.#watched.add(waiting)
     if (this.#timer === null) {

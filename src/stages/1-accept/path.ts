@@ -10,6 +10,9 @@ const hiddenButSlash = /%(?:2e|5c|25|[01][0-9a-f]|7f)/i
 const brokenEscape = /%(?![0-9a-fA-F]{2})/
 const nonAscii = /%[89a-fA-F]/
 
+/** An encoded slash beside an end, a slash, another one, or a dot segment: decoded, it would lead out of the model's name. */
+const escaping = /(?:^|\/|%2f)(?:\.{0,2})(?:%2f|\/|$)/i
+
 /** What is wrong with a path, as a sentence for the client; null where nothing is. */
 export function pathProblem(path: string, modelInPath: boolean): string | null {
   if (path === '/') return null
@@ -19,5 +22,6 @@ export function pathProblem(path: string, modelInPath: boolean): string | null {
   if (brokenEscape.test(path) || nonAscii.test(path)) return 'The path has a malformed escape.'
   if ((modelInPath ? hiddenButSlash : hidden).test(path))
     return 'The path has an escape that is not allowed here.'
+  if (modelInPath && escaping.test(path.slice(1))) return 'The model in the path is malformed.'
   return null
 }

@@ -2,8 +2,12 @@
 // would depend on the reader.
 
 import { Failure } from '../../failure.ts'
+import { fieldId } from '../../net/wire/field-names.ts'
 import type { HeaderBlock } from '../../net/wire/headers.ts'
 
+const authorization = fieldId('authorization')
+const subprotocol = fieldId('sec-websocket-protocol')
+const carriers = new Set([authorization, fieldId('x-api-key'), fieldId('api-key')])
 const protocolPrefix = 'openai-insecure-api-key.'
 const shape = /^[\x21-\x7e]{1,8192}$/
 
@@ -14,12 +18,12 @@ const shape = /^[\x21-\x7e]{1,8192}$/
  */
 export function readCredential(headers: HeaderBlock, websocket: boolean): string | null {
   let found: string | null = null
-  for (let index = 0; index < headers.names.length; index++) {
-    const name = headers.names[index]!
-    if (name !== 'authorization' && name !== 'x-api-key' && name !== 'api-key') continue
+  for (let index = 0; index < headers.size; index++) {
+    const id = headers.id(index)
+    if (id === 0 || !carriers.has(id)) continue
     if (found !== null) throw twoCredentials()
     const value = headers.value(index)
-    found = name === 'authorization' ? bearer(value) : value
+    found = id === authorization ? bearer(value) : value
     if (found === null || !shape.test(found)) throw malformed()
   }
   if (!websocket) return found
@@ -38,10 +42,12 @@ function bearer(value: string): string | null {
 
 /** Subprotocols as sent: their case counts. */
 function protocols(headers: HeaderBlock): string[] {
-  const value = headers.values
-    .filter((_, index) => headers.names[index] === 'sec-websocket-protocol')
-    .join(',')
-  return value.split(',').map((each) => each.trim())
+  const found: string[] = []
+  for (let index = 0; index < headers.size; index++) {
+    if (headers.id(index) !== subprotocol) continue
+    for (const each of headers.value(index).split(',')) found.push(each.trim())
+  }
+  return found
 }
 
 function twoCredentials(): Failure {

@@ -29,5 +29,6 @@ export function createLimit(limiters: readonly Limiter[]): LimitStage {
 }
 
 function settleAll(x: Exchange): void {
+  if (x.holds.length === 0) return
   for (const hold of x.holds.splice(0)) hold.settle(x)
 }

@@ -17,56 +17,67 @@ const heldBytesMax = 1024 * 1024
 /** An error's text beyond this is not read for keys, so it does not pass. */
 const errorBytesMax = 256 * 1024
 
-/** Turns a wire's reply into the exchange's. @throws Failure */
-export async function answerOf(x: Exchange, account: Account, wire: WireReply): Promise<Reply> {
+/** Turns a wire's reply into the exchange's: at once where nothing has to be waited for. @throws Failure */
+export function answerOf(x: Exchange, account: Account, wire: WireReply): Reply | Promise<Reply> {
   const { status, headers } = wire
   if (status === 101) return tunnelReply(wire, account)
-  x.upstreamRequestId = headers.get('x-request-id')
+  x.upstreamRequestId = harmless(headers.get('x-request-id'), account)
   if (status === 401 || (status >= 300 && status < 400 && status !== 304)) {
     wire.body.abort()
     throw status === 401 ? badKey(account) : redirected(account, status)
   }
-  const contentType = headers.get('content-type') ?? ''
-  let body: Body = wire.body
-  if (status === 403 || (status >= 400 && account.keyTexts.length > 0)) body = await errorBody(wire, account)
-  else if (body.whole === null && isJson(contentType)) body = await held(body)
-  return {
+  const reply: Reply = {
     status,
     headerLines: responseHeaderLines(headers, account.keyTexts),
     dated: headers.get('date') !== null,
-    contentType,
-    body,
+    contentType: headers.get('content-type') ?? '',
+    body: wire.body,
     tunnel: null,
   }
+  // Nothing to read, and to HEAD a length that says so much: it passes as it is.
+  if (wire.body.whole?.length === 0) return reply
+  if (status === 403 || (status >= 400 && account.keyTexts.length > 0)) return held(reply, errorBody(wire, account))
+  if (wire.body.whole !== null || !isJson(reply.contentType)) return reply
+  return held(reply, holdWhole(wire.body, heldBytesMax))
+}
+
+async function held(reply: Reply, body: Promise<Body>): Promise<Reply> {
+  try {
+    reply.body = await body
+    return reply
+  } catch (cause) {
+    throw cause instanceof WireError ? failureOf(cause) : cause
+  }
+}
+
+/** A text for the log, unless it holds the account's key. */
+function harmless(text: string | null, account: Account): string | null {
+  return text !== null && account.keyTexts.some((key) => text.includes(key)) ? null : text
 }
 
 function isJson(contentType: string): boolean {
   return /^application\/(?:[a-z0-9.+-]+\+)?json\b/i.test(contentType)
 }
 
-async function held(body: Body): Promise<Body> {
-  try {
-    return await holdWhole(body, heldBytesMax)
-  } catch (cause) {
-    throw cause instanceof WireError ? failureOf(cause) : cause
-  }
-}
-
 /** The body of an error, without key-like text in a 403, and never with the account's own key. */
 async function errorBody(wire: WireReply, account: Account): Promise<Body> {
-  let bytes: Uint8Array | null
-  try {
-    bytes = await collect(wire.body, errorBytesMax)
-  } catch (cause) {
-    throw cause instanceof WireError ? failureOf(cause) : cause
-  }
+  const bytes = await collect(wire.body, errorBytesMax)
   const text =
     bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
-  const leaks = text === null || account.keyTexts.some((key) => text.includes(key))
+  const read = text === null || !text.includes('\\') ? text : unescaped(text)
+  const leaks = read === null || account.keyTexts.some((key) => read.includes(key))
   if (wire.status !== 403 && !leaks) return new WholeBody(bytes!)
   if (text === null)
     throw new Failure('upstream_unavailable', 'The upstream answered with an error that is too long.')
   return new WholeBody(Buffer.from(redactErrorBody(text, account.keyTexts), 'utf8'))
+}
+
+/** As a JSON reader sees it, where it is only looked at: `sk\u002d1` and `a\/b` would hide a key. */
+function unescaped(text: string): string {
+  const escape = /\\(?:u([0-9a-f]{4})|(["\\/]))/gi
+  return text.replace(escape, (_, code: string | undefined, mark: string | undefined) =>
+    code === undefined ? mark! : String.fromCharCode(Number.parseInt(code, 16)),
+  )
 }
 
 function tunnelReply(wire: WireReply, account: Account): Reply {

@@ -5,7 +5,7 @@
 import { redactKeys } from '../../openai/errors.ts'
 import { isoTime } from './access-line.ts'
 import { coloured, printable, timeOfDay } from './human.ts'
-import { inert } from './json-lines.ts'
+import { inert } from './member.ts'
 
 export type EventLevel = 'info' | 'warn' | 'error'
 

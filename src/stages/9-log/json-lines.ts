@@ -1,74 +1,92 @@
-// Lines for programs: one JSON object a line, members without a value left out. JSON.stringify on one object of one
-// shape is several times faster here than joining pieces by hand. Escaped beyond what JSON asks for is what a terminal
-// acts on or hides (C1 controls, line separators, marks that turn text around), for the day someone cats the file.
+// Lines for programs: one JSON object a line, members without a value left out. Joined from finished members: nearly all
+// of a line was in a line before (see member.ts), so what is left to write are numbers. JSON.stringify of a record of the
+// same members cost three times as much; a test holds the two against each other.
 
-import type { Exchange } from '../../exchange.ts'
+import type { Exchange, Principal } from '../../exchange.ts'
 import type { Usage } from '../../openai/usage.ts'
-import { cut, detailOf, failureOf, firstByteMs, isoTime, pathOf, statusOf, tenths } from './access-line.ts'
+import { detailOf, failureOf, isoTime, pathMax, statusOf } from './access-line.ts'
+import { Member, solid } from './member.ts'
 
-const plain = /^[ -~]*$/
-const actedOn = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+const requestId = new Member('requestId')
+const method = new Member('method')
+const path = new Member('path', pathMax)
+const failure = new Member('failure')
+// `detailOf` cuts it, before it takes keys out.
+const detail = new Member('detail', Infinity)
+const model = new Member('model')
+const answeredModel = new Member('answeredModel')
+const upstream = new Member('upstream')
+const address = new Member('address')
+const userAgent = new Member('userAgent')
 
-/** JSON text with what a terminal acts on written as `\uXXXX`. Lone surrogates and C0 controls JSON.stringify escapes itself. */
-export function inert(json: string): string {
-  if (plain.test(json)) return json
-  return json.replace(actedOn, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)
+const principals = new WeakMap<Principal, string>()
+
+function principalMembers(principal: Principal): string {
+  const known = principals.get(principal)
+  if (known !== undefined) return known
+  let members = ''
+  for (const name of ['key', 'team', 'app', 'user', 'env'] as const) {
+    members += new Member(name).of(principal[name])
+  }
+  members = solid(members)
+  principals.set(principal, members)
+  return members
 }
 
-/** Undefined for null, so that the member is left out; long texts are cut. */
-function text(value: string | null): string | undefined {
-  return value === null ? undefined : cut(value)
+function rare(name: string, tokens: number): string {
+  return tokens === 0 ? '' : `,"${name}":${tokens}`
 }
 
-function usageOf(usage: Usage | null): object | undefined {
-  if (usage === null) return undefined
+/** Parts that are 0 are left out; input, output and total are not. */
+function usageMember(usage: Usage | null): string {
+  if (usage === null) return ''
   const { input, cachedInput, cacheWrite, output, reasoning, audioInput, audioOutput, total } = usage
-  const rare = cachedInput + cacheWrite + reasoning + audioInput + audioOutput
-  if (rare === 0) return { input, output, total }
-  return {
-    input,
-    output,
-    total,
-    cachedInput: cachedInput || undefined,
-    cacheWrite: cacheWrite || undefined,
-    reasoning: reasoning || undefined,
-    audioInput: audioInput || undefined,
-    audioOutput: audioOutput || undefined,
-  }
+  const parts =
+    cachedInput + cacheWrite + reasoning + audioInput + audioOutput === 0
+      ? '}'
+      : `${rare('cachedInput', cachedInput)}${rare('cacheWrite', cacheWrite)}${rare('reasoning', reasoning)}` +
+        `${rare('audioInput', audioInput)}${rare('audioOutput', audioOutput)}}`
+  return `,"usage":{"input":${input},"output":${output},"total":${total}${parts}`
 }
 
-/** An exchange as a JSON line. Parts of usage that are 0 are left out; input, output and total are not. */
+/** A duration to a tenth of a millisecond, without the printing of fractions, which is slow. */
+function duration(ms: number): string | number {
+  const tenths = Math.round(ms * 10)
+  // Beyond a day, before the start, or no number at all: a clock that is broken still gives a line.
+  if (!(tenths > 0 && tenths < 864_000_000)) return Number.isFinite(tenths) ? tenths / 10 : 'null'
+  const whole = (tenths / 10) | 0
+  const rest = tenths - whole * 10
+  return rest === 0 ? whole : `${whole}.${rest}`
+}
+
+function firstByteMember(x: Exchange): string {
+  return x.firstByteAtMs === 0 ? '' : `,"firstByteMs":${duration(x.firstByteAtMs - x.startedAtMs)}`
+}
+
+/** How it was delivered. */
+function courseMembers(x: Exchange): string {
+  const { attempts, stream, gone } = x
+  if (attempts === 1 && !gone) return stream ? onceStreamed : onceWhole
+  return `,"attempts":${attempts},"stream":${stream},"clientGone":${gone}`
+}
+
+const onceWhole = ',"attempts":1,"stream":false,"clientGone":false'
+const onceStreamed = ',"attempts":1,"stream":true,"clientGone":false'
+
+/** An exchange as a JSON line. */
 export function jsonLine(x: Exchange, endedAtMs: number): string {
-  const { request, principal } = x
-  const record = {
-    at: isoTime(x.startedWallMs),
-    id: x.id,
-    requestId: text(x.upstreamRequestId),
-    method: cut(request.method),
-    path: pathOf(x),
-    query: request.query === '' ? undefined : true,
-    endpoint: x.endpoint === null ? 'unknown' : x.endpoint.operation,
-    status: statusOf(x),
-    failure: failureOf(x) ?? undefined,
-    detail: detailOf(x) ?? undefined,
-    key: text(principal.key),
-    team: text(principal.team),
-    app: text(principal.app),
-    user: text(principal.user),
-    env: text(principal.env),
-    model: text(x.model),
-    answeredModel: text(x.answeredModel),
-    upstream: text(x.upstream),
-    attempts: x.attempts,
-    stream: x.stream,
-    clientGone: x.gone,
-    usage: usageOf(x.usage),
-    bytesIn: x.bytesIn,
-    bytesOut: x.bytesOut,
-    firstByteMs: firstByteMs(x) ?? undefined,
-    durationMs: tenths(endedAtMs - x.startedAtMs),
-    address: text(request.peerAddress),
-    userAgent: text(request.headers.get('user-agent')),
-  }
-  return `${inert(JSON.stringify(record))}\n`
+  const { request } = x
+  const failed = x.gone || x.failure !== null
+  // One expression: joined step by step, a string is a chain that takes twice as long to put together.
+  return `{"at":"${isoTime(x.startedWallMs)}","id":"${x.id}"${requestId.once(x.upstreamRequestId)}${method.of(
+    request.method,
+  )}${path.of(request.path)}${request.query === '' ? '' : ',"query":true'},"endpoint":"${
+    x.endpoint === null ? 'unknown' : x.endpoint.operation
+  }","status":${statusOf(x)}${failed ? failure.of(failureOf(x)) + detail.once(detailOf(x)) : ''}${principalMembers(
+    x.principal,
+  )}${model.of(x.model)}${answeredModel.of(x.answeredModel)}${upstream.of(x.upstream)}${courseMembers(x)}${usageMember(
+    x.usage,
+  )},"bytesIn":${x.bytesIn},"bytesOut":${x.bytesOut}${firstByteMember(x)},"durationMs":${duration(
+    endedAtMs - x.startedAtMs,
+  )}${address.of(request.peerAddress)}${userAgent.of(request.headers.get('user-agent'))}}\n`
 }

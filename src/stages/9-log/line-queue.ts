@@ -1,7 +1,8 @@
 // Lines on their way to a file: gathered in memory, written in batches by one writer. The exchange that is logged waits
 // for nothing. Memory is bounded: where the disk stalls or is full, lines wait up to a limit, then are counted and
 // dropped, and the log says how many once it can be written again. Blocking the exchanges instead was refused: a log
-// that is full must not be an outage.
+// that is full must not be an outage. Lines wait as bytes, in two buffers that take turns: waiting strings keep alive what
+// they were joined from, many times their own size, and are dearer to clean up than to encode.
 
 import type { Clock } from '../../base/clock.ts'
 
@@ -23,15 +24,23 @@ export interface QueueOptions {
   readonly onRecovery: (droppedLines: number) => void
   readonly gatherMs?: number
   readonly retryMs?: number
-  /** Characters kept while nothing can be written. */
+  /** Bytes kept while nothing can be written. */
   readonly pendingMax?: number
   readonly closeMs?: number
 }
 
 const batchSize = 64 * 1024
+/** Size of a buffer that was never too small; what comes while a batch is written fits too. */
+const bufferSize = 128 * 1024
+/** Bytes of UTF-8 that one character of a string can need. */
+const bytesPerCharacter = 3
 
 export class LineQueue {
-  #text = ''
+  /** Lines that wait: the first `#end` bytes of `#buffer`. */
+  #buffer: Buffer
+  #end = 0
+  /** The other buffer, while no batch is in it. */
+  #spare: Buffer | null = null
   #batch: Uint8Array | null = null
   #offset = 0
   #writing: Promise<void> | null = null
@@ -48,15 +57,16 @@ export class LineQueue {
     private readonly options: QueueOptions,
   ) {
     this.#pendingMax = options.pendingMax ?? 8 * 1024 * 1024
+    this.#buffer = this.#newBuffer(bufferSize)
   }
 
   /** Takes one line with its line end. Never throws, never waits. */
   add(line: string): void {
-    if (this.#closed || this.#text.length + line.length > this.#pendingMax) {
+    if (this.#closed || !this.#hasRoom(line)) {
       this.#dropped += 1
       return
     }
-    this.#text += line
+    this.#end += this.#buffer.write(line, this.#end)
     if (this.#writing === null && !this.#troubled) this.#schedule()
   }
 
@@ -65,7 +75,7 @@ export class LineQueue {
     // The batch under way was made before the last lines came; they go with the next.
     if (this.#writing !== null) await this.#writing
     if (this.#closed) return
-    if (this.#batch !== null || this.#text !== '' || this.#dropped > 0) await this.#write()
+    if (this.#batch !== null || this.#end > 0 || this.#dropped > 0) await this.#write()
   }
 
   reopen(): void {
@@ -84,13 +94,12 @@ export class LineQueue {
     if (this.#timer !== null) clearTimeout(this.#timer)
     // A write that hangs still owns the file.
     if (this.#writing === null) this.sink.close()
-    const lostBytes =
-      Buffer.byteLength(this.#text) + (this.#batch === null ? 0 : this.#batch.length - this.#offset)
+    const lostBytes = this.#end + (this.#batch === null ? 0 : this.#batch.length - this.#offset)
     return { lostBytes, droppedLines: this.#dropped + this.#told }
   }
 
   #schedule(): void {
-    if (this.#text.length >= batchSize) void this.#write()
+    if (this.#end >= batchSize) void this.#write()
     else this.#timer ??= this.#after(this.options.gatherMs ?? 50)
   }
 
@@ -108,7 +117,7 @@ export class LineQueue {
       this.#writing = null
       if (this.#closed) return
       if (this.#troubled) this.#timer ??= this.#after(this.options.retryMs ?? 1000)
-      else if (this.#text !== '') this.#schedule()
+      else if (this.#end > 0) this.#schedule()
     })
     return this.#writing
   }
@@ -123,18 +132,47 @@ export class LineQueue {
       return
     }
     this.#batch = null
+    this.#reuse(batch)
     if (this.#troubled || this.#told > 0) this.options.onRecovery(this.#told)
     this.#troubled = false
     this.#told = 0
   }
 
   #nextBatch(): Uint8Array {
-    let text = this.#text
-    this.#text = ''
+    let batch: Uint8Array = this.#buffer.subarray(0, this.#end)
+    this.#buffer = this.#spare ?? this.#newBuffer(bufferSize)
+    this.#spare = null
+    this.#end = 0
     this.#offset = 0
-    if (this.#dropped > 0) text += this.options.droppedLine(this.#dropped, this.options.clock.wallMs())
+    if (this.#dropped > 0) {
+      const told = this.options.droppedLine(this.#dropped, this.options.clock.wallMs())
+      batch = Buffer.concat([batch, Buffer.from(told)])
+    }
     this.#told += this.#dropped
     this.#dropped = 0
-    return Buffer.from(text)
+    return batch
+  }
+
+  /** A buffer that had to grow is given up. */
+  #reuse(batch: Uint8Array): void {
+    const size = Math.min(bufferSize, this.#pendingMax)
+    if (batch.buffer.byteLength === size) this.#spare = Buffer.from(batch.buffer as ArrayBuffer)
+  }
+
+  /** Whether the line can wait; the buffer grows as far as it may. */
+  #hasRoom(line: string): boolean {
+    if (this.#end + line.length * bytesPerCharacter <= this.#buffer.length) return true
+    const needed = this.#end + Buffer.byteLength(line)
+    if (needed > this.#pendingMax) return false
+    if (needed > this.#buffer.length) {
+      const larger = this.#newBuffer(Math.max(needed, this.#buffer.length * 2))
+      larger.set(this.#buffer.subarray(0, this.#end))
+      this.#buffer = larger
+    }
+    return true
+  }
+
+  #newBuffer(size: number): Buffer {
+    return Buffer.allocUnsafeSlow(Math.min(size, this.#pendingMax))
   }
 }

@@ -57,5 +57,5 @@ export function streamTests(kind: Kind): void {
       wire.close()
       upstream.stop()
     }
-  }, 60_000)
+  })
 }

@@ -300,7 +300,7 @@ export function abortTests(kind: Kind): void {
       expect(tally.whole).toBeGreaterThanOrEqual(1400)
       expect(tally.aborted).toBeGreaterThan(300)
     })
-  }, 30_000)
+  })
 
   test('an upstream that is not there', async () => {
     const upstream = await RawUpstream.start(always(''))

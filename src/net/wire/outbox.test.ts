@@ -1,0 +1,48 @@
+import type { Socket } from 'bun'
+import { expect, test } from 'bun:test'
+import { lastChunk, Outbox, writeChunk, writeMessage } from './outbox.ts'
+
+/** A socket that takes `room` bytes and no more until there is room again. */
+class NarrowSocket {
+  room = 0
+  readonly taken: Buffer[] = []
+
+  write(bytes: Uint8Array, offset = 0, length = bytes.length - offset): number {
+    const taken = Math.min(this.room, length)
+    this.room -= taken
+    this.taken.push(Buffer.from(bytes.subarray(offset, offset + taken)))
+    return taken
+  }
+
+  get text(): string {
+    return Buffer.concat(this.taken).toString('latin1')
+  }
+}
+
+function narrow(): { socket: NarrowSocket; outbox: Outbox } {
+  const socket = new NarrowSocket()
+  return { socket, outbox: new Outbox(socket as unknown as Socket<unknown>) }
+}
+
+test('what waits for one socket is not changed by what is written to another', () => {
+  const [slow, other] = [narrow(), narrow()]
+  slow.socket.room = 40
+  other.socket.room = 1e6
+  expect(writeMessage(slow.outbox, 'HTTP/1.1 200 OK\r\n\r\n', null)).toBe(true)
+  expect(writeChunk(slow.outbox, Buffer.alloc(60, 'a'))).toBe(false)
+  expect(writeChunk(slow.outbox, Buffer.alloc(60, 'b'))).toBe(false)
+  for (let i = 0; i < 3; i++) expect(writeChunk(other.outbox, Buffer.alloc(200, 'X'))).toBe(true)
+  let drained = 0
+  slow.outbox.onDrain = () => drained++
+  for (let i = 0; slow.outbox.waitingBytes > 0 && i < 50; i++) {
+    slow.socket.room = 7
+    slow.outbox.flush()
+  }
+  expect(drained).toBe(1)
+  slow.socket.room = 100
+  expect(slow.outbox.write(lastChunk)).toBe(true)
+  const expected = `HTTP/1.1 200 OK\r\n\r\n3c\r\n${'a'.repeat(60)}\r\n3c\r\n${'b'.repeat(60)}\r\n0\r\n\r\n`
+  expect(slow.socket.text).toBe(expected)
+  expect(slow.outbox.sentBytes).toBe(expected.length)
+  expect(slow.outbox.waitingBytes).toBe(0)
+})
