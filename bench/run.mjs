@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // `npm run bench`: measures Headgate beside NGINX, see docs/benchmarks.md. This starter only finds Bun and binds what
 // makes the load to the second core, since a process cannot bind itself.
 

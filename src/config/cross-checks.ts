@@ -15,6 +15,7 @@ export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding
     ...sameNames(written?.upstreams, ['upstreams']),
     ...sameNames(written?.access?.keys, ['access', 'keys']),
     ...openDoor(sound),
+    ...idleUpstreams(sound),
     ...sameAddress(sound),
     ...(sound.access === undefined ? [] : staticKeys(sound.access.keys)),
   ]
@@ -50,6 +51,15 @@ function openDoor({ server, access }: Partial<ParsedConfig>): Finding[] {
       suggestion: 'listen on 127.0.0.1 only, or confirm with iKnow: true',
     },
   ]
+}
+
+/** Said aloud, since an upstream that is never asked would be found out only when it is needed. */
+function idleUpstreams({ upstreams }: Partial<ParsedConfig>): Finding[] {
+  return (upstreams ?? []).slice(1).map((_, index) => ({
+    path: ['upstreams', index + 1],
+    message: 'is not used: this version sends everything to the first upstream',
+    severity: 'warning' as const,
+  }))
 }
 
 function sameAddress({ server, admin }: Partial<ParsedConfig>): Finding[] {

@@ -34,7 +34,7 @@ export function validate(filled: FilledIn): Validated {
   ]
     .filter(({ path }) => !filled.failed.has(pathText(path)))
     .map((finding) => withOrigin(finding, filled.origins))
-  const wrong = findings.length > 0 || filled.failed.size > 0
+  const wrong = findings.some(({ severity }) => severity !== 'warning') || filled.failed.size > 0
   return { config: result.success && !wrong ? result.data : null, findings }
 }
 

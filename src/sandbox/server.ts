@@ -111,7 +111,7 @@ class Connection {
       const step: Step = next.done === true ? { do: 'close', as: 'cut' } : next.value
       if (step.do === 'write') {
         this.#write(step.bytes)
-        if (step.note !== null) this.#show.note(step.note)
+        if (step.note !== null) this.#show?.note(step.note)
       } else if (step.do === 'wait') {
         this.#later(step.ms, () => this.#advance())
         return

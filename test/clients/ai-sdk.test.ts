@@ -2,6 +2,7 @@
 
 import { createOpenAI } from '@ai-sdk/openai'
 import {
+  APICallError,
   embed,
   embedMany,
   experimental_generateSpeech as generateSpeech,
@@ -15,7 +16,6 @@ import {
   streamText,
   tool,
 } from 'ai'
-import { APICallError } from '@ai-sdk/provider'
 import { describe, expect, test } from 'bun:test'
 import { z } from 'zod'
 import { caught, clientKey, countOf, eventually, startService } from './service.ts'

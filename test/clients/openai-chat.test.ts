@@ -97,6 +97,21 @@ describe('chat.completions', () => {
     expect(chunks.filter(({ choices }) => choices[0]?.delta.content).length).toBeGreaterThanOrEqual(2000)
   })
 
+  test('200 streams at once, each its own', async () => {
+    const ask = async (index: number): Promise<void> => {
+      const stream = await openai.chat.completions.create({
+        model: 'gpt-4o-mini',
+        messages: [{ role: 'user', content: `Caller ${index} speaking` }],
+        stream: true,
+      })
+      let text = ''
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+      expect(text).toContain(`Caller ${index} speaking`)
+    }
+    await Promise.all(Array.from({ length: 200 }, (_, index) => ask(index)))
+    expect(service.sandbox.requests).toHaveLength(200)
+  })
+
   test('n choices, whole and streamed', async () => {
     const answer = await openai.chat.completions.create({ model, messages: say('Names?'), n: 3 })
     expect(answer.choices.map(({ index }) => index)).toEqual([0, 1, 2])

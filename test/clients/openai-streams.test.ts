@@ -156,18 +156,3 @@ describe('a stream that breaks', () => {
     expect(await readChat('gpt-4o-mini')).toBeGreaterThan(5)
   })
 })
-
-test('200 streams at once, each its own', async () => {
-  const ask = async (index: number): Promise<void> => {
-    const stream = await openai.chat.completions.create({
-      model: 'gpt-4o-mini',
-      messages: [{ role: 'user', content: `Caller ${index} speaking` }],
-      stream: true,
-    })
-    let text = ''
-    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
-    expect(text).toContain(`Caller ${index} speaking`)
-  }
-  await Promise.all(Array.from({ length: 200 }, (_, index) => ask(index)))
-  expect(sandbox.requests).toHaveLength(200)
-})

@@ -137,30 +137,112 @@ test('a reader that does not read pushes back on the upstream, and then gets eve
 test.each([
   ['with a length', (bytes: number) => `Content-Length: ${bytes}`],
   ['until the connection closes', () => 'Connection: close'],
-])('an upstream that closes behind its answer (%s) does not take the end of it away from a slow reader', async (_how, framing) => {
-  const bytes = 12 * 1024 * 1024
-  for (let round = 0; round < 5; round++) {
-    const sent = Promise.withResolvers<void>()
-    upstream.script = async (_request, peer) => {
-      await peer.write(`HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n${framing(bytes)}\r\n\r\n`)
-      await peer.write(Buffer.alloc(bytes, 'x'))
+])(
+  'an upstream that closes behind its answer (%s) does not take the end of it away from a slow reader',
+  async (_how, framing) => {
+    const bytes = 12 * 1024 * 1024
+    for (let round = 0; round < 5; round++) {
+      const sent = Promise.withResolvers<void>()
+      upstream.script = async (_request, peer) => {
+        await peer.write(`HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n${framing(bytes)}\r\n\r\n`)
+        await peer.write(Buffer.alloc(bytes, 'x'))
+        peer.close()
+        sent.resolve()
+      }
+      const peer = await dial(gate.port)
+      peer.pause()
+      await peer.write(request('GET', '/v1/files/file-1/content'))
+      await Bun.sleep(100)
+      peer.resume()
+      await Bun.sleep(round * 3)
+      peer.pause()
+      await Promise.race([sent.promise, Bun.sleep(200)])
+      await Bun.sleep(100)
+      peer.resume()
+      const answer = await readReply(peer)
+      expect({ round, bytes: answer.body.length, complete: answer.complete }).toEqual({
+        round,
+        bytes,
+        complete: true,
+      })
       peer.close()
-      sent.resolve()
     }
-    const peer = await dial(gate.port)
-    peer.pause()
-    await peer.write(request('GET', '/v1/files/file-1/content'))
-    await Bun.sleep(100)
-    peer.resume()
-    await Bun.sleep(round * 3)
-    peer.pause()
-    await Promise.race([sent.promise, Bun.sleep(200)])
-    await Bun.sleep(100)
-    peer.resume()
+  },
+)
+
+describe('an upload', () => {
+  const piece = Buffer.alloc(1024 * 1024, 'u')
+  const uploadOf = (bytes: number) =>
+    request('POST', '/v1/files', {
+      lines: ['Content-Type: multipart/form-data; boundary=b', `Content-Length: ${bytes}`],
+    })
+
+  test('that its upstream does not read pushes back on the client, and ends with a 504', async () => {
+    const deaf = ScriptedUpstream.start(
+      async (_request, peer) => {
+        peer.pause()
+        await peer.until(() => peer.closed, 'the end', 60_000)
+      },
+      { atHead: true },
+    )
+    const timeouts = { idle: '1s' }
+    const own = await startGate({ upstreams: [upstreamAt(deaf.url, { timeouts })] })
+    const peer = await dial(own.port)
+    await peer.write(uploadOf(64 * piece.length))
+    const all = (async () => {
+      for (let index = 0; index < 64 && !peer.closed; index++) await peer.write(piece)
+    })()
     const answer = await readReply(peer)
-    expect({ round, bytes: answer.body.length, complete: answer.complete }).toEqual({ round, bytes, complete: true })
-    peer.close()
-  }
+    expect({ status: answer.status, code: answer.json().error.code }).toEqual({
+      status: 504,
+      code: 'upstream_timeout',
+    })
+    expect(peer.sentBytes).toBeLessThan(32 * piece.length)
+    peer.reset()
+    await all
+    deaf.stop()
+  })
+
+  test.each([
+    ['short: the rest is dropped, and the connection goes on', 100],
+    ['long: the connection ends', 100_000],
+  ])(
+    'that is answered before its end passes the answer, and its rest is never a request (%s)',
+    async (_how, times) => {
+      const hasty = ScriptedUpstream.start(
+        (seen, peer) => {
+          // What still comes of the body is not looked at: this upstream has answered.
+          peer.discard = seen.method === 'POST'
+          if (peer.discard) peer.received = Buffer.alloc(0)
+          return peer.write(reply(400, '{"error":{"message":"no"}}'))
+        },
+        { atHead: true },
+      )
+      const own = await startGate({ upstreams: [upstreamAt(hasty.url)] })
+      const peer = await dial(own.port)
+      const hidden = request('GET', '/v1/hidden')
+      await peer.write(uploadOf(hidden.length * times))
+      await peer.write(hidden)
+      expect((await readReply(peer)).status).toBe(400)
+      const rest = Buffer.concat(Array.from({ length: 99 }, () => hidden))
+      await peer.write(rest)
+      if (times === 100) {
+        await peer.write(request('GET', '/v1/models'))
+        expect((await readReply(peer)).status).toBe(400)
+        expect(hasty.requests.map((each) => each.target)).toEqual(['/v1/files', '/v1/models'])
+      } else {
+        await peer.untilEnded()
+        expect(hasty.requests.map((each) => each.target)).toEqual(['/v1/files'])
+      }
+      expect(peer.text).toBe('')
+      peer.close()
+      await eventually(
+        () => hasty.peers[0]!.closed || hasty.peers[0]!.ended,
+        'the connection with half a request to end',
+      )
+      hasty.stop()
+    },
+  )
 })
 
 describe('a client that leaves', () => {

@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Why there are no certificates; null where openssl is here. */
-export const opensslMissing = Bun.which('openssl') === null ? 'openssl is not installed' : null
+/** Without openssl there are no certificates. */
+export const opensslMissing = Bun.which('openssl') === null
 
 export interface Certificate {
   readonly cert: string
@@ -28,17 +28,49 @@ export function makeCertificates(): Certificates {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-certificates-'))
   const at = (name: string) => join(folder, name)
   const run = (...parameters: string[]) => {
-    const { exitCode, stderr } = Bun.spawnSync(['openssl', ...parameters], { stdout: 'ignore', stderr: 'pipe' })
+    const { exitCode, stderr } = Bun.spawnSync(['openssl', ...parameters], {
+      stdout: 'ignore',
+      stderr: 'pipe',
+    })
     if (exitCode !== 0) throw new Error(stderr.toString())
   }
   const here = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
   const authority = (name: string) =>
-    run('req', '-x509', ...newKey, '-keyout', at(`${name}.key`), '-out', at(`${name}.pem`), '-days', '30', '-subj', `/CN=${name}`)
+    run(
+      'req',
+      '-x509',
+      ...newKey,
+      '-keyout',
+      at(`${name}.key`),
+      '-out',
+      at(`${name}.pem`),
+      '-days',
+      '30',
+      '-subj',
+      `/CN=${name}`,
+    )
   const signed = (name: string, by: { ca: string; names: string; dates: readonly string[] }): Certificate => {
-    run('req', ...newKey, '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`), '-subj', '/CN=headgate test')
+    run(
+      'req',
+      ...newKey,
+      '-keyout',
+      at(`${name}.key`),
+      '-out',
+      at(`${name}.csr`),
+      '-subj',
+      '/CN=headgate test',
+    )
     writeFileSync(at(`${name}.ext`), by.names)
-    const ca = ['-CA', at(`${by.ca}.pem`), '-CAkey', at(`${by.ca}.key`), '-CAcreateserial', '-extfile', at(`${name}.ext`)]
+    const ca = [
+      '-CA',
+      at(`${by.ca}.pem`),
+      '-CAkey',
+      at(`${by.ca}.key`),
+      '-CAcreateserial',
+      '-extfile',
+      at(`${name}.ext`),
+    ]
     run('x509', '-req', '-in', at(`${name}.csr`), '-out', at(`${name}.pem`), ...ca, ...by.dates)
     return read(name)
   }
@@ -49,7 +81,21 @@ export function makeCertificates(): Certificates {
   try {
     authority('ca')
     authority('other-ca')
-    run('req', '-x509', ...newKey, '-keyout', at('self.key'), '-out', at('self.pem'), '-days', '30', '-subj', '/CN=localhost', '-addext', here)
+    run(
+      'req',
+      '-x509',
+      ...newKey,
+      '-keyout',
+      at('self.key'),
+      '-out',
+      at('self.pem'),
+      '-days',
+      '30',
+      '-subj',
+      '/CN=localhost',
+      '-addext',
+      here,
+    )
     const month = ['-days', '30']
     return {
       ca: readFileSync(at('ca.pem'), 'utf8'),

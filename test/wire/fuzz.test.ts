@@ -30,8 +30,14 @@ for (const kind of both) {
     })
 
     test('random bytes are read or refused, never thrown at', () => {
-      fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void readMessage(kind, Buffer.from(bytes))), { numRuns })
-      fc.assert(fc.property(mutated(kind), (bytes) => void readMessage(kind, bytes)), { numRuns })
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void readMessage(kind, Buffer.from(bytes))),
+        { numRuns },
+      )
+      fc.assert(
+        fc.property(mutated(kind), (bytes) => void readMessage(kind, bytes)),
+        { numRuns },
+      )
     })
 
     test('no beginning of a message is a whole one', () => {
@@ -50,7 +56,9 @@ for (const kind of both) {
 }
 
 test('a chunked body means the same however it is cut', () => {
-  const bodies = mutated('response').map((bytes) => bytes.subarray(Math.max(0, bytes.indexOf('\r\n\r\n') + 4)))
+  const bodies = mutated('response').map((bytes) =>
+    bytes.subarray(Math.max(0, bytes.indexOf('\r\n\r\n') + 4)),
+  )
   fc.assert(
     fc.property(bodies, fc.array(fc.nat(400), { maxLength: 12 }), (bytes, cuts) => {
       const whole = decodeIn(bytes, [])
@@ -64,7 +72,9 @@ test('a chunked body means the same however it is cut', () => {
 function decodeIn(bytes: Buffer, cuts: readonly number[]): unknown {
   const decoder = new ChunkedDecoder()
   const parts: Buffer[] = []
-  const offsets = [...new Set([0, ...cuts.filter((cut) => cut < bytes.length), bytes.length])].toSorted((a, b) => a - b)
+  const offsets = [...new Set([0, ...cuts.filter((cut) => cut < bytes.length), bytes.length])].toSorted(
+    (a, b) => a - b,
+  )
   let used = 0
   for (const [index, offset] of offsets.slice(1).entries()) {
     if (decoder.done) break
@@ -92,12 +102,19 @@ interface NodeReading {
 function nodeReadings(messages: readonly { kind: MessageKind; bytes: Buffer }[]): NodeReading[] {
   const input = messages.map(({ kind, bytes }) => `${kind} ${bytes.toString('base64')}\n`).join('')
   const script = resolve(import.meta.dir, 'node-parser.mjs')
-  const { stdout, stderr, exitCode } = Bun.spawnSync([node!, script], { stdin: Buffer.from(input), stderr: 'pipe' })
+  const { stdout, stderr, exitCode } = Bun.spawnSync([node!, script], {
+    stdin: Buffer.from(input),
+    stderr: 'pipe',
+  })
   if (exitCode !== 0) throw new Error(stderr.toString())
-  return stdout.toString().trim().split('\n').map((line) => JSON.parse(line) as NodeReading)
+  return stdout
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as NodeReading)
 }
 
-test.skipIf(node === null)(`what we accept, Node's parser reads the same way${node === null ? ' (node is not installed)' : ''}`, () => {
+test.skipIf(node === null)("what we accept, Node's parser reads the same way (needs node)", () => {
   const seed = Math.floor(Math.random() * 2 ** 31)
   const messages = both.flatMap((kind) => {
     const sample = [
@@ -117,7 +134,10 @@ test.skipIf(node === null)(`what we accept, Node's parser reads the same way${no
     const label = `seed ${seed}: ${JSON.stringify(bytes.toString('latin1'))}`
     expect([label, theirs.ok]).toEqual([label, true])
     expect([label, ...theirs.fields]).toEqual([label, ...reading.fields])
-    expect([label, Buffer.from(theirs.body, 'base64').toString('latin1')]).toEqual([label, reading.body.toString('latin1')])
+    expect([label, Buffer.from(theirs.body, 'base64').toString('latin1')]).toEqual([
+      label,
+      reading.body.toString('latin1'),
+    ])
     if (kind === 'response') expect([label, theirs.status]).toEqual([label, reading.status])
     else expect([label, theirs.method, theirs.url]).toEqual([label, reading.method, reading.target])
     if (reading.state !== 'until close') {
@@ -142,8 +162,13 @@ test('mutated answers over a socket: every call ends, none of them unclean as cl
     for (let index = next++; index < sample.length; index = next++) {
       const outcome = await exchange(wire, { target: `/${index}` })
       const reading = readMessage('response', sample[index]!)
-      if (outcome.ending !== 'end' || outcome.status < 200 || reading === null || reading.status! < 200) continue
-      expect([index, sample[index]!.toString('latin1'), reading.state === 'incomplete']).toEqual([index, sample[index]!.toString('latin1'), false])
+      if (outcome.ending !== 'end' || outcome.status < 200 || reading === null || reading.status! < 200)
+        continue
+      expect([index, sample[index]!.toString('latin1'), reading.state === 'incomplete']).toEqual([
+        index,
+        sample[index]!.toString('latin1'),
+        false,
+      ])
       expect(outcome.body).toBe(reading.body.toString('latin1'))
     }
   }
@@ -167,9 +192,12 @@ test('mutated requests over a socket: every connection ends, and only whole requ
   let next = 0
   const worker = async () => {
     for (let index = next++; index < sample.length; index = next++) {
-      const client = await server.connect(sample[index]!)
+      const client = await server.connect(sample[index])
       client.end()
-      await until(`an end for ${JSON.stringify(sample[index]!.toString('latin1'))}`, () => client.ended || client.closed)
+      await until(
+        `an end for ${JSON.stringify(sample[index]!.toString('latin1'))}`,
+        () => client.ended || client.closed,
+      )
       client.socket.destroy()
     }
   }

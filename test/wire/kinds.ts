@@ -30,7 +30,13 @@ export function optionsFor(origin: URL, settings: Settings = {}): WireOptions {
     proxy: null,
     ...settings,
     origin,
-    timeouts: { connectMs: 20_000, firstByteMs: 20_000, idleMs: 20_000, totalMs: 60_000, ...settings.timeouts },
+    timeouts: {
+      connectMs: 20_000,
+      firstByteMs: 20_000,
+      idleMs: 20_000,
+      totalMs: 60_000,
+      ...settings.timeouts,
+    },
   }
 }
 

@@ -22,7 +22,12 @@ function parse(kind, bytes) {
   parser[HTTPParser.kOnHeadersComplete] = (...told) => {
     const [, , headers, method, target, status, , upgrade, keepAlive] = told
     fields = headers ?? early
-    Object.assign(seen, { method: methods[method] ?? null, url: target ?? url, status: status ?? null, keepAlive })
+    Object.assign(seen, {
+      method: methods[method] ?? null,
+      url: target ?? url,
+      status: status ?? null,
+      keepAlive,
+    })
     return upgrade ? 2 : 0
   }
   parser[HTTPParser.kOnBody] = (part) => void body.push(Buffer.from(part))

@@ -1,6 +1,13 @@
 // One exchange over a wire, taken to its end and written down: what every contract test compares.
 
-import { WireError, type Body, type Wire, type WireCall, type WireReply, type WireRequest } from '../../src/net/wire/message.ts'
+import {
+  WireError,
+  type Body,
+  type Wire,
+  type WireCall,
+  type WireReply,
+  type WireRequest,
+} from '../../src/net/wire/message.ts'
 
 /** All that a caller of the wire can see of one exchange. */
 export interface Outcome {
@@ -32,7 +39,13 @@ export async function outcomeOf(call: WireCall): Promise<Outcome> {
   const { bytes, cause } = await drain(reply.body)
   const ending = cause === null ? 'end' : cause.fault
   const answered = cause === null || cause.answered
-  return { status: reply.status, headerLines: Array.from({ length: reply.headers.size }, (_, index) => reply.headers.line(index)), body: bytes.toString('latin1'), ending, answered }
+  return {
+    status: reply.status,
+    headerLines: Array.from({ length: reply.headers.size }, (_, index) => reply.headers.line(index)),
+    body: bytes.toString('latin1'),
+    ending,
+    answered,
+  }
 }
 
 /** Reads a body to its end or break. Throws where the body calls its sink after it has ended, or with empty chunks. */

@@ -49,7 +49,8 @@ export class RawConnection {
   }
 
   write(bytes: string | Uint8Array): void {
-    if (!this.socket.destroyed) this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+    if (!this.socket.destroyed)
+      this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 
   /** Writes pieces so that the other end most likely reads each by itself. */
@@ -92,7 +93,10 @@ export class RawUpstream {
     server.on('tlsClientError', () => {})
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
-    const upstream = new RawUpstream(server, new URL(`${tls === null ? 'http' : 'https'}://127.0.0.1:${port}`))
+    const upstream = new RawUpstream(
+      server,
+      new URL(`${tls === null ? 'http' : 'https'}://127.0.0.1:${port}`),
+    )
     return upstream
   }
 

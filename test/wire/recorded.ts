@@ -3,10 +3,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 
-const folder = resolve(process.env['HEADGATE_TEST_DATA'] ?? resolve(import.meta.dir, '../../../shared/data'), 'streams')
+const folder = resolve(
+  process.env['HEADGATE_TEST_DATA'] ?? resolve(import.meta.dir, '../../../shared/data'),
+  'streams',
+)
 
-/** Why the recorded streams are not used; null where they are here. */
-export const streamsMissing = existsSync(folder) ? null : `no recorded streams in ${folder}: set HEADGATE_TEST_DATA`
+/** The recorded streams are not on this machine. */
+export const streamsMissing = !existsSync(folder)
 
 export interface Recorded {
   readonly name: string
@@ -16,10 +19,14 @@ export interface Recorded {
 
 /** Every recorded stream; empty where there are none. */
 export function recordedStreams(): Recorded[] {
-  if (streamsMissing !== null) return []
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.chunks.txt'))
+  if (streamsMissing) return []
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.chunks.txt'),
+  )
   return names.toSorted().map((name) => {
-    const lines = readFileSync(resolve(folder, name), 'utf8').split('\n').filter((line) => line !== '')
+    const lines = readFileSync(resolve(folder, name), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
     return { name, frames: [...lines, '[DONE]'].map((line) => Buffer.from(`data: ${line}\n\n`)) }
   })
 }

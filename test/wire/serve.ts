@@ -38,18 +38,28 @@ export class TestServer {
   readonly clients: RawConnection[] = []
 
   constructor(handle: (request: ServerRequest) => void, limits: Partial<ServerLimits> = {}) {
-    const all = { headerBytesMax: 32_768, headerFieldsMax: 100, connectionsPerAddressMax: 10_000, headerMs: 20_000, idleMs: 20_000 }
-    this.server = new HttpServer({ hostname: '127.0.0.1', port: 0 }, { ...all, ...limits }, {
-      sweeper: this.sweeper,
-      handler: {
-        request: handle,
-        refuse: (refusal) => {
-          this.refusals.push(refusal)
-          return { ...text(refusal.fault), status: statusOf[refusal.fault] }
+    const all = {
+      headerBytesMax: 32_768,
+      headerFieldsMax: 100,
+      connectionsPerAddressMax: 10_000,
+      headerMs: 20_000,
+      idleMs: 20_000,
+    }
+    this.server = new HttpServer(
+      { hostname: '127.0.0.1', port: 0 },
+      { ...all, ...limits },
+      {
+        sweeper: this.sweeper,
+        handler: {
+          request: handle,
+          refuse: (refusal) => {
+            this.refusals.push(refusal)
+            return { ...text(refusal.fault), status: statusOf[refusal.fault] }
+          },
+          bug: (cause) => void this.bugs.push(cause),
         },
-        bug: (cause) => void this.bugs.push(cause),
       },
-    })
+    )
   }
 
   async connect(bytes: string | Uint8Array = ''): Promise<RawConnection> {
@@ -89,7 +99,9 @@ export function parseAnswers(stream: string, heads: readonly number[] = []): Par
     const end = rest.indexOf('\r\n\r\n')
     if (end < 0) throw new Error(`no head: ${JSON.stringify(rest)}`)
     const [line, ...fields] = rest.slice(0, end).split('\r\n')
-    const headers = Object.fromEntries(fields.map((field) => [field.split(': ')[0]!.toLowerCase(), field.split(': ')[1] ?? '']))
+    const headers = Object.fromEntries(
+      fields.map((field) => [field.split(': ')[0]!.toLowerCase(), field.split(': ')[1] ?? '']),
+    )
     rest = rest.slice(end + 4)
     let body = ''
     if (!heads.includes(answers.length)) [body, rest] = takeBody(headers, rest)

@@ -54,7 +54,11 @@ test('a body that stalls gets 408, and its request ends once', async () => {
   const server = serve(
     (request) => {
       watch(request, seen)
-      request.body!.start({ chunk: () => {}, end: () => seen.push('end'), error: (cause) => void seen.push(cause.fault) })
+      request.body!.start({
+        chunk: () => {},
+        end: () => seen.push('end'),
+        error: (cause) => void seen.push(cause.fault),
+      })
     },
     { idleMs: 80 },
   )
@@ -65,7 +69,10 @@ test('a body that stalls gets 408, and its request ends once', async () => {
 })
 
 test('a body that comes slowly, but comes, is read', async () => {
-  const server = serve((request) => request.body!.start({ chunk: () => {}, end: () => ok(request), error: () => {} }), { idleMs: 150 })
+  const server = serve(
+    (request) => request.body!.start({ chunk: () => {}, end: () => ok(request), error: () => {} }),
+    { idleMs: 150 },
+  )
   const client = await server.connect('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n')
   for (let count = 0; count < 10; count += 1) {
     await sleep(30)
@@ -102,7 +109,7 @@ test('a slow reader pauses the source, and what waits stays small', async () => 
   await until('started', () => body.started)
   const piece = Buffer.alloc(50_000, 97)
   let pushed = 0
-  for (let stalls = 0; stalls < 20; ) {
+  for (let stalls = 0; stalls < 20;) {
     if (body.paused) {
       stalls += 1
       await sleep(5)
@@ -148,7 +155,10 @@ test('slow readers at the same time each get their own bytes', async () => {
       if (body.paused || sent.get(path)! >= 12_000_000) continue
       body.push(Buffer.alloc(6000, `${path}${seed}${turn}`))
       sent.set(path, sent.get(path)! + 6000)
-      expected.set(path, (expected.get(path) ?? createHash('md5')).update(Buffer.alloc(6000, `${path}${seed}${turn}`)))
+      expected.set(
+        path,
+        (expected.get(path) ?? createHash('md5')).update(Buffer.alloc(6000, `${path}${seed}${turn}`)),
+      )
       if (turn === 500 + index) clients[index]!.socket.resume()
     }
     if (turn === 700) for (const client of clients) client.socket.resume()
@@ -224,7 +234,12 @@ test('a reader that has caught up may wait for the next piece as long as it take
 })
 
 /** Ways in which a client leaves, by when: each must end the exchange exactly once. */
-const leaving: { name: string; bytes: string; answer: (request: ServerRequest) => void; ready: (client: RawConnection) => boolean }[] = [
+const leaving: {
+  name: string
+  bytes: string
+  answer: (request: ServerRequest) => void
+  ready: (client: RawConnection) => boolean
+}[] = [
   { name: 'before the answer', bytes: get('/a'), answer: () => {}, ready: () => true },
   {
     name: 'amid its body, nobody reading it',
@@ -286,13 +301,17 @@ test('an answer after the client has left is dropped, and its body let go', asyn
 
 test('draining: idle ones close after a moment, a request on its way is answered, busy ones finish and close', async () => {
   const body = new TestBody()
-  const server = serve((request) => (request.path === '/busy' ? request.respond(reply({ body })) : ok(request)))
+  const server = serve((request) =>
+    request.path === '/busy' ? request.respond(reply({ body })) : ok(request),
+  )
   const idle = await server.connect(get('/a'))
   const racing = await server.connect(get('/a'))
   const busy = await server.connect(get('/busy'))
   await until('all stand', () => idle.text !== '' && racing.text !== '' && body.started)
   let drained = 0
-  const both = [server.server.drain(), server.server.drain()].map((each) => each.then(() => void (drained += 1)))
+  const both = [server.server.drain(), server.server.drain()].map((each) =>
+    each.then(() => void (drained += 1)),
+  )
   await sleep(100)
   expect(gone(racing)).toBe(false)
   racing.write(get('/late'))

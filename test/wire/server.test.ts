@@ -48,7 +48,9 @@ test('keep-alive: many requests on one connection', async () => {
     client.write(get(`/${index}`))
     await until('answered', () => client.text.endsWith(`/${index}`))
   }
-  expect(parseAnswers(client.text).map((each) => each.body)).toEqual(Array.from({ length: 20 }, (_, index) => `/${index}`))
+  expect(parseAnswers(client.text).map((each) => each.body)).toEqual(
+    Array.from({ length: 20 }, (_, index) => `/${index}`),
+  )
   expect(server.server.counts()).toEqual({ open: 1, busy: 0 })
 })
 
@@ -74,7 +76,10 @@ test('requests cut at every byte, and sent byte by byte', async () => {
   const message = `POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n${get('/b', close)}`
   const server = serve(echo)
   const bytes = Buffer.from(message)
-  const ways = Array.from({ length: bytes.length - 1 }, (_, index) => [bytes.subarray(0, index + 1), bytes.subarray(index + 1)])
+  const ways = Array.from({ length: bytes.length - 1 }, (_, index) => [
+    bytes.subarray(0, index + 1),
+    bytes.subarray(index + 1),
+  ])
   ways.push(Array.from(bytes, (_, index) => bytes.subarray(index, index + 1)))
   await Promise.all(
     ways.map(async (pieces) => {
@@ -93,8 +98,12 @@ test('chunked request bodies lose extensions and trailers, and nothing else', as
     expect(request.headers.get('x-trailer')).toBeNull()
     echo(request)
   })
-  const chunked = 'POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n1\r\nc\r\n0\r\nX-Trailer: 1\r\n\r\n'
-  expect(parseAnswers(await server.ask(chunked + get('/b', close))).map((each) => each.body)).toEqual(['/a abc', '/b'])
+  const chunked =
+    'POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n1\r\nc\r\n0\r\nX-Trailer: 1\r\n\r\n'
+  expect(parseAnswers(await server.ask(chunked + get('/b', close))).map((each) => each.body)).toEqual([
+    '/a abc',
+    '/b',
+  ])
 })
 
 test('a malformed chunked body is refused, and what follows is no request', async () => {
@@ -103,7 +112,9 @@ test('a malformed chunked body is refused, and what follows is no request', asyn
     request.onGone = () => void (gone += 1)
     echo(request)
   })
-  const answers = parseAnswers(await server.ask(`POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n${get('/b')}`))
+  const answers = parseAnswers(
+    await server.ask(`POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n${get('/b')}`),
+  )
   expect(answers.map((each) => each.status)).toEqual([400])
   expect(gone).toBe(1)
 })
@@ -119,7 +130,11 @@ test('a malformed second request on a connection gets its 400 too', async () => 
 
 test('bare LF is refused at once, not when its time is over', async () => {
   const server = serve(echo)
-  for (const bytes of ['GET /a HTTP/1.1\nHost: a\n\n', 'GET /a HTTP/1.1\r\nHost: a\n\n', '\x16\x03\x01\x02']) {
+  for (const bytes of [
+    'GET /a HTTP/1.1\nHost: a\n\n',
+    'GET /a HTTP/1.1\r\nHost: a\n\n',
+    '\x16\x03\x01\x02',
+  ]) {
     expect(parseAnswers(await server.ask(bytes)).map((each) => each.status)).toEqual([400])
   }
 })
@@ -127,7 +142,9 @@ test('bare LF is refused at once, not when its time is over', async () => {
 test('100 Continue is sent when the body is asked for, and not before', async () => {
   const waiting: ServerRequest[] = []
   const server = serve((request) => void waiting.push(request))
-  const client = await server.connect('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n')
+  const client = await server.connect(
+    'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n',
+  )
   await until('there', () => waiting.length === 1)
   await sleep(30)
   expect(client.text).toBe('')
@@ -141,7 +158,9 @@ test('100 Continue is sent when the body is asked for, and not before', async ()
 
 test('a final answer instead of 100 Continue closes: the body may follow or not', async () => {
   const server = serve((request) => request.respond({ ...text('no'), status: 403 }))
-  const client = await server.connect('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n')
+  const client = await server.connect(
+    'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n',
+  )
   await until('the end', () => client.ended)
   client.write(get('/smuggled'))
   await sleep(20)
@@ -165,7 +184,9 @@ test('an unread body that is long, or of unknown length, closes the connection, 
     client.write('fffff\r\n')
     for (let count = 0; count < 20; count += 1) client.write(Buffer.alloc(50_000, 97))
     await until('the end', () => client.ended || client.closed)
-    expect(parseAnswers(client.text).map((each) => [each.status, each.headers['connection']])).toEqual([[413, 'close']])
+    expect(parseAnswers(client.text).map((each) => [each.status, each.headers['connection']])).toEqual([
+      [413, 'close'],
+    ])
     client.socket.destroy()
   }
 })
@@ -175,7 +196,9 @@ test('a body that is whole with its head is handed over whole', async () => {
     expect(Buffer.from(request.body!.whole!).toString()).toBe('abc')
     request.respond(text('yes'))
   })
-  expect(await server.ask(`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n${close}\r\nabc`)).toEndWith('yes')
+  expect(await server.ask(`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n${close}\r\nabc`)).toEndWith(
+    'yes',
+  )
 })
 
 test('a 30 MB body passes as it is, with its source paused now and then', async () => {
@@ -195,7 +218,9 @@ test('a 30 MB body passes as it is, with its source paused now and then', async 
     })
   })
   const body = Buffer.alloc(30_000_000, 'headgate')
-  const client = await server.connect(`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n${close}\r\n`)
+  const client = await server.connect(
+    `POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n${close}\r\n`,
+  )
   client.write(body)
   await until('the end', () => client.ended)
   expect(client.text).toEndWith(createHash('sha256').update(body).digest('hex'))
@@ -212,9 +237,13 @@ test('HTTP/1.0: closed behind the answer, kept where asked for; a body of unknow
     }
     return body
   }
-  const server = serve((request) => request.respond(request.path === '/s' ? reply({ body: streamed() }) : text(request.path)))
+  const server = serve((request) =>
+    request.respond(request.path === '/s' ? reply({ body: streamed() }) : text(request.path)),
+  )
   const old = (path: string, lines = '') => `GET ${path} HTTP/1.0\r\nHost: a\r\n${lines}\r\n`
-  expect(await server.ask(old('/a'))).toBe('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n/a')
+  expect(await server.ask(old('/a'))).toBe(
+    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n/a',
+  )
   expect(await server.ask(old('/s'))).toBe('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab')
   const keep = 'Connection: keep-alive\r\n'
   const kept = parseAnswers(await server.ask(old('/a', keep) + old('/b', keep) + old('/c')))
@@ -275,7 +304,9 @@ test('connections of one address are bounded, and the next one is told', async (
   const server = serve(echo, { connectionsPerAddressMax: 5 })
   const clients = await Promise.all(Array.from({ length: 5 }, () => server.connect(get('/a'))))
   await until('all are answered', () => clients.every((each) => each.text.endsWith('/a')))
-  expect(parseAnswers(await server.ask(get('/b'))).map((each) => [each.status, each.body])).toEqual([[503, 'overloaded']])
+  expect(parseAnswers(await server.ask(get('/b'))).map((each) => [each.status, each.body])).toEqual([
+    [503, 'overloaded'],
+  ])
   clients[0]!.socket.destroy()
   await until('one has left', () => server.server.counts().open < 5)
   expect(await server.ask(get('/c', close))).toEndWith('/c')

@@ -18,11 +18,10 @@ setDefaultTimeout(60_000)
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const [ownClient] = kinds
-const skipped = opensslMissing === null ? '' : ` (${opensslMissing})`
 let certificates: Certificates
 
 beforeAll(() => {
-  if (opensslMissing === null) certificates = makeCertificates()
+  if (!opensslMissing) certificates = makeCertificates()
 })
 
 /** A small egress proxy: CONNECT only. */
@@ -96,7 +95,7 @@ const ways: readonly Way[] = [
 ]
 
 for (const way of ways) {
-  describe.skipIf(opensslMissing !== null)(`TLS, ${way.name}${skipped}`, () => {
+  describe.skipIf(opensslMissing)(`TLS, ${way.name} (needs openssl)`, () => {
     const start = async (which: keyof Omit<Certificates, 'ca'>, script: Script = always(ok)) => {
       const upstream = await RawUpstream.start(script, certificates[which])
       const settings: Settings = { caPem: certificates.ca, proxy: way.proxy() }
@@ -108,7 +107,11 @@ for (const way of ways) {
         const { upstream, byName, settings } = await start(which)
         for (const origin of [byName, upstream.origin]) {
           const wire = wireTo(way.kind, origin, settings)
-          const outcome = await exchange(wire, { method: 'POST', headerLines: 'Authorization: Bearer secret\r\n', body: new WholeBody(Buffer.from('secret')) })
+          const outcome = await exchange(wire, {
+            method: 'POST',
+            headerLines: 'Authorization: Bearer secret\r\n',
+            body: new WholeBody(Buffer.from('secret')),
+          })
           expect(outcome).toMatchObject({ ending: 'tls_failed', answered: false })
           expect(wire.counts()).toEqual({ idle: 0, busy: 0 })
         }
@@ -129,7 +132,8 @@ for (const way of ways) {
       const { upstream, byName, settings } = await start('good')
       for (const origin of [byName, upstream.origin]) {
         const wire = wireTo(way.kind, origin, settings)
-        for (let round = 0; round < 3; round += 1) expect(await exchange(wire)).toMatchObject({ body: 'ok', ending: 'end' })
+        for (let round = 0; round < 3; round += 1)
+          expect(await exchange(wire)).toMatchObject({ body: 'ok', ending: 'end' })
         wire.close()
       }
       upstream.stop()
@@ -145,21 +149,28 @@ for (const way of ways) {
       const { upstream, byName, settings } = await start('good', script)
       const wire = wireTo(way.kind, byName, settings)
       const outcome = await exchange(wire, { method: 'POST', body: new WholeBody(big) })
-      expect([outcome.ending, outcome.body.length, outcome.body === big.toString('latin1')]).toEqual(['end', big.length, true])
+      expect([outcome.ending, outcome.body.length, outcome.body === big.toString('latin1')]).toEqual([
+        'end',
+        big.length,
+        true,
+      ])
       wire.close()
       upstream.stop()
     })
   })
 }
 
-describe.skipIf(opensslMissing !== null)(`TLS of the own client${skipped}`, () => {
+describe.skipIf(opensslMissing)('TLS of the own client (needs openssl)', () => {
   test('a session is offered again', async () => {
     const reused: boolean[] = []
     const upstream = await RawUpstream.start((connection) => {
       reused.push((connection.socket as TLSSocket).isSessionReused())
       return always(ok)(connection)
     }, certificates.good)
-    const wire = wireTo(ownClient!, upstream.origin, { caPem: certificates.ca, keepAlive: { idleMs: 0, maxIdle: 0 } })
+    const wire = wireTo(ownClient!, upstream.origin, {
+      caPem: certificates.ca,
+      keepAlive: { idleMs: 0, maxIdle: 0 },
+    })
     for (let round = 0; round < 4; round += 1) expect((await exchange(wire)).body).toBe('ok')
     expect(reused[0]).toBe(false)
     expect(reused.slice(1)).toContain(true)
@@ -169,9 +180,13 @@ describe.skipIf(opensslMissing !== null)(`TLS of the own client${skipped}`, () =
 
   test('a handshake that never ends is a connect time-out, and leaves no socket behind', async () => {
     const upstream = await RawUpstream.start(() => {})
-    const wire = wireTo(ownClient!, new URL(`https://127.0.0.1:${upstream.origin.port}`), { timeouts: { connectMs: 80 } })
+    const wire = wireTo(ownClient!, new URL(`https://127.0.0.1:${upstream.origin.port}`), {
+      timeouts: { connectMs: 80 },
+    })
     expect(await exchange(wire)).toMatchObject({ ending: 'connect_timeout', answered: false })
-    await until('the upstream sees the end', () => upstream.connections.every((each) => each.closed || each.ended))
+    await until('the upstream sees the end', () =>
+      upstream.connections.every((each) => each.closed || each.ended),
+    )
     upstream.stop()
   })
 
@@ -179,16 +194,23 @@ describe.skipIf(opensslMissing !== null)(`TLS of the own client${skipped}`, () =
     const upstream = await RawUpstream.start(() => {})
     const wire = wireTo(ownClient!, new URL(`https://127.0.0.1:${upstream.origin.port}`))
     const call = wire.send(request())
-    await until('connected', () => upstream.connections.length === 1 && upstream.connections[0]!.received.length > 0)
+    await until(
+      'connected',
+      () => upstream.connections.length === 1 && upstream.connections[0]!.received.length > 0,
+    )
     call.abort()
     expect((await outcomeOf(call)).ending).toBe('aborted')
-    await until('the upstream sees the end', () => upstream.connections.every((each) => each.closed || each.ended))
+    await until('the upstream sees the end', () =>
+      upstream.connections.every((each) => each.closed || each.ended),
+    )
     expect(wire.counts()).toEqual({ idle: 0, busy: 0 })
     upstream.stop()
   })
 
   test('an upstream that speaks no TLS', async () => {
-    const upstream = await RawUpstream.start((connection) => connection.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
+    const upstream = await RawUpstream.start((connection) =>
+      connection.write('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    )
     const wire = wireTo(ownClient!, new URL(`https://127.0.0.1:${upstream.origin.port}`))
     const { ending, answered } = await exchange(wire)
     expect(['tls_failed', 'connect_failed']).toContain(ending)
@@ -197,7 +219,7 @@ describe.skipIf(opensslMissing !== null)(`TLS of the own client${skipped}`, () =
   })
 })
 
-describe.skipIf(opensslMissing !== null)(`egress proxy${skipped}`, () => {
+describe.skipIf(opensslMissing)('egress proxy (needs openssl)', () => {
   const through = (proxy: string, origin: URL, settings: Settings = {}): Wire =>
     wireTo(ownClient!, origin, { caPem: certificates.ca, proxy, ...settings })
 
@@ -249,7 +271,9 @@ describe.skipIf(opensslMissing !== null)(`egress proxy${skipped}`, () => {
     const proxy = await EgressProxy.start()
     const { url } = proxy
     proxy.stop()
-    expect(await exchange(through(url, new URL('https://localhost:1')))).toMatchObject({ ending: 'connect_failed' })
+    expect(await exchange(through(url, new URL('https://localhost:1')))).toMatchObject({
+      ending: 'connect_failed',
+    })
   })
 
   test('a paused body pushes back through the proxy, and abort frees both', async () => {
@@ -277,7 +301,9 @@ describe.skipIf(opensslMissing !== null)(`egress proxy${skipped}`, () => {
     expect(sent).toBeLessThan(60_000_000)
     call.abort()
     expect((await read).cause?.fault).toBe('aborted')
-    await until('the upstream sees the end', () => upstream.connections.every((each) => each.closed || each.ended))
+    await until('the upstream sees the end', () =>
+      upstream.connections.every((each) => each.closed || each.ended),
+    )
     upstream.stop()
   })
 

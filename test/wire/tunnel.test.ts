@@ -22,8 +22,13 @@ afterEach(() => {
 
 async function upstreamWith(script: Script): Promise<{ upstream: RawUpstream; wire: Wire }> {
   const upstream = await RawUpstream.start(script)
-  const wire = wireTo(ownClient!, upstream.origin, { timeouts: { idleMs: 100, firstByteMs: 2000, totalMs: 300 } })
-  cleanups.push(() => wire.close(), () => upstream.stop())
+  const wire = wireTo(ownClient!, upstream.origin, {
+    timeouts: { idleMs: 100, firstByteMs: 2000, totalMs: 300 },
+  })
+  cleanups.push(
+    () => wire.close(),
+    () => upstream.stop(),
+  )
   return { upstream, wire }
 }
 
@@ -35,7 +40,9 @@ const accept: Script = async (connection) => {
 const upgrade = request({ target: '/v1/realtime', upgrade: 'websocket' })
 
 /** A client joined to an upstream through the server and the wire. */
-async function join(script: Script): Promise<{ client: RawConnection; peer: RawConnection; seen: string[]; server: TestServer; wire: Wire }> {
+async function join(
+  script: Script,
+): Promise<{ client: RawConnection; peer: RawConnection; seen: string[]; server: TestServer; wire: Wire }> {
   const { upstream, wire } = await upstreamWith(script)
   const seen: string[] = []
   const server = new TestServer((incoming: ServerRequest) => {
@@ -43,7 +50,15 @@ async function join(script: Script): Promise<{ client: RawConnection; peer: RawC
     incoming.onFinished = (complete) => void seen.push(`finished ${complete}`)
     const call = wire.send(upgrade)
     call.reply.then(
-      (answer) => incoming.respond(reply({ status: answer.status, headerLines: 'Upgrade: websocket\r\n', tunnel: answer.tunnel, body: answer.tunnel ? null : answer.body })),
+      (answer) =>
+        incoming.respond(
+          reply({
+            status: answer.status,
+            headerLines: 'Upgrade: websocket\r\n',
+            tunnel: answer.tunnel,
+            body: answer.tunnel ? null : answer.body,
+          }),
+        ),
       () => incoming.destroy(),
     )
   })
@@ -51,18 +66,23 @@ async function join(script: Script): Promise<{ client: RawConnection; peer: RawC
     server.stop()
     expect(server.bugs).toEqual([])
   })
-  const client = await server.connect('GET /v1/realtime HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  const client = await server.connect(
+    'GET /v1/realtime HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  )
   await until('joined', () => client.text.includes('\r\n\r\n'))
   return { client, peer: upstream.connections[0]!, seen, server, wire }
 }
 
-const behindHead = (connection: RawConnection): Buffer => connection.received.subarray(connection.received.indexOf('\r\n\r\n') + 4)
+const behindHead = (connection: RawConnection): Buffer =>
+  connection.received.subarray(connection.received.indexOf('\r\n\r\n') + 4)
 
 test('the upgrade is asked for, and bytes pass both ways', async () => {
   const { upstream, wire } = await upstreamWith(accept)
   const { tunnel, status } = await wire.send(upgrade).reply
   expect(status).toBe(101)
-  expect(upstream.connections[0]!.text).toMatch(/^GET \/v1\/realtime HTTP\/1\.1\r\n(.*\r\n)*Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n$/)
+  expect(upstream.connections[0]!.text).toMatch(
+    /^GET \/v1\/realtime HTTP\/1\.1\r\n(.*\r\n)*Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n$/,
+  )
   const read = drain(tunnel!.incoming)
   tunnel!.write(Buffer.from('ping'))
   await until('there', () => upstream.connections[0]!.text.endsWith('ping'))
@@ -144,7 +164,10 @@ test('joined: 10 MB each way at once, unchanged', async () => {
   const down = Buffer.alloc(10_000_000, 'down')
   client.write(up)
   peer.write(down)
-  await until('all has come', () => behindHead(client).length >= down.length && behindHead(peer).length >= up.length)
+  await until(
+    'all has come',
+    () => behindHead(client).length >= down.length && behindHead(peer).length >= up.length,
+  )
   expect(behindHead(client).equals(down)).toBe(true)
   expect(behindHead(peer).equals(up)).toBe(true)
 })
@@ -185,7 +208,10 @@ test('joined: the upstream ends in order, and so does the exchange', async () =>
   const { client, peer, seen, server, wire } = await join(accept)
   peer.write('bye')
   peer.end()
-  await until('the client sees both', () => behindHead(client).toString() === 'bye' && (client.ended || client.closed))
+  await until(
+    'the client sees both',
+    () => behindHead(client).toString() === 'bye' && (client.ended || client.closed),
+  )
   client.socket.end()
   await until('closed', () => server.server.counts().open === 0)
   expect(seen).toEqual(['finished true'])
@@ -196,7 +222,10 @@ test('joined: the client ends in order, and so does the exchange', async () => {
   const { client, peer, seen, server, wire } = await join(accept)
   client.write('bye')
   client.socket.end()
-  await until('the upstream sees both', () => behindHead(peer).toString() === 'bye' && (peer.ended || peer.closed))
+  await until(
+    'the upstream sees both',
+    () => behindHead(peer).toString() === 'bye' && (peer.ended || peer.closed),
+  )
   await until('closed', () => server.server.counts().open === 0)
   expect(seen).toEqual(['finished true'])
   expect(wire.counts()).toEqual({ idle: 0, busy: 0 })

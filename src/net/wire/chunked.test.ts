@@ -2,9 +2,16 @@ import { expect, test } from 'bun:test'
 import { ChunkedDecoder } from './chunked.ts'
 
 /** Body, bytes used and whether it is done; null where malformed. */
-function decode(text: string, decoder = new ChunkedDecoder()): { body: string; used: number; done: boolean } | null {
+function decode(
+  text: string,
+  decoder = new ChunkedDecoder(),
+): { body: string; used: number; done: boolean } | null {
   let body = ''
-  const used = decoder.decode(Buffer.from(text, 'latin1'), 0, (part) => (body += Buffer.from(part).toString('latin1')))
+  const used = decoder.decode(
+    Buffer.from(text, 'latin1'),
+    0,
+    (part) => (body += Buffer.from(part).toString('latin1')),
+  )
   return used < 0 ? null : { body, used, done: decoder.done }
 }
 
@@ -17,7 +24,8 @@ test('sizes in either case and with zeros in front; extensions and trailers are 
     ['2;a\r\nab\r\n0;b=c;d="e;\\"f"\r\n\r\n', 'ab'],
     ['2\r\n\r\n\r\n0\r\nA: b\r\nC:\r\n\r\n', '\r\n'],
   ]
-  for (const [text, body] of cases) expect([text, decode(text)]).toEqual([text, { body, used: text.length, done: true }])
+  for (const [text, body] of cases)
+    expect([text, decode(text)]).toEqual([text, { body, used: text.length, done: true }])
 })
 
 test('what follows is left alone', () => {
@@ -36,9 +44,33 @@ test('no beginning is done', () => {
 
 test('malformed framing is refused', () => {
   const cases = [
-    '\r\n', 'g\r\n', '-1\r\n', '+1\r\n', ' 1\r\n', '1 \r\n', '0x1\r\n', '1\n', '1\rx', '1\r\nab', '1\r\na\n', '1\r\na\rx',
-    'fffffffffffff\r\n', '1;\0\r\n', '1;a b\r\n', '1;a="b\r\n', '1;a="b"c\r\n', '1;a\n', '0\r\n\n', '0\r\n A: b\r\n',
-    '0\r\nA b\r\n', '0\r\nA\r\n', '0\r\nA: \0\r\n', '0\r\nA: b\n', '0\r\nA: b\r\r', '0\r\n\rx', ';a\r\n',
+    '\r\n',
+    'g\r\n',
+    '-1\r\n',
+    '+1\r\n',
+    ' 1\r\n',
+    '1 \r\n',
+    '0x1\r\n',
+    '1\n',
+    '1\rx',
+    '1\r\nab',
+    '1\r\na\n',
+    '1\r\na\rx',
+    'fffffffffffff\r\n',
+    '1;\0\r\n',
+    '1;a b\r\n',
+    '1;a="b\r\n',
+    '1;a="b"c\r\n',
+    '1;a\n',
+    '0\r\n\n',
+    '0\r\n A: b\r\n',
+    '0\r\nA b\r\n',
+    '0\r\nA\r\n',
+    '0\r\nA: \0\r\n',
+    '0\r\nA: b\n',
+    '0\r\nA: b\r\r',
+    '0\r\n\rx',
+    ';a\r\n',
   ]
   for (const text of cases) expect([text, decode(text)]).toEqual([text, null])
 })

@@ -18,7 +18,10 @@ export function canTunnel(origin: URL, proxy: string): boolean {
 }
 
 /** Connects; the outcome goes to the connection, or rejects. */
-export async function openThroughProxy(way: { options: WireOptions; proxy: URL }, connection: ClientConnection): Promise<void> {
+export async function openThroughProxy(
+  way: { options: WireOptions; proxy: URL },
+  connection: ClientConnection,
+): Promise<void> {
   const { options, proxy } = way
   let answer = Buffer.alloc(0)
   let through = false
@@ -39,14 +42,20 @@ export async function openThroughProxy(way: { options: WireOptions; proxy: URL }
         if (through) return
         answer = Buffer.concat([answer, bytes])
         const end = answer.indexOf('\r\n\r\n')
-        if (end < 0) return answer.length > headBytesMax ? refused(socket, 'sent no answer to CONNECT') : undefined
+        if (end < 0)
+          return answer.length > headBytesMax ? refused(socket, 'sent no answer to CONNECT') : undefined
         const head = parseResponseHead(answer.toString('latin1', 0, end + 2))
         if (typeof head === 'string') return refused(socket, `sent a ${head}`)
-        if (head.status < 200 || head.status > 299) return refused(socket, `answered ${head.status} to CONNECT`)
+        if (head.status < 200 || head.status > 299)
+          return refused(socket, `answered ${head.status} to CONNECT`)
         // Whoever speaks before the client's hello is not the upstream.
         if (answer.length > end + 4) return refused(socket, 'sent bytes of its own into the tunnel')
         through = true
-        socket.upgradeTLS<ClientConnection>({ data: connection, tls: tlsOptions(options), socket: tlsHandlers })
+        socket.upgradeTLS<ClientConnection>({
+          data: connection,
+          tls: tlsOptions(options),
+          socket: tlsHandlers,
+        })
       },
       drain() {},
       close: () => {
@@ -61,6 +70,7 @@ export async function openThroughProxy(way: { options: WireOptions; proxy: URL }
 function connectHead(origin: URL, proxy: URL): string {
   const authority = `${origin.hostname}:${origin.port === '' ? 443 : origin.port}`
   const user = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
-  const identity = user === ':' ? '' : `Proxy-Authorization: Basic ${Buffer.from(user).toString('base64')}\r\n`
+  const identity =
+    user === ':' ? '' : `Proxy-Authorization: Basic ${Buffer.from(user).toString('base64')}\r\n`
   return `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${identity}\r\n`
 }

@@ -6,9 +6,10 @@
 // is an answer whose end could not be told from a break.
 
 import { PushedBody, WholeBody, type BodyOwner } from './body.ts'
+import { Upload } from './fetch-upload.ts'
 import { HeaderBlock } from './headers.ts'
-import { WireError, type BodySink, type Wire, type WireCall, type WireFault } from './message.ts'
-import type { Body, WireOptions, WireReply, WireRequest } from './message.ts'
+import { WireError, type Wire, type WireCall, type WireFault } from './message.ts'
+import type { WireOptions, WireReply, WireRequest } from './message.ts'
 import type { Sweeper, Waiting } from './sweeper.ts'
 
 /** A client of one account over `fetch`; honours `WireOptions.proxy`. */
@@ -57,7 +58,8 @@ function refusalOf(request: WireRequest, options: WireOptions): string | null {
   }
   // A URL is normalised: `/a/%2e%2e/b` would be sent as `/b`, which nobody has authorised.
   const url = new URL(options.origin.origin + request.target)
-  if (url.pathname + url.search !== request.target) return 'this path cannot be sent unchanged through an egress proxy'
+  if (url.pathname + url.search !== request.target)
+    return 'this path cannot be sent unchanged through an egress proxy'
   return null
 }
 
@@ -122,7 +124,8 @@ class FetchCall implements WireCall, Waiting, BodyOwner {
   onDeadline(): void {
     const nowMs = this.wire.sweeper.clock.nowMs()
     const fault = nowMs >= this.#totalEndsAtMs ? 'total_timeout' : faultOf[this.#phase]
-    if (nowMs < Math.min(this.#totalEndsAtMs, this.#phaseEndsAtMs)) this.#enter(this.#phase, this.#phaseEndsAtMs - nowMs)
+    if (nowMs < Math.min(this.#totalEndsAtMs, this.#phaseEndsAtMs))
+      this.#enter(this.#phase, this.#phaseEndsAtMs - nowMs)
     else this.#fail(new WireError(fault, 'the upstream took too long', this.#body !== null))
   }
 
@@ -153,13 +156,20 @@ class FetchCall implements WireCall, Waiting, BodyOwner {
     const headers = HeaderBlock.fromPairs(response.headers)
     const coding = headers.get('transfer-encoding')
     const length = coding === null ? lengthOf(headers) : -1
-    if (length === null || (coding !== null && (coding.toLowerCase() !== 'chunked' || headers.get('content-length') !== null))) {
+    if (
+      length === null ||
+      (coding !== null && (coding.toLowerCase() !== 'chunked' || headers.get('content-length') !== null))
+    ) {
       throw new WireError('malformed', 'odd framing of the answer', true)
     }
     const { status } = response
     if (coding === null && length < 0 && !isBodiless(this.request.method, status)) {
       // Bun takes a reset for the end of such a body; the bytes so far would look like a complete answer.
-      throw new WireError('malformed', 'an answer without length cannot be told from one that broke off', true)
+      throw new WireError(
+        'malformed',
+        'an answer without length cannot be told from one that broke off',
+        true,
+      )
     }
     if (isBodiless(this.request.method, status) || length === 0) {
       const announced = this.request.method === 'HEAD' || status === 304 ? length : 0
@@ -187,7 +197,8 @@ class FetchCall implements WireCall, Waiting, BodyOwner {
       if (this.#phase === 'idle') this.#enter('idle', this.wire.options.timeouts.idleMs)
       body.push(value)
     }
-    if (body.length >= 0 && left !== 0) throw new WireError('truncated', 'the answer does not match its length', true)
+    if (body.length >= 0 && left !== 0)
+      throw new WireError('truncated', 'the answer does not match its length', true)
   }
 
   #init(): BunFetchRequestInit {
@@ -195,7 +206,8 @@ class FetchCall implements WireCall, Waiting, BodyOwner {
     const { method, body } = this.request
     const headers = pairsOf(this.request.headerLines)
     // What the client did not send, Bun would make up.
-    for (const name of ['user-agent', 'accept']) if (!headers.some(([each]) => each.toLowerCase() === name)) headers.push([name, ''])
+    for (const name of ['user-agent', 'accept'])
+      if (!headers.some(([each]) => each.toLowerCase() === name)) headers.push([name, ''])
     if (body !== null && body.length >= 0) headers.push(['Content-Length', String(body.length)])
     return {
       method,
@@ -246,7 +258,8 @@ class FetchCall implements WireCall, Waiting, BodyOwner {
       return new WireError('malformed', code, true)
     }
     if (answered) return new WireError('truncated', code, true)
-    if (/CERT|SIGNATURE|TLS|SSL|ISSUER|CRL|_CA$|ALTNAME/i.test(code)) return new WireError('tls_failed', code, false)
+    if (/CERT|SIGNATURE|TLS|SSL|ISSUER|CRL|_CA$|ALTNAME/i.test(code))
+      return new WireError('tls_failed', code, false)
     if (/ECONNRESET|ConnectionClosed|EPIPE/.test(code)) return new WireError('reset', code, false)
     return new WireError('connect_failed', code, false)
   }
@@ -278,67 +291,4 @@ function pairsOf(headerLines: string): [string, string][] {
   const block = HeaderBlock.parse(headerLines)
   if (block === null) throw new WireError('connect_failed', 'the request has a malformed header line', false)
   return Array.from({ length: block.size }, (_, index) => [block.name(index), block.value(index)])
-}
-
-interface UploadEvents {
-  asking(): void
-  given(): void
-  sent(): void
-  broken(cause: WireError): void
-}
-
-/** Pushed body in, stream for `fetch` out: one piece at a time, so that a slow upstream pauses the source. */
-class Upload implements BodySink {
-  readonly stream: ReadableStream<Uint8Array>
-  #controller!: ReadableStreamDefaultController<Uint8Array>
-  #state: 'new' | 'open' | 'done' = 'new'
-
-  constructor(
-    private readonly body: Body,
-    private readonly events: UploadEvents,
-  ) {
-    this.stream = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => void (this.#controller = controller),
-        pull: () => this.#pull(),
-        cancel: () => this.stop(),
-      },
-      { highWaterMark: 0 },
-    )
-  }
-
-  chunk(bytes: Uint8Array): void {
-    if (this.#state !== 'open') return
-    this.events.given()
-    this.#controller.enqueue(bytes)
-    this.body.pause()
-  }
-
-  end(): void {
-    if (this.#state !== 'open') return
-    this.#state = 'done'
-    this.#controller.close()
-    this.events.sent()
-  }
-
-  /** Half a request must not be taken for a whole one: the exchange is given up before the stream could end. */
-  error(cause: WireError): void {
-    if (this.#state === 'done') return
-    this.#state = 'done'
-    this.events.broken(cause)
-  }
-
-  stop(): void {
-    if (this.#state === 'done') return
-    this.#state = 'done'
-    this.body.abort()
-  }
-
-  #pull(): void {
-    this.events.asking()
-    if (this.#state === 'open') return this.body.resume()
-    if (this.#state !== 'new') return
-    this.#state = 'open'
-    this.body.start(this)
-  }
 }

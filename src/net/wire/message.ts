@@ -118,6 +118,6 @@ export interface WireOptions {
   readonly keepAlive: { readonly idleMs: number; readonly maxIdle: number }
   /** PEM of extra trust roots; null = the system's. Verification is always on. */
   readonly caPem: string | null
-  /** Egress proxy (`fetch` kind only). */
+  /** Egress proxy. Our own client goes through it where `canTunnel` (egress.ts) says so; otherwise it takes `fetch`. */
   readonly proxy: string | null
 }

@@ -9,7 +9,18 @@ function parse(text: string): RequestHead {
 
 test('target, framing, keep-alive, expectation, upgrade', () => {
   const cases: [string, Partial<RequestHead>][] = [
-    ['GET /v1/models HTTP/1.1\r\nHost: A.example\r\n', { method: 'GET', path: '/v1/models', query: '', host: 'a.example', bodyLength: 0, keepAlive: true, takesChunked: true }],
+    [
+      'GET /v1/models HTTP/1.1\r\nHost: A.example\r\n',
+      {
+        method: 'GET',
+        path: '/v1/models',
+        query: '',
+        host: 'a.example',
+        bodyLength: 0,
+        keepAlive: true,
+        takesChunked: true,
+      },
+    ],
     ['GET /a?b=/c?d HTTP/1.1\r\nHost: a:80\r\n', { path: '/a', query: '?b=/c?d' }],
     ['GET http://A/b?c HTTP/1.1\r\nHost: a\r\n', { path: '/b', query: '?c' }],
     ['GET https://a HTTP/1.1\r\nHost: a\r\n', { path: '/' }],
@@ -18,8 +29,14 @@ test('target, framing, keep-alive, expectation, upgrade', () => {
     ['GET / HTTP/1.0\r\nHost: a\r\n', { keepAlive: false, takesChunked: false }],
     ['GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n', { keepAlive: true }],
     ['GET / HTTP/1.1\r\nHost: a\r\nConnection: X, Close\r\n', { keepAlive: false }],
-    ['POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-Continue\r\n', { expectsContinue: true }],
-    ['POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n', { expectsContinue: false }],
+    [
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-Continue\r\n',
+      { expectsContinue: true },
+    ],
+    [
+      'POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-continue\r\n',
+      { expectsContinue: false },
+    ],
     ['GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n', { upgrade: 'websocket' }],
   ]
   for (const [text, head] of cases) expect(parse(text)).toMatchObject(head)
@@ -58,7 +75,10 @@ test('whatever two parsers could read differently is refused', () => {
     [`POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 1\r\n`, 'malformed_request'],
     [`POST / HTTP/1.1\r\n${host}Content-Length: 1, 1\r\n`, 'malformed_request'],
     [`POST / HTTP/1.1\r\n${host}Transfer-Encoding: gzip, chunked\r\n`, 'malformed_request'],
-    [`POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n`, 'malformed_request'],
+    [
+      `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n`,
+      'malformed_request',
+    ],
     [`POST / HTTP/1.1\r\n${host}Transfer-Encoding: \x0bchunked\r\n`, 'malformed_request'],
     [`POST / HTTP/1.0\r\n${host}Transfer-Encoding: chunked\r\n`, 'malformed_request'],
     [`POST / HTTP/1.1\r\n${host}Content-Length : 1\r\n`, 'malformed_request'],

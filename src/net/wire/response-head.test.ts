@@ -32,13 +32,17 @@ test('odd heads are refused by name', () => {
     ['\r\nHTTP/1.1 200 OK\r\n', 'malformed status line'],
     ['HTTP/1.1 200 OK\r\na\r\n', 'malformed header line'],
     ['HTTP/1.1 200 OK\r\nContent-Length: x\r\n', 'malformed Content-Length'],
-    ['HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n', 'both Content-Length and Transfer-Encoding'],
+    [
+      'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n',
+      'both Content-Length and Transfer-Encoding',
+    ],
     ['HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n', 'unsupported transfer coding'],
     ['HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n', 'unsupported transfer coding'],
     ['HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n', 'chunked coding in HTTP/1.0'],
     [`HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(201)}`, 'too many header fields'],
   ]
-  for (const [text, what] of cases) expect([text.slice(0, 60), parseResponseHead(text)]).toEqual([text.slice(0, 60), what])
+  for (const [text, what] of cases)
+    expect([text.slice(0, 60), parseResponseHead(text)]).toEqual([text.slice(0, 60), what])
 })
 
 test('an unfinished head is hopeless or not', () => {
@@ -53,5 +57,6 @@ test('an unfinished head is hopeless or not', () => {
     ['HTTP/1.1 200 OK\n', true],
     ['HTTP/1.1 200 OK\r\nA: b\n', true],
   ]
-  for (const [text, hopeless] of cases) expect([text, cannotBeHead(Buffer.from(text, 'latin1'), 0)]).toEqual([text, hopeless])
+  for (const [text, hopeless] of cases)
+    expect([text, cannotBeHead(Buffer.from(text, 'latin1'), 0)]).toEqual([text, hopeless])
 })

@@ -5,7 +5,10 @@ test('a deadline is met once, not early, and whoever is removed hears nothing', 
   let nowMs = 1000
   const sweeper = new Sweeper({ nowMs: () => nowMs, wallMs: () => 0 })
   const heard: string[] = []
-  const waiting = (name: string, deadlineAtMs: number): Waiting => ({ deadlineAtMs, onDeadline: () => void heard.push(name) })
+  const waiting = (name: string, deadlineAtMs: number): Waiting => ({
+    deadlineAtMs,
+    onDeadline: () => void heard.push(name),
+  })
   const [early, late, never] = [waiting('early', 1010), waiting('late', 1020), waiting('never', Infinity)]
   for (const each of [early, late, never]) sweeper.add(each)
   sweeper.sweep()

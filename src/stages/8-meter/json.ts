@@ -42,7 +42,7 @@ export function note(x: Exchange, facts: AnswerFacts): void {
 
 function parseAnswer(bytes: Uint8Array): AnswerFacts {
   try {
-    return readAnswer(JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()))
+    return readAnswer(JSON.parse(Buffer.prototype.toString.call(bytes)))
   } catch {
     return { usage: null, model: null }
   }

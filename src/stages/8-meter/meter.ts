@@ -14,13 +14,21 @@ export interface MeterStage {
 
 const none: readonly Tap[] = []
 
+/** What nearly every reply says is known without a pattern. */
+function kindOf(contentType: string): 'json' | 'events' | null {
+  if (contentType === 'application/json') return 'json'
+  if (/^text\/event-stream\b/i.test(contentType)) return 'events'
+  return /^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType) ? 'json' : null
+}
+
 export function createMeter(): MeterStage {
   return {
     tap: (x, reply) => {
       // Free endpoints answer with stored objects: their usage was counted when they were made.
       if (reply.body === null || reply.status >= 300 || x.endpoint?.metered === 'free') return none
-      if (/^text\/event-stream\b/i.test(reply.contentType)) return [new EventMeter(x)]
-      if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(reply.contentType)) return none
+      const kind = kindOf(reply.contentType)
+      if (kind === null) return none
+      if (kind === 'events') return [new EventMeter(x)]
       if (reply.body.whole === null) return [new JsonMeter(x)]
       observeWhole(x, reply.body.whole)
       return none

@@ -5,9 +5,10 @@ import type { Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { HeaderBlock } from '../../net/wire/headers.ts'
 import { findEndpoint } from '../../openai/endpoints.ts'
-import { isoTime } from './access-line.ts'
+import { cut, detailOf, failureOf, firstByteMs, isoTime, statusOf, tenths } from './access-line.ts'
 import { humanLine, printable, timeOfDay } from './human.ts'
 import { jsonLine } from './json-lines.ts'
+import { inert } from './member.ts'
 
 const wallMs = Date.UTC(2026, 10, 22, 9, 15, 3, 7)
 const web: Principal = {
@@ -173,6 +174,120 @@ describe('JSON lines', () => {
     )
     expect(line.length).toBeLessThan(2500)
     expect(JSON.parse(line)).toMatchObject({ model: `${'x'.repeat(256)}…` })
+  })
+})
+
+/** The line's meaning, written plainly: what the fast writer must equal, byte by byte. */
+function plainLine(x: Exchange, endedAtMs: number): string {
+  const { request, principal, usage } = x
+  const text = (value: string | null): string | undefined => (value === null ? undefined : cut(value))
+  const record = {
+    at: isoTime(x.startedWallMs),
+    id: x.id,
+    requestId: text(x.upstreamRequestId),
+    method: cut(request.method),
+    path: cut(request.path, 1024),
+    query: request.query === '' ? undefined : true,
+    endpoint: x.endpoint?.operation ?? 'unknown',
+    status: statusOf(x),
+    failure: failureOf(x) ?? undefined,
+    detail: detailOf(x) ?? undefined,
+    key: text(principal.key),
+    team: text(principal.team),
+    app: text(principal.app),
+    user: text(principal.user),
+    env: text(principal.env),
+    model: text(x.model),
+    answeredModel: text(x.answeredModel),
+    upstream: text(x.upstream),
+    attempts: x.attempts,
+    stream: x.stream,
+    clientGone: x.gone,
+    usage: usage === null ? undefined : {
+      input: usage.input,
+      output: usage.output,
+      total: usage.total,
+      cachedInput: usage.cachedInput || undefined,
+      cacheWrite: usage.cacheWrite || undefined,
+      reasoning: usage.reasoning || undefined,
+      audioInput: usage.audioInput || undefined,
+      audioOutput: usage.audioOutput || undefined,
+    },
+    bytesIn: x.bytesIn,
+    bytesOut: x.bytesOut,
+    firstByteMs: firstByteMs(x) ?? undefined,
+    durationMs: tenths(endedAtMs - x.startedAtMs),
+    address: text(request.peerAddress),
+    userAgent: text(request.headers.get('user-agent')),
+  }
+  return `${inert(JSON.stringify(record))}\n`
+}
+
+describe('the fast writer says what JSON.stringify says', () => {
+  const text = fc.oneof(
+    fc.constantFrom('gpt-4o-mini', '', '"', '\\', 'ü', '\u202e', '\ud800', '\u007f', '😀', 'a'.repeat(300)),
+    fc.string({ maxLength: 40 }),
+    fc.string({ unit: 'binary', maxLength: 40 }),
+    fc.string({ minLength: 250, maxLength: 1100, size: 'max' }),
+  )
+  const maybe = fc.option(text, { freq: 3 })
+  const tokens = fc.oneof(fc.constant(0), fc.nat(), fc.nat(2 ** 40))
+  const usage = fc.record({
+    input: tokens,
+    cachedInput: tokens,
+    cacheWrite: tokens,
+    output: tokens,
+    reasoning: tokens,
+    audioInput: tokens,
+    audioOutput: tokens,
+    total: tokens,
+  })
+  const atMs = fc.oneof(
+    fc.constantFrom(0, 1000, 1000.04, 1000.05, 999.99, NaN, Infinity, -Infinity, 1e300),
+    fc.double({ min: 0, max: 1e6 }),
+    fc.double(),
+  )
+  const facts = fc.record({
+    upstreamRequestId: maybe,
+    answeredModel: maybe,
+    upstream: maybe,
+    attempts: fc.nat(4),
+    status: fc.integer({ min: 100, max: 599 }),
+    usage: fc.option(usage),
+    gone: fc.boolean(),
+    stream: fc.boolean(),
+    bytesIn: tokens,
+    bytesOut: tokens,
+    firstByteAtMs: atMs,
+    failure: fc.option(maybe.map((detail) => new Failure('upstream_timeout', 'm', detail === null ? {} : { detail }))),
+  })
+  const who = fc.record({ key: maybe, team: maybe, app: maybe, user: maybe, env: maybe })
+  const asked = fc.record(
+    { method: text, path: text, query: fc.constantFrom('', '?a=1'), model: text, userAgent: text, address: text },
+    { requiredKeys: [] },
+  )
+
+  test('for any exchange, the first time and again', () => {
+    fc.assert(
+      fc.property(asked, facts, who, atMs, (request, given, names, endedAtMs) => {
+        const x = exchange(request)
+        Object.assign(x, given)
+        x.principal = { ...web, ...names }
+        const expected = plainLine(x, endedAtMs)
+        expect(jsonLine(x, endedAtMs)).toBe(expected)
+        expect(jsonLine(x, endedAtMs)).toBe(expected)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('for more different texts than are kept', () => {
+    for (let round = 0; round < 2; round++) {
+      for (let each = 0; each < 700; each++) {
+        const x = exchange({ path: `/v1/responses/${each}"`, userAgent: `agent ${each % 600}`, model: `m${each}` })
+        expect(jsonLine(x, 2000)).toBe(plainLine(x, 2000))
+      }
+    }
   })
 })
 

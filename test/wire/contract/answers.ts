@@ -51,14 +51,53 @@ export const answers: readonly Answer[] = [
     body: 'ab',
     reused: true,
   },
-  { name: 'until close', raw: 'HTTP/1.1 200 OK\r\n\r\nto the end', close: true, status: 200, body: 'to the end', reused: false },
-  { name: 'HTTP/1.0', raw: 'HTTP/1.0 200 OK\r\n\r\nold', close: true, status: 200, body: 'old', reused: false },
-  { name: 'HTTP/1.0 with a length', raw: 'HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold', status: 200, body: 'old', reused: false },
-  { name: 'no reason phrase', raw: 'HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok', status: 200, body: 'ok', reused: true },
+  {
+    name: 'until close',
+    raw: 'HTTP/1.1 200 OK\r\n\r\nto the end',
+    close: true,
+    status: 200,
+    body: 'to the end',
+    reused: false,
+  },
+  {
+    name: 'HTTP/1.0',
+    raw: 'HTTP/1.0 200 OK\r\n\r\nold',
+    close: true,
+    status: 200,
+    body: 'old',
+    reused: false,
+  },
+  {
+    name: 'HTTP/1.0 with a length',
+    raw: 'HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold',
+    status: 200,
+    body: 'old',
+    reused: false,
+  },
+  {
+    name: 'no reason phrase',
+    raw: 'HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok',
+    status: 200,
+    body: 'ok',
+    reused: true,
+  },
   { name: 'empty', raw: 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', status: 200, body: '', reused: true },
   { name: '204', raw: 'HTTP/1.1 204 No Content\r\n\r\n', status: 204, body: '', reused: true },
-  { name: '304 with a length', raw: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n', status: 304, body: '', reused: true },
-  { name: 'HEAD', method: 'HEAD', raw: 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n', status: 200, body: '', reused: true },
+  {
+    name: '304 with a length',
+    raw: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n',
+    status: 304,
+    body: '',
+    reused: true,
+  },
+  {
+    name: 'HEAD',
+    method: 'HEAD',
+    raw: 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n',
+    status: 200,
+    body: '',
+    reused: true,
+  },
   {
     name: 'Connection: close',
     raw: 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok',
@@ -73,8 +112,20 @@ export const answers: readonly Answer[] = [
     body: 'ok',
     reused: true,
   },
-  { name: 'an error with a body', raw: 'HTTP/1.1 429 Slow Down\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nno', status: 429, body: 'no', reused: true },
-  { name: 'a redirect is not followed', raw: 'HTTP/1.1 307 X\r\nLocation: /other\r\nContent-Length: 2\r\n\r\nto', status: 307, body: 'to', reused: true },
+  {
+    name: 'an error with a body',
+    raw: 'HTTP/1.1 429 Slow Down\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nno',
+    status: 429,
+    body: 'no',
+    reused: true,
+  },
+  {
+    name: 'a redirect is not followed',
+    raw: 'HTTP/1.1 307 X\r\nLocation: /other\r\nContent-Length: 2\r\n\r\nto',
+    status: 307,
+    body: 'to',
+    reused: true,
+  },
 ]
 
 /** `fetch` cannot tell the end of a body without length from a break, so that kind refuses it. */
@@ -104,10 +155,18 @@ export function answerTests(kind: Kind): void {
   }
 
   test(`${kind.name}: header values keep their bytes`, async () => {
-    const upstream = await RawUpstream.start(always('HTTP/1.1 200 OK\r\nX-Name:  caf\xe9 \x80 \r\nContent-Length: 0\r\n\r\n'))
+    const upstream = await RawUpstream.start(
+      always('HTTP/1.1 200 OK\r\nX-Name:  caf\xe9 \x80 \r\nContent-Length: 0\r\n\r\n'),
+    )
     const wire = wireTo(kind, upstream.origin)
     try {
-      const call = wire.send({ method: 'GET', target: '/', headerLines: 'X-Mine: caf\xe9\r\n', body: null, upgrade: null })
+      const call = wire.send({
+        method: 'GET',
+        target: '/',
+        headerLines: 'X-Mine: caf\xe9\r\n',
+        body: null,
+        upgrade: null,
+      })
       expect((await call.reply).headers.get('x-name')).toBe('caf\xe9 \x80')
       expect(upstream.connections[0]!.text).toMatch(/\r\nX-Mine: caf\xe9\r\n/i)
     } finally {
@@ -143,7 +202,12 @@ export function answerTests(kind: Kind): void {
       const { text } = upstream.connections[0]!
       expect(text).toStartWith('POST /v1/chat?a=b%20c&d HTTP/1.1\r\n')
       expect(text).toEndWith('\r\n\r\n{"a":1}')
-      for (const line of ['Authorization: Bearer k', 'X-A: 1', 'Content-Length: 7', `Host: ${upstream.origin.host}`]) {
+      for (const line of [
+        'Authorization: Bearer k',
+        'X-A: 1',
+        'Content-Length: 7',
+        `Host: ${upstream.origin.host}`,
+      ]) {
         expect(text.toLowerCase().split(`\r\n${line.toLowerCase()}\r\n`).length).toBe(2)
       }
       expect(text).not.toMatch(/bun|headgate|transfer-encoding/i)

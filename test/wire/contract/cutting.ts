@@ -24,7 +24,10 @@ function pieceScript(plans: readonly (readonly Uint8Array[])[], fate: 'stay' | '
 
 function split(bytes: Uint8Array, offsets: readonly number[]): Uint8Array[] {
   const cuts = [0, ...offsets.toSorted((a, b) => a - b), bytes.length]
-  return cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end)).filter((piece) => piece.length > 0)
+  return cuts
+    .slice(1)
+    .map((end, index) => bytes.subarray(cuts[index], end))
+    .filter((piece) => piece.length > 0)
 }
 
 /** Runs every plan on its own connection and hands each outcome over with its number. */
@@ -56,7 +59,12 @@ function everySplit(kind: Kind, answer: Answer): void {
     const plans = Array.from({ length: bytes.length - 1 }, (_, index) => split(bytes, [index + 1]))
     plans.push(Array.from(bytes, (_, index) => bytes.subarray(index, index + 1)))
     await runPlans(kind, { plans, fate: answer.close ? 'end' : 'stay' }, (outcome, index) => {
-      expect([index, outcome.status, outcome.body, outcome.ending]).toEqual([index, answer.status, answer.body, 'end'])
+      expect([index, outcome.status, outcome.body, outcome.ending]).toEqual([
+        index,
+        answer.status,
+        answer.body,
+        'end',
+      ])
     })
   })
 }
@@ -73,7 +81,9 @@ function everyTruncation(kind: Kind, answer: Answer): void {
   for (const fate of ['end', 'reset'] as const) {
     test(`${answer.name}: broken off at every byte, by ${fate === 'end' ? 'FIN' : 'RST'}`, async () => {
       const bytes = Buffer.from(answer.raw, 'latin1')
-      const plans = Array.from({ length: bytes.length }, (_, length) => (length === 0 ? [] : [bytes.subarray(0, length)]))
+      const plans = Array.from({ length: bytes.length }, (_, length) =>
+        length === 0 ? [] : [bytes.subarray(0, length)],
+      )
       const bodyAt = answer.raw.lastIndexOf('\r\n\r\n') + 4
       await runPlans(kind, { plans, fate }, (outcome, index) => {
         const untilClose = answer.close === true && fate === 'end' && index >= bodyAt
@@ -103,7 +113,10 @@ export function cuttingTests(kind: Kind): void {
     for (const answer of cut.filter((each) => each.raw.includes('chunked') || each.raw.includes('103'))) {
       const bytes = Buffer.from(answer.raw, 'latin1')
       const plans = Array.from({ length: 200 }, () =>
-        split(bytes, Array.from({ length: 1 + random(8) }, () => random(bytes.length))),
+        split(
+          bytes,
+          Array.from({ length: 1 + random(8) }, () => random(bytes.length)),
+        ),
       )
       await runPlans(kind, { plans, fate: 'stay' }, (outcome, index) => {
         expect([seed, index, outcome.status, outcome.body]).toEqual([seed, index, answer.status, answer.body])

@@ -46,7 +46,10 @@ export function repeatTests(kind: Kind): void {
       connection.reset()
     })
     const wire = wireTo(kind, upstream.origin)
-    expect(await exchange(wire, { method: 'POST', body: body() })).toMatchObject({ ending: 'reset', answered: false })
+    expect(await exchange(wire, { method: 'POST', body: body() })).toMatchObject({
+      ending: 'reset',
+      answered: false,
+    })
     await sleep(30)
     expect(upstream.connections.map((each) => each.requests)).toEqual([1])
     wire.close()
@@ -54,7 +57,12 @@ export function repeatTests(kind: Kind): void {
   })
 
   test('not sent anew once a byte of an answer has come', async () => {
-    for (const bytes of ['H', 'HTTP/1.1 200 OK\r\n', 'HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab']) {
+    for (const bytes of [
+      'H',
+      'HTTP/1.1 200 OK\r\n',
+      'HTTP/1.1 100 Continue\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab',
+    ]) {
       const upstream = await RawUpstream.start(
         thenAtSecond((connection) => {
           connection.write(bytes)
@@ -65,7 +73,8 @@ export function repeatTests(kind: Kind): void {
       await exchange(wire)
       const outcome = await exchange(wire, { method: 'POST', body: body() })
       const sent = upstream.connections.reduce((sum, each) => sum + each.requests, 0)
-      if (kind.strict) expect([bytes, outcome.ending, outcome.answered, sent]).toEqual([bytes, 'truncated', true, 2])
+      if (kind.strict)
+        expect([bytes, outcome.ending, outcome.answered, sent]).toEqual([bytes, 'truncated', true, 2])
       else expect(outcome.ending).not.toBe('end')
       wire.close()
       upstream.stop()
@@ -86,7 +95,11 @@ export function repeatTests(kind: Kind): void {
       (cause: { fault: string }) => cause.fault,
     )
     if (kind.strict) expect(ending).toBe('reset')
-    const bodies = upstream.connections.map((each) => each.text).join('').split('abc').length - 1
+    const bodies =
+      upstream.connections
+        .map((each) => each.text)
+        .join('')
+        .split('abc').length - 1
     expect(bodies).toBeLessThanOrEqual(1)
     wire.close()
     upstream.stop()

@@ -9,7 +9,11 @@ import { RawUpstream, until, type Script } from '../raw-upstream.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-async function withUpload(kind: Kind, script: Script, run: (wire: Wire, upstream: RawUpstream) => Promise<void>): Promise<void> {
+async function withUpload(
+  kind: Kind,
+  script: Script,
+  run: (wire: Wire, upstream: RawUpstream) => Promise<void>,
+): Promise<void> {
   const upstream = await RawUpstream.start(script)
   const wire = wireTo(kind, upstream.origin)
   try {
@@ -115,7 +119,10 @@ export function uploadTests(kind: Kind): void {
         await until('half is there', () => upstream.connections[0]?.text.includes('abc') ?? false)
         body.sink!.error(new WireError('aborted', 'the client has gone', false))
         expect((await outcomeOf(call)).ending).toBe('aborted')
-        await until('the upstream sees it', () => upstream.connections[0]!.closed || upstream.connections[0]!.ended)
+        await until(
+          'the upstream sees it',
+          () => upstream.connections[0]!.closed || upstream.connections[0]!.ended,
+        )
         expect(upstream.connections[0]!.text).not.toContain('\r\n0\r\n')
         expect(upstream.connections.length).toBe(1)
       })
@@ -136,7 +143,10 @@ export function uploadTests(kind: Kind): void {
       await until('let go', () => body.aborted)
       body.push('never sent')
       body.sink!.end()
-      await until('the socket is not used again', () => upstream.connections[0]!.closed || upstream.connections[0]!.ended)
+      await until(
+        'the socket is not used again',
+        () => upstream.connections[0]!.closed || upstream.connections[0]!.ended,
+      )
       expect(upstream.connections[0]!.text).not.toContain('never')
       expect(wire.counts().idle).toBe(0)
     })

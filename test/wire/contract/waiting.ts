@@ -32,12 +32,48 @@ function answering(bytes: string): Script {
 }
 
 export function timeoutTests(kind: Kind): void {
-  const cases: { name: string; script: Script; timeouts: Settings['timeouts']; ending: string; answered: boolean }[] = [
-    { name: 'no byte', script: silent, timeouts: { firstByteMs: 80 }, ending: 'first_byte_timeout', answered: false },
-    { name: 'a head that stops', script: answering('HTTP/1.1 200 OK\r\n'), timeouts: { firstByteMs: 80 }, ending: 'first_byte_timeout', answered: true },
-    { name: 'a body that never starts', script: answering(head), timeouts: { idleMs: 80 }, ending: 'idle_timeout', answered: true },
-    { name: 'a body that stops', script: answering(`${head}12345`), timeouts: { idleMs: 80 }, ending: 'idle_timeout', answered: true },
-    { name: 'no byte, in all', script: silent, timeouts: { totalMs: 80 }, ending: 'total_timeout', answered: false },
+  const cases: {
+    name: string
+    script: Script
+    timeouts: Settings['timeouts']
+    ending: string
+    answered: boolean
+  }[] = [
+    {
+      name: 'no byte',
+      script: silent,
+      timeouts: { firstByteMs: 80 },
+      ending: 'first_byte_timeout',
+      answered: false,
+    },
+    {
+      name: 'a head that stops',
+      script: answering('HTTP/1.1 200 OK\r\n'),
+      timeouts: { firstByteMs: 80 },
+      ending: 'first_byte_timeout',
+      answered: true,
+    },
+    {
+      name: 'a body that never starts',
+      script: answering(head),
+      timeouts: { idleMs: 80 },
+      ending: 'idle_timeout',
+      answered: true,
+    },
+    {
+      name: 'a body that stops',
+      script: answering(`${head}12345`),
+      timeouts: { idleMs: 80 },
+      ending: 'idle_timeout',
+      answered: true,
+    },
+    {
+      name: 'no byte, in all',
+      script: silent,
+      timeouts: { totalMs: 80 },
+      ending: 'total_timeout',
+      answered: false,
+    },
     {
       name: 'a body that drips for ever',
       script: async (connection) => {
@@ -73,7 +109,10 @@ export function timeoutTests(kind: Kind): void {
         expect(outcome.ending).toBe(ending)
         // `fetch` does not tell of bytes before the head is complete.
         if (kind.strict || !answered || outcome.status > 0) expect(outcome.answered).toBe(answered)
-        await until('the upstream sees the end', () => upstream.open === 0 || upstream.connections.every((each) => each.ended))
+        await until(
+          'the upstream sees the end',
+          () => upstream.open === 0 || upstream.connections.every((each) => each.ended),
+        )
       }))
   }
 
@@ -95,14 +134,18 @@ export function timeoutTests(kind: Kind): void {
     ))
 
   test('a paused body is no idle upstream', () =>
-    withWire(kind, { script: answering(`${head}1234567890`), settings: { timeouts: { idleMs: 80 } } }, async (wire) => {
-      const reply = await wire.send(request()).reply
-      reply.body.pause()
-      await sleep(250)
-      const read = drain(reply.body)
-      reply.body.resume()
-      expect((await read).bytes.toString()).toBe('1234567890')
-    }))
+    withWire(
+      kind,
+      { script: answering(`${head}1234567890`), settings: { timeouts: { idleMs: 80 } } },
+      async (wire) => {
+        const reply = await wire.send(request()).reply
+        reply.body.pause()
+        await sleep(250)
+        const read = drain(reply.body)
+        reply.body.resume()
+        expect((await read).bytes.toString()).toBe('1234567890')
+      },
+    ))
 
   test('a client that uploads slowly is no slow upstream', () =>
     withWire(
@@ -196,24 +239,44 @@ export function pressureTests(kind: Kind): void {
 }
 
 export function abortTests(kind: Kind): void {
-  const states: { name: string; script: Script; ready: (connection: RawConnection) => boolean; replied?: boolean }[] = [
+  const states: {
+    name: string
+    script: Script
+    ready: (connection: RawConnection) => boolean
+    replied?: boolean
+  }[] = [
     { name: 'before an answer', script: silent, ready: (connection) => connection.text.includes('\r\n\r\n') },
-    { name: 'amid a head', script: answering('HTTP/1.1 200 OK\r\n'), ready: (connection) => connection.requests > 0 },
-    { name: 'amid a body', script: answering(`${head}123`), ready: (connection) => connection.requests > 0, replied: true },
+    {
+      name: 'amid a head',
+      script: answering('HTTP/1.1 200 OK\r\n'),
+      ready: (connection) => connection.requests > 0,
+    },
+    {
+      name: 'amid a body',
+      script: answering(`${head}123`),
+      ready: (connection) => connection.requests > 0,
+      replied: true,
+    },
   ]
   for (const { name, script, ready, replied } of states) {
     test(`abort ${name}: the upstream sees the end within a second`, () =>
       withWire(kind, { script }, async (wire, upstream) => {
         const call = wire.send(request())
         if (replied) await call.reply
-        await until('the request is there', () => upstream.connections.length === 1 && ready(upstream.connections[0]!))
+        await until(
+          'the request is there',
+          () => upstream.connections.length === 1 && ready(upstream.connections[0]!),
+        )
         const read = replied ? drain((await call.reply).body) : call.reply.catch((cause: unknown) => cause)
         const abortedAtMs = performance.now()
         call.abort()
         call.abort()
         const outcome = await read
         expect(outcome).toMatchObject(replied ? { cause: { fault: 'aborted' } } : { fault: 'aborted' })
-        await until('the upstream sees it', () => upstream.connections[0]!.closed || upstream.connections[0]!.ended)
+        await until(
+          'the upstream sees it',
+          () => upstream.connections[0]!.closed || upstream.connections[0]!.ended,
+        )
         expect(performance.now() - abortedAtMs).toBeLessThan(1000)
       }))
   }
@@ -239,7 +302,10 @@ export function abortTests(kind: Kind): void {
       await until('a chunk', () => heard.length === 1)
       body.abort()
       body.abort()
-      await until('the upstream sees it', () => upstream.connections[0]!.closed || upstream.connections[0]!.ended)
+      await until(
+        'the upstream sees it',
+        () => upstream.connections[0]!.closed || upstream.connections[0]!.ended,
+      )
       expect(heard).toEqual(['123'])
     }))
 
@@ -266,7 +332,11 @@ export function abortTests(kind: Kind): void {
 
   test('2,000 streams with nonces, a third of them aborted: each sees its own only', async () => {
     const script: Script = async (connection) => {
-      for (let asked = await connection.nextRequest(); asked !== null; asked = await connection.nextRequest()) {
+      for (
+        let asked = await connection.nextRequest();
+        asked !== null;
+        asked = await connection.nextRequest()
+      ) {
         const nonce = /^GET \/(\S+)/.exec(asked)![1]!
         connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
         for (let part = 0; part < 5 && !connection.closed; part += 1) {
