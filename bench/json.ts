@@ -8,9 +8,11 @@ import { startFixedUpstream, startHeadgate, startNginx, type Gate } from './gate
 import { cpuMs } from './machine.ts'
 import type { Plan } from './main.ts'
 import { jsonRequest, requestHeaders } from './messages.ts'
-import { figure, type Figure } from './report.ts'
+import { figure, median, type Figure } from './report.ts'
 
 const connections = 32
+/** Below this part of its core a gate was held up by others, or by too weak a load. */
+const busyMin = 0.85
 /** A just-in-time compiler still works on the first tens of thousands of calls, on the same core. */
 const warmUpSeconds = 5
 
@@ -46,6 +48,12 @@ export async function benchJson(plan: Plan): Promise<Figure[]> {
   const ratio = (over: readonly Round[], key: keyof Round) =>
     headgate.map((one, at) => one[key] / over[at]![key])
   const label = { bench: 'json', unit: '' }
+  const least = Math.min(...rounds.map((list) => median(list.map((one) => one.busy))))
+  if (least < busyMin) {
+    plan.say(
+      `  a gate had only ${(least * 100).toFixed(0)} % of its core: others use the machine, and requests/s say more about them`,
+    )
+  }
   return [
     figure({ ...label, what: 'requests/s ÷ NGINX', atLeast: 0.5 }, ratio(nginx, 'perSecond')),
     figure({ ...label, what: 'requests/s ÷ NGINX without log', atLeast: 0.5 }, ratio(bare, 'perSecond')),

@@ -11,7 +11,7 @@ import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
 import { Gateway, openLog } from '../gateway.ts'
 import { StartFailure } from '../listeners.ts'
-import { startSandbox, type Sandbox } from '../sandbox/sandbox.ts'
+import type { Sandbox } from '../sandbox/sandbox.ts'
 import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
@@ -62,9 +62,7 @@ class Server {
     const { config } = this.#loaded
     makeDataDirectory(config.storage.path)
     this.#log = new LogSwitch(openLog(config.log, logIo()))
-    // The sandbox asks for a key, as OpenAI does; any will do.
-    const keys = [{ value: new Secret('sandbox'), notAfter: null }]
-    const sandbox = async () => ({ baseUrl: new URL((await (this.#sandbox ??= startSandbox())).url), keys })
+    const sandbox = () => this.#sandboxUpstream()
     try {
       this.#gateway = await Gateway.start(config, { clock: systemClock, log: this.#log, sandbox })
     } catch (cause) {
@@ -79,6 +77,13 @@ class Server {
       this.#watch = new FileWatch(this.#loaded.watched, () => this.#reload('a file changed'))
     process.stderr.write(banner(this.#loaded, this.#gateway.addresses, first.secret))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
+  }
+
+  /** Loaded only where it is used: most gates never need it. It asks for a key, as OpenAI does; any will do. */
+  async #sandboxUpstream() {
+    const start = async () => (await import('../sandbox/sandbox.ts')).startSandbox()
+    const { url } = await (this.#sandbox ??= start())
+    return { baseUrl: new URL(url), keys: [{ value: new Secret('sandbox'), notAfter: null }] }
   }
 
   async #load(): Promise<LoadedConfig> {

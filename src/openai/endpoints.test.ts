@@ -34,33 +34,36 @@ function described(): Described[] {
   return all
 }
 
-describe.skipIf(!existsSync(descriptionFile))("against OpenAI's published API description (needs the test data)", () => {
-  test('every operation it describes is known', () => {
-    const all = described()
-    expect(all.length).toBeGreaterThan(250)
-    expect(all.filter(({ method, path }) => findEndpoint(method, path) === null)).toEqual([])
-  })
+describe.skipIf(!existsSync(descriptionFile))(
+  "against OpenAI's published API description (needs the test data)",
+  () => {
+    test('every operation it describes is known', () => {
+      const all = described()
+      expect(all.length).toBeGreaterThan(250)
+      expect(all.filter(({ method, path }) => findEndpoint(method, path) === null)).toEqual([])
+    })
 
-  test('bodies are treated as the media types it describes', () => {
-    const wrong: string[] = []
-    for (const { method, path, media } of described()) {
-      const endpoint = findEndpoint(method, path)!
-      if (endpoint.operation === 'organization' || endpoint.operation === 'projects') continue
-      const kinds = media.map((type) =>
-        type === 'application/json' ? 'json' : type === 'multipart/form-data' ? 'multipart' : 'any',
-      )
-      const body = kinds.length === 0 ? 'none' : kinds.length === 1 ? kinds[0]! : 'any'
-      if (endpoint.body !== body) wrong.push(`${method} ${path}: ${endpoint.body}, described as ${body}`)
-    }
-    expect(wrong).toEqual([])
-  })
+    test('bodies are treated as the media types it describes', () => {
+      const wrong: string[] = []
+      for (const { method, path, media } of described()) {
+        const endpoint = findEndpoint(method, path)!
+        if (endpoint.operation === 'organization' || endpoint.operation === 'projects') continue
+        const kinds = media.map((type) =>
+          type === 'application/json' ? 'json' : type === 'multipart/form-data' ? 'multipart' : 'any',
+        )
+        const body = kinds.length === 0 ? 'none' : kinds.length === 1 ? kinds[0]! : 'any'
+        if (endpoint.body !== body) wrong.push(`${method} ${path}: ${endpoint.body}, described as ${body}`)
+      }
+      expect(wrong).toEqual([])
+    })
 
-  test('what may answer with server-sent events says so', () => {
-    const streaming = described().filter(({ answers }) => answers.includes('text/event-stream'))
-    expect(streaming.length).toBeGreaterThan(5)
-    expect(streaming.filter(({ method, path }) => !findEndpoint(method, path)!.streams)).toEqual([])
-  })
-})
+    test('what may answer with server-sent events says so', () => {
+      const streaming = described().filter(({ answers }) => answers.includes('text/event-stream'))
+      expect(streaming.length).toBeGreaterThan(5)
+      expect(streaming.filter(({ method, path }) => !findEndpoint(method, path)!.streams)).toEqual([])
+    })
+  },
+)
 
 test('operations carry the names of the SDK resources', () => {
   const named: [string, string, string][] = [

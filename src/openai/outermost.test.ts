@@ -93,3 +93,27 @@ test('firstText reads a text at the start of a long answer', () => {
   expect(firstText(bytes('{"model":"gpt'), model)).toBeNull()
   expect(firstText(bytes('{"model":5}'), model)).toBeNull()
 })
+
+test('long strings are skipped exactly, whatever is escaped in them', () => {
+  const part = fc.constantFrom('\\', '"', '\\"', 'x', 'x'.repeat(60), '"model":"no"', 'ü', '}', '\n')
+  const long = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(''))
+  fc.assert(
+    fc.property(long, long, long, (before, name, after) => {
+      const text = bytes({ [`${before}k`]: before, model: name, [`${after}j`]: [after], usage: 7 })
+      expect(firstText(text, model)).toBe(name)
+      expect(lastMember(text, usage)).toBe(7)
+      expect(lastMember(bytes({ usage: name, a: after }), usage)).toBe(name)
+    }),
+  )
+})
+
+test('texts that share length, first and last character are told apart, also the second time', () => {
+  for (let round = 0; round < 2; round++) {
+    for (const name of ['gpt-4o-1x', 'gpt-4o-2x', 'gpt-4o\\nx', 'gpt-4o"nx', '', 'ü', 'x'.repeat(300)]) {
+      const read = firstText(new Uint8Array(bytes({ model: name })), model)
+      expect(read).toBe(name)
+    }
+    expect(firstText(bytes('{"model":"gpt-4o-1x'), model)).toBeNull()
+    expect(firstText(bytes('{"model":"gpt-4o\nnx"}'), model)).toBeNull()
+  }
+})

@@ -136,7 +136,9 @@ function isAt(bytes: Uint8Array, needle: Uint8Array, at: number): boolean {
 }
 
 /** Texts already read, each with its bytes (quotes included), at a place that its bytes say. */
-const kept: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = Array.from({ length: keptMax })
+const kept: ({ readonly bytes: Uint8Array; readonly text: string } | undefined)[] = Array.from({
+  length: keptMax,
+})
 
 // Reading a text is dearer than finding it, and nearly all name one of a few models: the bytes are compared with those
 // read before at the same place. That also gives the same string object, which a log line looks up by.
@@ -146,7 +148,8 @@ function textAt(bytes: Uint8Array, start: number): string | null {
   const length = end - start
   const place = (length * 7 + bytes[start + 1]! * 3 + bytes[end - 2]!) % keptMax
   const known = kept[place]
-  if (known !== undefined && known.bytes.length === length && isAt(bytes, known.bytes, start)) return known.text
+  if (known !== undefined && known.bytes.length === length && isAt(bytes, known.bytes, start))
+    return known.text
   const text = parse(bytes, start, end)
   if (typeof text !== 'string') return null
   if (length <= keptMax) kept[place] = { bytes: Uint8Array.prototype.slice.call(bytes, start, end), text }

@@ -3,8 +3,10 @@
 
 import { describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
-import { ask, clientKey, jsonBody, request, startGate, upstreamAt } from './harness.ts'
+import { ask, clientKey, jsonBody, promiseTests, request, startGate, upstreamAt } from './harness.ts'
 import { fine, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const hashed = 'hg_test_known-by-its-hash-000000000001'
 const other = 'hg_test_another-good-key-0000000000001'

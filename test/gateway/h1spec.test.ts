@@ -4,10 +4,12 @@
 // depend on how the network cut it.
 
 import { describe, expect, test } from 'bun:test'
-import { startGate, upstreamAt } from './harness.ts'
+import { promiseTests, startGate, upstreamAt } from './harness.ts'
 import { readReply } from './message.ts'
 import { dial } from './peer.ts'
 import { reply, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start((request, peer) => peer.write(reply(200, request.body)))
 const gate = await startGate({ upstreams: [upstreamAt(upstream.url)], access: { anonymous: 'allow' } })

@@ -16,8 +16,6 @@ import type { LogStage } from '../../src/stages/9-log/log.ts'
 import { readReply, type RawReply } from './message.ts'
 import { dial, patienceMs, type Peer } from './peer.ts'
 
-setDefaultTimeout(60_000)
-
 /** The client key that `access` below knows. */
 export const clientKey = 'hg_test_client-key-000000000000000001'
 /** The upstream key of `upstreamAt` below: no part of it may ever be seen by a client. */
@@ -30,17 +28,28 @@ export type LogLine = Record<string, any>
 export type ConfigTree = Record<string, unknown>
 
 const folders: string[] = []
-const closers: (() => void | Promise<void>)[] = []
+const closers: (() => Promise<void>)[] = []
 
 /** Ends something when the file's tests are over. */
 export function finallyClose(close: () => void | Promise<void>): void {
-  closers.push(close)
+  closers.push(async () => close())
 }
 
-afterAll(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
-})
+/**
+ * Call once at the top of each file of tests: whatever it starts is ended behind it, and its tests get time enough for
+ * a machine under load. Not done on import, since that happens once for all files of a run.
+ */
+export function promiseTests(): void {
+  setDefaultTimeout(60_000)
+  afterAll(async () => {
+    const failures: unknown[] = []
+    for (const close of closers.splice(0).toReversed()) {
+      await close().catch((cause: unknown) => failures.push(cause))
+    }
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+    if (failures.length > 0) throw failures[0]
+  })
+}
 
 /** A folder of its own, removed at the end. */
 export function scratchFolder(): string {

@@ -5,11 +5,24 @@ import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  ask, clientKey, eventually, jsonBody, request, scratchFolder, serve, served, upstreamAt, writeConfig, type Served,
-} from './harness.ts' // prettier-ignore
+  ask,
+  clientKey,
+  eventually,
+  jsonBody,
+  promiseTests,
+  request,
+  scratchFolder,
+  serve,
+  type Served,
+  served,
+  upstreamAt,
+  writeConfig,
+} from './harness.ts'
 import { readReply } from './message.ts'
 import { answers, dial, type Peer } from './peer.ts'
 import { chunk, eventsHead, fine, lastChunk, reply, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const plain = { upstreams: [upstreamAt(upstream.url)] }

@@ -2,10 +2,22 @@
 // over a limit is told so where it can still be told, and what it held is given back.
 
 import { describe, expect, test } from 'bun:test'
-import { ask, clientKey, eventually, jsonBody, request, served, startGate, upstreamAt } from './harness.ts'
+import {
+  ask,
+  clientKey,
+  eventually,
+  jsonBody,
+  promiseTests,
+  request,
+  served,
+  startGate,
+  upstreamAt,
+} from './harness.ts'
 import { readReply } from './message.ts'
 import { dial, type Peer } from './peer.ts'
 import { chunk, fine, lastChunk, reply, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const upstreams = [upstreamAt(upstream.url)]

@@ -3,8 +3,10 @@
 // every reader takes it for. A key with a fence never gets past it by spelling.
 
 import { describe, expect, test } from 'bun:test'
-import { access, ask, clientKey, request, startGate, upstreamAt } from './harness.ts'
+import { access, ask, clientKey, promiseTests, request, startGate, upstreamAt } from './harness.ts'
 import { fine, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const fenced = 'hg_test_fenced-key-0000000000000000001'

@@ -5,10 +5,12 @@
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ask, jsonBody, request, startGate, upstreamAt } from './harness.ts'
+import { ask, jsonBody, promiseTests, request, startGate, upstreamAt } from './harness.ts'
 import { readReply } from './message.ts'
 import { dial, type Peer } from './peer.ts'
 import { chunk, eventsHead, fine, lastChunk, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const data = process.env['HEADGATE_TEST_DATA'] ?? join(import.meta.dir, '..', '..', '..', 'shared', 'data')
 const folder = join(data, 'streams')

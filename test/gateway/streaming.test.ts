@@ -2,7 +2,16 @@
 // an answer that broke off never looks complete, and whose fault it was is said rightly.
 
 import { describe, expect, test } from 'bun:test'
-import { ask, eventually, jsonBody, request, startGate, upstreamAt, type Gate } from './harness.ts'
+import {
+  ask,
+  eventually,
+  type Gate,
+  jsonBody,
+  promiseTests,
+  request,
+  startGate,
+  upstreamAt,
+} from './harness.ts'
 import { chunkedSoFar, readHead, readReply } from './message.ts'
 import { dial, type Peer } from './peer.ts'
 import {
@@ -14,6 +23,8 @@ import {
   ScriptedUpstream,
   type Script,
 } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const gate = await startGate({ upstreams: [upstreamAt(upstream.url)] })

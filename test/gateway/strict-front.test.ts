@@ -3,10 +3,12 @@
 // would send these bytes. Behind every refused request stands a good one, which must stay without an answer.
 
 import { describe, expect, test } from 'bun:test'
-import { ask, clientKey, eventually, request, startGate, upstreamAt } from './harness.ts'
+import { ask, clientKey, eventually, promiseTests, request, startGate, upstreamAt } from './harness.ts'
 import { readReply } from './message.ts'
 import { dial } from './peer.ts'
 import { fine, reply, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const limits = { headers: 100, headerBytes: '32KB' }

@@ -9,6 +9,7 @@ import {
   ask,
   clientKey,
   eventually,
+  promiseTests,
   request,
   served,
   startGate,
@@ -18,6 +19,8 @@ import {
 import { field, readHead, readReply } from './message.ts'
 import { dial, type Peer } from './peer.ts'
 import { chunk, fine, lastChunk, reply, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const account = { organization: 'org-of-the-operator', project: 'proj_of_the_operator' }

@@ -5,10 +5,24 @@ import { describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  access, ask, clientKey, eventually, finallyClose, jsonBody, request, scratchFolder, served, startGate, upstreamAt, upstreamKey,
-} from './harness.ts' // prettier-ignore
+  access,
+  ask,
+  clientKey,
+  eventually,
+  finallyClose,
+  jsonBody,
+  promiseTests,
+  request,
+  scratchFolder,
+  served,
+  startGate,
+  upstreamAt,
+  upstreamKey,
+} from './harness.ts'
 import { dial } from './peer.ts'
 import { chunk, eventsHead, fine, lastChunk, reply, ScriptedUpstream } from './scripted-upstream.ts'
+
+promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const gate = await startGate({ upstreams: [upstreamAt(upstream.url)] })

@@ -2,10 +2,21 @@
 // credential opens one; when either end leaves, the other is told, with its close code where it gave one.
 
 import { describe, expect, test } from 'bun:test'
-import { ask, clientKey, eventually, request, startGate, upstreamAt, upstreamKey } from './harness.ts'
+import {
+  ask,
+  clientKey,
+  eventually,
+  promiseTests,
+  request,
+  startGate,
+  upstreamAt,
+  upstreamKey,
+} from './harness.ts'
 import { readHead, readReply } from './message.ts'
 import { dial, type Peer } from './peer.ts'
 import { reply, ScriptedUpstream, type Script } from './scripted-upstream.ts'
+
+promiseTests()
 
 const switching =
   'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n'

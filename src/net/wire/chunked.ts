@@ -146,7 +146,9 @@ const semicolon = 0x3b
 const equals = 0x3d
 const backslash = 0x5c
 
-const tokens = new Set(Buffer.from("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 'latin1'))
+const tokens = new Set(
+  Buffer.from("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 'latin1'),
+)
 
 function isToken(byte: number): boolean {
   return tokens.has(byte)

@@ -123,7 +123,9 @@ export class ClientConnection implements Waiting, BodyOwner {
       this.#fail(new WireError('connect_failed', 'the upstream closed the connection before it stood', false))
     } else {
       const answered = this.#state === 'body' || this.#stash !== null || this.#informational > 0
-      this.#fail(new WireError(answered ? 'truncated' : 'reset', 'the upstream closed the connection', answered))
+      this.#fail(
+        new WireError(answered ? 'truncated' : 'reset', 'the upstream closed the connection', answered),
+      )
     }
     this.#closed()
   }
@@ -236,7 +238,8 @@ export class ClientConnection implements Waiting, BodyOwner {
     }
     // The sink may have given up while it took the bytes.
     if (this.#state !== 'body') return
-    if (this.#decoder !== null ? this.#decoder.done : this.#bodyLeft === 0) this.#endBody(next === bytes.length)
+    if (this.#decoder !== null ? this.#decoder.done : this.#bodyLeft === 0)
+      this.#endBody(next === bytes.length)
   }
 
   #endBody(clean: boolean): void {
@@ -325,7 +328,8 @@ export class ClientConnection implements Waiting, BodyOwner {
   #release(clean: boolean): void {
     const reusable = clean && this.#head!.keepAlive && this.#sender!.finished && !this.#paused
     this.#sender!.stop()
-    if (this.fresh && this.wire.secure) this.wire.tlsSession = sessionOf(this.#socket!) ?? this.wire.tlsSession
+    if (this.fresh && this.wire.secure)
+      this.wire.tlsSession = sessionOf(this.#socket!) ?? this.wire.tlsSession
     this.#request = null
     this.#sink = null
     this.#body = null

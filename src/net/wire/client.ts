@@ -3,7 +3,14 @@
 // such a request is sent once anew on a fresh socket, and only if not one byte of an answer had come.
 
 import { ClientConnection, type ExchangeSink } from './client-connection.ts'
-import { WireError, type Wire, type WireCall, type WireOptions, type WireReply, type WireRequest } from './message.ts'
+import {
+  WireError,
+  type Wire,
+  type WireCall,
+  type WireOptions,
+  type WireReply,
+  type WireRequest,
+} from './message.ts'
 import type { Sweeper } from './sweeper.ts'
 
 /** Idle sockets per account, whatever the configuration says. */
@@ -94,7 +101,8 @@ class Call implements WireCall {
   }
 
   abort(): void {
-    if (this.#sink !== null) this.#connection!.abort(this.#sink, new WireError('aborted', 'given up by this side', false))
+    if (this.#sink !== null)
+      this.#connection!.abort(this.#sink, new WireError('aborted', 'given up by this side', false))
   }
 
   #start(fresh: boolean): void {

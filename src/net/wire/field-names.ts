@@ -29,6 +29,7 @@ export function knownFieldId(name: string): number {
 }
 
 /** The number of the name at `text[start, end)` in whatever case, or 0. `hash` as `foldHash` makes it. */
+// oxlint-disable-next-line max-params -- an object for each field would cost more than the look-up
 export function fieldIdAt(text: string, start: number, end: number, hash: number): number {
   const found = byHash.get(hash)
   return found !== undefined && isName(text, start, end, found.name) ? found.id : 0
@@ -46,6 +47,7 @@ function hashOf(text: string, start: number, end: number): number {
 }
 
 /** Whether `text[start, end)` is `name` (lower-case), whatever its case. */
+// oxlint-disable-next-line max-params -- an object for each field would cost more than the look-up
 function isName(text: string, start: number, end: number, name: string): boolean {
   if (end - start !== name.length) return false
   for (let at = 0; at < name.length; at++) {

@@ -73,7 +73,7 @@ export class HeaderBlock {
 
   /** Name of the field at `index`, lower-cased. */
   name(index: number): string {
-    return this.text.slice(this.marks[index * step]!, this.marks[index * step + 1]!).toLowerCase()
+    return this.text.slice(this.marks[index * step], this.marks[index * step + 1]).toLowerCase()
   }
 
   /** Whether the name of the field at `index` begins so; `prefix` is lower-case. */
@@ -100,7 +100,7 @@ export class HeaderBlock {
 
   /** Line of the field at `index` as received, without CRLF. */
   line(index: number): string {
-    return this.text.slice(this.marks[index * step]!, this.marks[index * step + 2]!)
+    return this.text.slice(this.marks[index * step], this.marks[index * step + 2])
   }
 
   /** Index of the first field of this name (lower-case), or -1. */
@@ -138,7 +138,9 @@ export class HeaderBlock {
     const index = this.findId(connectionId)
     if (index < 0) return noTokens
     // What nearly every peer sends.
-    return this.value(index) === 'keep-alive' && this.count('connection') === 1 ? keepAlive : this.tokens('connection')
+    return this.value(index) === 'keep-alive' && this.count('connection') === 1
+      ? keepAlive
+      : this.tokens('connection')
   }
 
   /** Fields that `Connection` says must not go further (RFC 9110 section 7.6.1). Lower-case. */

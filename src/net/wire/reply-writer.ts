@@ -112,7 +112,8 @@ export class ReplyWriter implements BodySink {
     if (!reply.dated) text += dateLine()
     if (this.#framing === 'length') text += `Content-Length: ${this.#left}\r\n`
     else if (this.#framing === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
-    else if (head.method === 'HEAD' && this.#left >= 0 && this.#body !== null) text += `Content-Length: ${this.#left}\r\n`
+    else if (head.method === 'HEAD' && this.#left >= 0 && this.#body !== null)
+      text += `Content-Length: ${this.#left}\r\n`
     if (close || this.#framing === 'close') text += 'Connection: close\r\n'
     else if (!head.takesChunked) text += 'Connection: keep-alive\r\n'
     return `${text}\r\n`

@@ -130,7 +130,8 @@ const codingId = fieldId('transfer-encoding')
 function checkHead(line: RequestLine, headers: HeaderBlock): RequestHead | FrontRefusal {
   const authority = readHost(headers)
   if (authority === null) return malformed('Exactly one valid Host header is needed.')
-  if (line.authority !== null && line.authority !== authority) return malformed('The request target is malformed.')
+  if (line.authority !== null && line.authority !== authority)
+    return malformed('The request target is malformed.')
   const bodyLength = readFraming(line, headers)
   if (typeof bodyLength !== 'number') return bodyLength
   const expects = headers.findId(expectId) >= 0
@@ -180,7 +181,10 @@ function readFraming(line: RequestLine, headers: HeaderBlock): number | FrontRef
   if (length >= 0 || line.minor === 0) {
     return malformed('Transfer-Encoding goes with neither Content-Length nor HTTP/1.0.')
   }
-  if (headers.count('transfer-encoding') > 1 || headers.get('transfer-encoding')!.toLowerCase() !== 'chunked') {
+  if (
+    headers.count('transfer-encoding') > 1 ||
+    headers.get('transfer-encoding')!.toLowerCase() !== 'chunked'
+  ) {
     return malformed('Of all transfer codings only chunked is supported.')
   }
   return -1
@@ -188,4 +192,24 @@ function readFraming(line: RequestLine, headers: HeaderBlock): number | FrontRef
 
 function malformed(message: string): FrontRefusal {
   return new FrontRefusal('malformed_request', message)
+}
+
+/**
+ * What is wrong with a head that is not whole yet, or too long; null: its rest may still come. Tells from what is there
+ * that it will never be a head, instead of waiting for its time-out.
+ */
+export function unfinishedHead(data: Buffer, start: number, bytesMax: number): FrontRefusal | null {
+  if (data.length - start > bytesMax) {
+    return new FrontRefusal('headers_too_large', `The request head is over ${bytesMax} bytes.`)
+  }
+  return cannotBeRequest(data, start) ? malformed('This is not HTTP/1.1.') : null
+}
+
+function cannotBeRequest(data: Buffer, start: number): boolean {
+  const first = data[start]
+  if (first !== undefined && first !== 13 && (first < 0x21 || first > 0x7e)) return true
+  for (let feed = data.indexOf(10, start); feed >= 0; feed = data.indexOf(10, feed + 1)) {
+    if (data[feed - 1] !== 13) return true
+  }
+  return false
 }

@@ -57,7 +57,8 @@ export class RequestSender implements BodySink {
     if (this.#stopped) return
     if (this.request.body!.length >= 0 && this.#left > 0) return this.#mismatch()
     this.#ended = true
-    const taken = this.request.body!.length < 0 ? this.outbox.write(lastChunk) : this.outbox.waitingBytes === 0
+    const taken =
+      this.request.body!.length < 0 ? this.outbox.write(lastChunk) : this.outbox.waitingBytes === 0
     if (taken) this.#finish()
     else this.outbox.onDrain = () => this.#finish()
   }

@@ -46,7 +46,8 @@ export function parseResponseHead(text: string): ResponseHead | string {
   if (chunked) {
     if (length >= 0) return 'both Content-Length and Transfer-Encoding'
     const coding = headers.get('transfer-encoding')!
-    if (headers.count('transfer-encoding') > 1 || coding.toLowerCase() !== 'chunked') return 'unsupported transfer coding'
+    if (headers.count('transfer-encoding') > 1 || coding.toLowerCase() !== 'chunked')
+      return 'unsupported transfer coding'
     if (minor === 0) return 'chunked coding in HTTP/1.0'
   }
   const connection = headers.connection()

@@ -4,24 +4,22 @@
 // answer is not lost to a reset). What follows a refused request on the connection is never read as a request.
 
 import type { Socket } from 'bun'
-import { PushedBody, WholeBody, type BodyOwner } from './body.ts'
-import { ChunkedDecoder } from './chunked.ts'
+import { WholeBody, type BodyOwner } from './body.ts'
 import { WireError, type Body } from './message.ts'
 import { Outbox, writeMessage } from './outbox.ts'
-import { FrontRefusal, parseRequestHead, type RequestHead } from './request-head.ts'
+import { discardBytesMax, RequestBodyReader } from './request-body.ts'
+import { FrontRefusal, parseRequestHead, unfinishedHead, type RequestHead } from './request-head.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { ServerRequest, type Responder } from './server-request.ts'
 import type { HttpServer, ServerReply } from './server.ts'
-import { dateLine, statusLine } from './status.ts'
+import { refusalHead, switchHead } from './status.ts'
 import type { Waiting } from './sweeper.ts'
-import { splice } from './tunnel.ts'
+import { splice, type TunnelSink } from './tunnel.ts'
 
 type State = 'head' | 'body' | 'busy' | 'tunnel' | 'closing' | 'closed'
 
 /** Bytes of following requests held while one is being answered. */
 const stashBytesMax = 64 * 1024
-/** Rest of an unread body that is read and dropped so that the connection can be kept. */
-const discardBytesMax = 256 * 1024
 /** How long a closing connection waits for the client to take the answer and leave. */
 const lingerMs = 2000
 
@@ -35,9 +33,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   #stash: Buffer | null = null
   #head: RequestHead | null = null
   #request: ServerRequest | null = null
-  #body: PushedBody | null = null
-  #bodyLeft = 0
-  #decoder: ChunkedDecoder | null = null
+  #body: RequestBodyReader | null = null
   #continued = false
   #discarded = 0
   #writer: ReplyWriter | null = null
@@ -47,14 +43,14 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   #stashFull = false
   #readingOn = false
   #again = false
-  #tunnelSink: { bytes(part: Uint8Array): void; gone(): void; drained(): void } | null = null
+  #tunnelSink: TunnelSink | null = null
 
   constructor(
     private readonly socket: Socket<ServerConnection>,
     readonly server: HttpServer,
   ) {
     // A client that has reset the connection already has no address any more.
-    this.peerAddress = (socket.remoteAddress as string | undefined) ?? 'unknown'
+    this.peerAddress = socket.remoteAddress ?? 'unknown'
     this.outbox = new Outbox(socket)
     this.deadlineAtMs = this.#in(server.limits.idleMs)
   }
@@ -64,15 +60,11 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     return this.#request !== null || this.#state === 'tunnel'
   }
 
-  get state(): State {
-    return this.#state
-  }
-
   // --- from the socket -------------------------------------------------------------------------------------------
 
   onData(bytes: Buffer): void {
     if (this.#state === 'head') this.#readHead(bytes)
-    else if (this.#state === 'body') this.#readBody(bytes, 0)
+    else if (this.#state === 'body') this.#readBody(bytes)
     else if (this.#state === 'busy') this.#keepForLater(bytes)
     else if (this.#state === 'tunnel') this.#tunnelSink?.bytes(bytes)
     else this.#discard(bytes.length)
@@ -109,19 +101,21 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#stash = null
     this.#tunnelSink = null
     tunnel?.gone()
-    this.#body?.fail(new WireError('aborted', 'the client has gone', false))
+    this.#body?.body.fail(new WireError('aborted', 'the client has gone', false))
     this.#writer?.abort()
     this.#finish(false)
   }
 
   onDeadline(): void {
     if (this.#state === 'head' && this.#stash !== null) {
-      this.#refuse(new FrontRefusal('request_timeout', 'The request head took too long to arrive.'))
+      this.refuse(new FrontRefusal('request_timeout', 'The request head took too long to arrive.'))
     } else if (this.#state === 'body' && !this.#replied) {
-      const body = this.#body
-      this.#refuse(new FrontRefusal('request_timeout', 'The request body took too long to arrive.'))
+      const body = this.#body?.body
+      this.refuse(new FrontRefusal('request_timeout', 'The request body took too long to arrive.'))
       body?.fail(new WireError('idle_timeout', 'the request body stalled', false))
     } else if (this.#state === 'head') this.#close()
+    // Closed, not cut: the kernel may still be sending the end of an answer.
+    else if (this.#state === 'closing') this.socket.end()
     else this.destroy()
   }
 
@@ -142,15 +136,13 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     while (start < 4 && data[start] === 13 && data[start + 1] === 10) start += 2
     const end = data.indexOf('\r\n\r\n', Math.max(from, start))
     if (end < 0 || end - start > limits.headerBytesMax) {
-      if (end >= 0 || data.length - start > limits.headerBytesMax) {
-        return this.#refuse(new FrontRefusal('headers_too_large', `The request head is over ${limits.headerBytesMax} bytes.`))
-      }
-      if (looksWrong(data, start)) return this.#refuse(new FrontRefusal('malformed_request', 'This is not HTTP/1.1.'))
+      const refusal = unfinishedHead(data, start, limits.headerBytesMax)
+      if (refusal !== null) return this.refuse(refusal)
       this.#stash = data
       return
     }
     const head = parseRequestHead(data.toString('latin1', start, end + 2), limits.headerFieldsMax)
-    if (head instanceof FrontRefusal) return this.#refuse(head)
+    if (head instanceof FrontRefusal) return this.refuse(head)
     this.#begin(head, data, end + 4)
   }
 
@@ -165,9 +157,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
       body = new WholeBody(data.subarray(bodyStart, bodyStart + head.bodyLength))
       bodyStart += head.bodyLength
     } else if (head.bodyLength !== 0) {
-      body = this.#body = new PushedBody(head.bodyLength, this)
-      this.#bodyLeft = head.bodyLength
-      this.#decoder = head.bodyLength < 0 ? new ChunkedDecoder() : null
+      this.#body = new RequestBodyReader(head.bodyLength, this)
+      body = this.#body.body
     }
     const request = (this.#request = new ServerRequest(head, body, this))
     const pushed = this.#body
@@ -177,46 +168,32 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     if (rest !== null && pushed === null) this.#keepForLater(rest)
     this.server.handler.request(request)
     // The handler may have answered and the connection moved on: the rest belongs to this body only while it is current.
-    if (rest !== null && pushed !== null && this.#body === pushed && this.#state === 'body') this.#readBody(rest, 0)
+    if (rest !== null && pushed !== null && this.#body === pushed && this.#state === 'body')
+      this.#readBody(rest)
   }
 
-  #readBody(bytes: Buffer, start: number): void {
-    const body = this.#body!
-    let next: number
+  #readBody(bytes: Buffer): void {
+    const reader = this.#body!
     this.deadlineAtMs = this.#in(this.server.limits.idleMs)
-    if (this.#decoder === null) {
-      next = Math.min(bytes.length, start + this.#bodyLeft)
-      this.#bodyLeft -= next - start
-      this.#deliver(body, bytes.subarray(start, next))
-    } else {
-      next = this.#decoder.decode(bytes, start, (part) => this.#deliver(body, part))
-      if (next < 0) return this.#malformedBody(body)
+    const end = reader.read(bytes)
+    if (end < 0) {
+      this.refuse(new FrontRefusal('malformed_request', 'The chunked body is malformed.'))
+      return reader.body.fail(new WireError('malformed', 'the request body is malformed', false))
     }
     // A sink may have answered, or the connection may have been cut, while it took the bytes.
     if (this.#state !== 'body') return
-    if (this.#decoder === null ? this.#bodyLeft > 0 : !this.#decoder.done) return
+    if (!reader.done) {
+      if (reader.droppedTooMuch && this.#replied) this.#close()
+      return
+    }
     this.#body = null
-    this.#decoder = null
     this.#state = 'busy'
     // Whoever pushed back on the last piece has nothing left to resume; the next request must be read all the same.
     if (this.#bodyPaused) this.resumeReading()
     this.deadlineAtMs = this.outbox.waitingBytes > 0 ? this.#in(this.server.limits.idleMs) : Infinity
-    if (next < bytes.length) this.#keepForLater(bytes.subarray(next))
-    body.finish()
+    if (end < bytes.length) this.#keepForLater(bytes.subarray(end))
+    reader.body.finish()
     this.#written()
-  }
-
-  #deliver(body: PushedBody, part: Uint8Array): void {
-    if (!body.dropped) body.push(part)
-    else {
-      this.#discarded += part.length
-      if (this.#discarded > discardBytesMax && this.#replied) this.#close()
-    }
-  }
-
-  #malformedBody(body: PushedBody): void {
-    this.#refuse(new FrontRefusal('malformed_request', 'The chunked body is malformed.'))
-    body.fail(new WireError('malformed', 'the request body is malformed', false))
   }
 
   #keepForLater(bytes: Buffer): void {
@@ -276,7 +253,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     if (reply.tunnel !== null) return this.#openTunnel(reply)
     const head = this.#head!
     // An unread body decides over the connection: waiting for `100 Continue`, or too long to be worth reading.
-    const unread = this.#body !== null && (this.#decoder !== null || this.#bodyLeft > discardBytesMax)
+    const unread = this.#body !== null && this.#body.tooLongToDrop
     const refusesBody = this.#body !== null && head.expectsContinue && !this.#continued
     const untilClose = !head.takesChunked && (reply.body?.length ?? 0) < 0
     if (!head.keepAlive || reply.close || this.server.draining || unread || refusesBody || untilClose) {
@@ -302,12 +279,9 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   #written(): void {
     if (this.#state === 'closing' || this.#state === 'closed' || this.#writer === null) return
     if (!this.#writer.ended || this.outbox.waitingBytes > 0) return
-    if (this.#closeAfter || this.server.draining) {
-      this.#finish(true)
-      return this.#close()
-    }
     this.#finish(true)
-    if (this.#body !== null) return this.#body.abort()
+    if (this.#closeAfter || this.server.draining) return this.#close()
+    if (this.#body !== null) return this.#body.body.abort()
     this.#next()
   }
 
@@ -346,7 +320,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     request.onFinished?.(complete)
   }
 
-  #refuse(refusal: FrontRefusal): void {
+  /** Says why and closes: what follows on this connection is not read. */
+  refuse(refusal: FrontRefusal): void {
     this.#stash = null
     this.#closeAfter = true
     if (this.#replied) return this.destroy()
@@ -362,17 +337,12 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#close()
   }
 
-  /** Too many connections from this address: say so and close, without reading. */
-  refuseConnection(): void {
-    this.#refuse(new FrontRefusal('overloaded', 'Too many connections from this address. Close some, or reuse them.'))
-  }
-
   #openTunnel(reply: ServerReply): void {
     this.#state = 'tunnel'
     this.deadlineAtMs = Infinity
     this.socket.setKeepAlive(true, 60_000)
     this.#tunnelSink = splice(this, reply.tunnel!)
-    writeMessage(this.outbox, tunnelHead(reply), null)
+    writeMessage(this.outbox, switchHead(reply), null)
     const early = this.#stash
     this.#stash = null
     if (early !== null) this.#tunnelSink.bytes(early)
@@ -425,22 +395,4 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   #in(durationMs: number): number {
     return this.server.sweeper.clock.nowMs() + durationMs
   }
-}
-
-/** Tells from an unfinished head that it will never be one, instead of waiting for its time-out. */
-function looksWrong(data: Buffer, start: number): boolean {
-  const first = data[start]
-  if (first !== undefined && first !== 13 && (first < 0x21 || first > 0x7e)) return true
-  for (let feed = data.indexOf(10, start); feed >= 0; feed = data.indexOf(10, feed + 1)) {
-    if (data[feed - 1] !== 13) return true
-  }
-  return false
-}
-
-function refusalHead(reply: ServerReply, bytes: number): string {
-  return `${statusLine(reply.status)}${reply.headerLines}${dateLine()}Content-Length: ${bytes}\r\nConnection: close\r\n\r\n`
-}
-
-function tunnelHead(reply: ServerReply): string {
-  return `${statusLine(reply.status)}${reply.headerLines}Connection: Upgrade\r\n\r\n`
 }

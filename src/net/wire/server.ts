@@ -5,7 +5,7 @@
 
 import type { Socket, TCPSocketListener } from 'bun'
 import { ServerConnection } from './server-connection.ts'
-import type { FrontRefusal } from './request-head.ts'
+import { FrontRefusal } from './request-head.ts'
 import type { Body, Tunnel } from './message.ts'
 import type { ServerRequest } from './server-request.ts'
 import type { Sweeper } from './sweeper.ts'
@@ -45,6 +45,11 @@ export interface ServerLimits {
   /** Between two requests, between two pieces of a body, and between two pieces a slow reader takes. */
   readonly idleMs: number
 }
+
+const tooMany = new FrontRefusal(
+  'overloaded',
+  'Too many connections from this address. Close some, or reuse them.',
+)
 
 /** An idle connection gets this long for a request that is on its way already when draining starts. */
 const drainLingerMs = 1000
@@ -142,7 +147,7 @@ export class HttpServer {
     this.#connections.add(connection)
     this.#perAddress.set(address, open + 1)
     this.sweeper.add(connection)
-    if (open >= this.limits.connectionsPerAddressMax) connection.refuseConnection()
+    if (open >= this.limits.connectionsPerAddressMax) connection.refuse(tooMany)
   }
 
   #closed(connection: ServerConnection | undefined): void {

@@ -27,3 +27,19 @@ export function dateLine(clock: Clock = systemClock): string {
   }
   return date
 }
+
+interface HeadOfReply {
+  readonly status: number
+  readonly headerLines: string
+}
+
+/** Head of a refusal that the front writes itself; the connection closes behind its body. */
+export function refusalHead(reply: HeadOfReply, bodyBytes: number): string {
+  const framing = `Content-Length: ${bodyBytes}\r\nConnection: close\r\n\r\n`
+  return `${statusLine(reply.status)}${reply.headerLines}${dateLine()}${framing}`
+}
+
+/** Head of a 101. */
+export function switchHead(reply: HeadOfReply): string {
+  return `${statusLine(reply.status)}${reply.headerLines}Connection: Upgrade\r\n\r\n`
+}

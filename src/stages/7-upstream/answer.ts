@@ -36,7 +36,8 @@ export function answerOf(x: Exchange, account: Account, wire: WireReply): Reply 
   }
   // Nothing to read, and to HEAD a length that says so much: it passes as it is.
   if (wire.body.whole?.length === 0) return reply
-  if (status === 403 || (status >= 400 && account.keyTexts.length > 0)) return held(reply, errorBody(wire, account))
+  if (status === 403 || (status >= 400 && account.keyTexts.length > 0))
+    return held(reply, errorBody(wire, account))
   if (wire.body.whole !== null || !isJson(reply.contentType)) return reply
   return held(reply, holdWhole(wire.body, heldBytesMax))
 }

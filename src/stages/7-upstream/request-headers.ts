@@ -26,7 +26,8 @@ export function requestHeaderLines(headers: HeaderBlock, websocket: boolean): st
   const lines = headers.without((index) => {
     const id = headers.id(index)
     if (id !== 0 && dropped.has(id)) return true
-    if (headers.nameStartsWith(index, 'x-headgate-') || headers.nameStartsWith(index, 'x-forwarded-')) return true
+    if (headers.nameStartsWith(index, 'x-headgate-') || headers.nameStartsWith(index, 'x-forwarded-'))
+      return true
     if (websocket && id === subprotocol) return true
     return nominated.length > 0 && nominated.includes(headers.name(index))
   })

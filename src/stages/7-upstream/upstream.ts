@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { Http1Wire } from '../../net/wire/client.ts'
+import { canTunnel } from '../../net/wire/egress.ts'
 import { FetchWire } from '../../net/wire/fetch.ts'
 import { WireError, type Wire, type WireOptions } from '../../net/wire/message.ts'
 import type { Sweeper } from '../../net/wire/sweeper.ts'
@@ -95,7 +96,8 @@ function wireOf(options: Required<UpstreamOptions>, sweeper: Sweeper): Wire {
     caPem: options.tls.caFile === null ? null : readFileSync(options.tls.caFile, 'utf8'),
     proxy: options.proxy,
   }
-  return options.proxy === null ? new Http1Wire(wire, sweeper) : new FetchWire(wire, sweeper)
+  const own = options.proxy === null || canTunnel(wire.origin, options.proxy)
+  return own ? new Http1Wire(wire, sweeper) : new FetchWire(wire, sweeper)
 }
 
 // Not an async function: on the hot path every promise in between costs as much as a stage.
