@@ -9,7 +9,7 @@ import type { Http1Wire } from './client.ts'
 import { WireError, type WireFault, type WireReply, type WireRequest } from './message.ts'
 import { openSocket } from './open-socket.ts'
 import { Outbox } from './outbox.ts'
-import { RequestSender } from './request-sender.ts'
+import { RequestSender, type SenderEvents } from './request-sender.ts'
 import { cannotBeHead, parseResponseHead, type ResponseHead } from './response-head.ts'
 import type { Waiting } from './sweeper.ts'
 import { sessionOf } from './tls-client.ts'
@@ -34,7 +34,7 @@ const faultOf: Record<Exclude<Phase, 'none'>, WireFault> = {
   idle: 'idle_timeout',
 }
 
-export class ClientConnection implements Waiting, BodyOwner {
+export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   deadlineAtMs = Infinity
   /** No exchange has been completed on this socket yet. */
   fresh = true
@@ -55,6 +55,8 @@ export class ClientConnection implements Waiting, BodyOwner {
   #decoder: ChunkedDecoder | null = null
   #tunnel: ClientTunnel | null = null
   #paused = false
+  // A sink may give the body up amid a chunk.
+  readonly #pushPart = (part: Uint8Array): void => this.#body?.push(part)
 
   constructor(private readonly wire: Http1Wire) {}
 
@@ -142,19 +144,25 @@ export class ClientConnection implements Waiting, BodyOwner {
 
   #transmit(): void {
     const request = this.#request!
-    const sink = this.#sink!
     this.#state = 'head'
-    this.#enter('send', this.wire.options.timeouts.idleMs)
-    this.#sender = new RequestSender(this.#outbox!, request, {
-      sent: () => {
-        if (this.#state === 'head') this.#enter('firstByte', this.wire.options.timeouts.firstByteMs)
-      },
-      progress: () => this.#sending(),
-      // The client's body broke off: half a request must not be taken for a whole one.
-      broken: (cause) => this.abort(sink, cause),
-    })
+    this.#sender = new RequestSender(this.#outbox!, request, this)
     this.#sender.begin(this.wire.headText(request))
     this.#sending()
+  }
+
+  /** For the sender: all of the request is with the kernel. */
+  sent(): void {
+    if (this.#state === 'head') this.#enter('firstByte', this.wire.options.timeouts.firstByteMs)
+  }
+
+  /** For the sender: a piece of the body has been written. */
+  progress(): void {
+    this.#sending()
+  }
+
+  /** For the sender: the client's body broke off. Half a request must not be taken for a whole one. */
+  broken(cause: WireError): void {
+    if (this.#sink !== null) this.abort(this.#sink, cause)
   }
 
   /** While bytes wait it is the upstream that is slow; while none do, it is the client, whose own front counts that. */
@@ -227,7 +235,7 @@ export class ClientConnection implements Waiting, BodyOwner {
     if (!this.#paused) this.#enter('idle', this.wire.options.timeouts.idleMs)
     let next = bytes.length
     if (this.#decoder !== null) {
-      next = this.#decoder.decode(bytes, start, (part) => body.push(part))
+      next = this.#decoder.decode(bytes, start, this.#pushPart)
       if (next < 0) return this.#odd('malformed chunked body')
     } else if (this.#bodyLeft < 0) {
       body.push(start === 0 ? bytes : bytes.subarray(start))
