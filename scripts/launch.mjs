@@ -45,8 +45,14 @@ export function findBun(where) {
  */
 export async function launch(args) {
   const bun = findBun({ root, path: process.env['PATH'] ?? '' })
-  if (bun === null) {
-    process.stderr.write(`headgate: Bun is not installed. Run "npm ci" in ${root}\n`)
+  // Bun from elsewhere does not help where the packages are missing.
+  const lacking =
+    bun === null ? 'Bun is' : list(join(root, 'node_modules')).length === 0 ? 'its packages are' : ''
+  if (bun === null || lacking !== '') {
+    const where = shown(root.replace(/[\\/]$/, ''))
+    process.stderr.write(
+      `headgate: ${lacking} not installed. Run "npm start" or "npm ci --omit=dev" in ${where}\n`,
+    )
     process.exitCode = 1
     return
   }
@@ -82,6 +88,14 @@ export function become(program, args) {
       resolve()
     })
   })
+}
+
+/**
+ * A path as it can be pasted into a shell.
+ * @param {string} path
+ */
+export function shown(path) {
+  return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
 }
 
 /** @param {string} folder */

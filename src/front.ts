@@ -94,7 +94,8 @@ function refuseUnread(refusal: FrontRefusal, peerAddress: string, options: Front
 }
 
 function failed(x: Exchange, refusal: FrontRefusal): Reply {
-  x.failure = new Failure(refusal.fault, refusal.message)
+  // One code stands for many reasons, and no body tells the operator which: the log does.
+  x.failure = new Failure(refusal.fault, refusal.message, { detail: refusal.message })
   x.status = x.failure.status
   return failureReply(x.failure)
 }

@@ -1,7 +1,9 @@
 // Where the gateway listens: the proxy port's addresses and the admin port's one. A change keeps what stays the same,
 // opens what is new before it closes what is gone, and leaves everything as it was where an address cannot be had.
 
+import { isIP } from 'node:net'
 import { startAdmin, type AdminServer, type Health } from './admin/admin.ts'
+import { formatListenAddress } from './config/listen-address.ts'
 import type { Config } from './config/schema.ts'
 import { HttpServer, type ServerHandler, type ServerLimits } from './net/wire/server.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
@@ -43,7 +45,8 @@ export class Listeners {
     try {
       for (const address of config.server.listen) {
         const same = this.#proxy.find((each) => each.requested === keyOf(address) && !kept.includes(each))
-        if (same === undefined) opened.push(bind(address, () => new HttpServer(address, limits, this.parts)))
+        if (same === undefined)
+          opened.push(bind(proxyPort, address, () => new HttpServer(address, limits, this.parts)))
         else kept.push(same)
       }
       this.#moveAdmin(config)
@@ -70,7 +73,7 @@ export class Listeners {
   #moveAdmin(config: Config): void {
     const address = config.admin.listen
     if (this.#admin !== null && this.#admin.requested === keyOf(address)) return
-    const next = bind(address, () => startAdmin(address, this.parts.health))
+    const next = bind(adminPort, address, () => startAdmin(address, this.parts.health))
     this.#admin?.stop()
     this.#admin = next
   }
@@ -85,19 +88,26 @@ function keyOf(address: Address): string {
   return `${address.hostname} ${address.port}`
 }
 
-function bind<T>(address: Address, start: () => T): T {
+/** How a user moves an address, for the message that says it is taken. */
+const proxyPort = 'set server.listen, or --listen'
+const adminPort = 'set admin.listen'
+
+function bind<T>(remedy: string, address: Address, start: () => T): T {
   try {
     return start()
   } catch (cause) {
-    throw new StartFailure(`cannot listen on ${address.hostname}:${address.port}: ${reason(cause as Error)}`)
+    const place = formatListenAddress(address)
+    throw new StartFailure(`cannot listen on ${place}: ${reason(cause as Error, address)} (${remedy})`)
   }
 }
 
-function reason(cause: Error & { readonly code?: string }): string {
-  if (cause.code === 'EADDRINUSE') return 'the port is in use: stop what uses it, or choose another'
-  if (cause.code === 'EACCES') return 'not permitted: choose a port above 1023'
+function reason(cause: Error & { readonly code?: string }, address: Address): string {
+  if (cause.code === 'EADDRINUSE') return 'the port is in use'
+  if (cause.code === 'EACCES') return 'not permitted, as ports below 1024 are not'
   if (cause.code === 'EADDRNOTAVAIL') return 'this machine has no such address'
-  return cause.message
+  return isIP(address.hostname) === 0
+    ? 'the name cannot be resolved to an address of this machine'
+    : cause.message
 }
 
 function serverLimits(config: Config): ServerLimits {

@@ -2,6 +2,7 @@
 
 import { formatListenAddress } from '../config/listen-address.ts'
 import type { LoadedConfig } from '../config/load.ts'
+import { commandName } from './command-name.ts'
 import { version } from './version.ts'
 
 /** What is known only once everything is bound. */
@@ -23,7 +24,7 @@ export function banner(loaded: LoadedConfig, bound: Bound, secret: string | null
     `headgate ${version}`,
     `  listening  ${urls.join(', ')}`,
     `  upstreams  ${upstreams.join(', ')}`,
-    `  config     ${loaded.file ?? 'none: defaults (headgate init writes one)'}`,
+    `  config     ${loaded.file ?? `none: defaults (${commandName()} init writes one)`}`,
     `  data       ${config.storage.path}`,
     `  admin      http://${formatListenAddress(bound.admin)}  /healthz /readyz`,
     `  keys       ${keyLine(loaded, secret)}`,
@@ -35,10 +36,15 @@ export function banner(loaded: LoadedConfig, bound: Bound, secret: string | null
 }
 
 function keyLine(loaded: LoadedConfig, secret: string | null): string {
-  if (secret !== null) return 'one for this run, shown below; headgate init makes a lasting one'
+  if (secret !== null) {
+    const open = loaded.config.access.anonymous === 'allow' ? '; the sandbox also answers without any' : ''
+    return `one for this run, shown below${open}; ${commandName()} init makes a lasting one`
+  }
   const { keys, anonymous } = loaded.config.access
   if (keys.length === 0)
-    return anonymous === 'allow' ? 'none needed (access.anonymous: allow)' : 'none: headgate init makes one'
+    return anonymous === 'allow'
+      ? 'none needed (access.anonymous: allow)'
+      : `none: ${commandName()} init makes one`
   return `${keys.length} in the configuration`
 }
 

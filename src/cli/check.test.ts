@@ -1,7 +1,8 @@
-import { afterAll, expect, test } from 'bun:test'
+import { afterAll, expect, spyOn, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runCheck } from './check.ts'
 
 const main = join(import.meta.dir, '..', 'main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'headgate-check-'))
@@ -47,10 +48,7 @@ test('every problem is a line on standard error, exit code 1', async () => {
       'bad.yaml:2: server.listen: the host is missing (write 127.0.0.1:80)\n',
   })
   const missing = await check(folder, '--config', 'none.yaml')
-  expect([missing.code, missing.err]).toEqual([
-    1,
-    'none.yaml: cannot read the file: no such file (`headgate init` writes one)\n',
-  ])
+  expect([missing.code, missing.err]).toEqual([1, 'none.yaml: cannot read the file: no such file\n'])
 })
 
 test('problems of the machine count, and warnings do not fail', async () => {
@@ -92,5 +90,22 @@ test('--json is one object with everything', async () => {
         },
       ],
     },
+  ])
+})
+
+test('what serve would be given on its command line is checked too', async () => {
+  const config = join(folder, 'plain.yaml')
+  writeFileSync(config, 'log: { keep: 3 }\n')
+  const lines: string[] = []
+  const print = spyOn(console, 'error').mockImplementation((text: string) => void lines.push(text))
+  try {
+    expect(await runCheck({ config, data: join(config, 'data') })).toBe(1)
+    expect(await runCheck({ config, listen: '8080' })).toBe(1)
+  } finally {
+    print.mockRestore()
+  }
+  expect(lines).toEqual([
+    expect.stringMatching(/^--data: cannot use the data directory /),
+    '--listen: the host is missing (write 127.0.0.1:8080)',
   ])
 })

@@ -11,6 +11,7 @@ import { verifyConfig } from '../config/verify.ts'
 export interface CheckOptions {
   config?: string | undefined
   data?: string | undefined
+  listen?: string | undefined
   json?: boolean | undefined
 }
 
@@ -33,7 +34,7 @@ export async function runCheck(options: CheckOptions): Promise<number> {
 
 async function inspect(options: CheckOptions): Promise<{ loaded: LoadedConfig | null; problems: Problem[] }> {
   try {
-    const loaded = await loadConfig({ file: options.config, data: options.data })
+    const loaded = await loadConfig({ file: options.config, data: options.data, listen: options.listen })
     return { loaded, problems: [...loaded.warnings, ...(await verifyConfig(loaded))] }
   } catch (cause) {
     if (cause instanceof ConfigProblems) return { loaded: null, problems: cause.problems }

@@ -1,3 +1,4 @@
+import fs from 'node:fs'
 import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { buildProgram, runCli } from './cli.ts'
 import { version } from './version.ts'
@@ -11,7 +12,11 @@ beforeEach(() => {
   const spies = [
     spyOn(process.stdout, 'write').mockImplementation((text) => ((out += String(text)), true)),
     spyOn(process.stderr, 'write').mockImplementation((text) => ((err += String(text)), true)),
-    spyOn(console, 'log').mockImplementation((text: string) => void (out += `${text}\n`)),
+    spyOn(fs, 'writeSync').mockImplementation(((descriptor: number, bytes: Buffer) => {
+      if (descriptor === 1) out += bytes.toString()
+      else err += bytes.toString()
+      return bytes.length
+    }) as typeof fs.writeSync),
   ]
   restore = spies.map((spy) => () => spy.mockRestore())
 })

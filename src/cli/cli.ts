@@ -87,7 +87,12 @@ function addServerCommands(program: Command, finish: Finish): void {
   program
     .command('sandbox')
     .description('run the fake OpenAI alone, to test applications against')
-    .option('-l, --listen <host:port>', 'where to listen', listenAddress)
+    .option('-l, --listen <host:port>', 'where to listen (default: 127.0.0.1:8090)', listenAddress)
+    .addHelpText('after', () => {
+      // Commander does not wait for help, so this cannot be an import.
+      const { faultHelp } = require('./sandbox-help.ts') as typeof import('./sandbox-help.ts')
+      return faultHelp()
+    })
     .action(async (options: { listen?: string }) => {
       const { runSandbox } = await import('./sandbox.ts')
       finish(await runSandbox(options))

@@ -1,6 +1,7 @@
 // Completion scripts, generated from the commander program, so that they cannot fall behind it. The scripts are
 // static: a shell that asks the program at every Tab would wait for it to start.
 
+import { printed } from './print.ts'
 import type { Command, Option } from 'commander'
 
 /** A shell that a completion script can be made for. */
@@ -28,8 +29,7 @@ const shells: readonly Shell[] = ['bash', 'zsh', 'fish']
 
 /** `headgate completion <shell>`: prints the script, to be put where the shell looks or `eval`ed. */
 export async function runCompletion(program: Command, shell: Shell): Promise<number> {
-  console.log(completionScript(program, shell))
-  return 0
+  return printed(completionScript(program, shell))
 }
 
 /** The completion script of a program for one shell: commands, their options, files and folders where they fit. */

@@ -10,6 +10,8 @@ import { findConfigFile } from '../config/load.ts'
 import { fileTrouble } from '../config/read-text.ts'
 import { configJsonSchema } from '../config/reference.ts'
 import { starterConfig, starterUrl } from '../config/starter.ts'
+import { commandName } from './command-name.ts'
+import { print, printError } from './print.ts'
 
 /** Options of `headgate init`. */
 export interface InitOptions {
@@ -39,8 +41,12 @@ export async function runInit(options: InitOptions): Promise<number> {
   })
   const wrong = (await write(schemaFile, configJsonSchema(), true)) ?? (await write(file, text, force))
   if (wrong !== null) return refuse(wrong)
-  console.log(report({ file: relativeTo(folder, file).replace(/^\.\//, ''), data, key, openai }))
-  return 0
+  const shown = relativeTo(folder, file).replace(/^\.\//, '')
+  const start = startCommand(options.config === undefined ? null : shown)
+  if (print(report({ file: shown, data, key, openai, start }))) return 0
+  // Nobody has seen the key, and nothing else holds it: a file with its hash would only be in the way.
+  await rm(file, { force: true })
+  return refuse('standard output cannot be written, so the key could not be shown: nothing was kept')
 }
 
 async function existing(file: string): Promise<string | null> {
@@ -72,8 +78,13 @@ function relativeTo(folder: string, path: string): string {
 }
 
 function refuse(message: string): number {
-  console.error(`headgate init: ${message}`)
+  printError(`headgate init: ${message}\n`)
   return 1
+}
+
+function startCommand(config: string | null): string {
+  const file = config === null ? '' : ` --config ${/\s/.test(config) ? `'${config}'` : config}`
+  return `${commandName()} serve${file}`
 }
 
 interface Report {
@@ -81,9 +92,11 @@ interface Report {
   readonly data: string
   readonly key: string
   readonly openai: boolean
+  /** The command that serves this configuration. */
+  readonly start: string
 }
 
-function report({ file, data, key, openai }: Report): string {
+function report({ file, data, key, openai, start }: Report): string {
   const upstream = openai
     ? 'OpenAI, with the key in $OPENAI_API_KEY'
     : 'the built-in sandbox, since OPENAI_API_KEY is not set; the file shows how to change that'
@@ -93,9 +106,10 @@ Upstream ${upstream}
 Key      ${key}
          shown this once: the file holds only its hash
 
-Start it:   headgate serve
-Then try:   curl ${starterUrl}/v1/chat/completions \\
-              -H "Authorization: Bearer ${key}" \\
+Start it:   ${start}
+Then try:   export HEADGATE_KEY=${key}
+            curl ${starterUrl}/v1/chat/completions \\
+              -H "Authorization: Bearer $HEADGATE_KEY" \\
               -H "Content-Type: application/json" \\
               -d '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'`
 }

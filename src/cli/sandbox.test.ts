@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test'
+import { faultNames } from '../sandbox/fault-names.ts'
 import { startSandbox } from '../sandbox/sandbox.ts'
+import { faultHelp } from './sandbox-help.ts'
 import { parseListen } from './sandbox.ts'
 
 const script = `import { runSandbox } from ${JSON.stringify(`${import.meta.dir}/sandbox.ts`)}\nprocess.exit(await runSandbox({ listen: process.argv[1] }))`
@@ -27,9 +29,18 @@ test('prints an address that answers, and ends on SIGTERM with 0', async () => {
   const url = /http:\/\/127\.0\.0\.1:\d+\/v1/.exec(text)![0]
   const response = await fetch(`${url}/models`, { headers: { authorization: 'Bearer k' } })
   expect(response.status).toBe(200)
-  expect(text).toContain('fault-cut')
+  // All of it, with the curl, stays in sight on the smallest terminal.
+  const lines = text.trimEnd().split('\n')
+  expect(lines.length).toBeLessThan(20)
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(80)
   child.kill('SIGTERM')
   expect(await child.exited).toBe(0)
+})
+
+test('help lists every fault within 80 columns', () => {
+  const text = faultHelp()
+  for (const { name } of faultNames) expect(text).toContain(`\n  ${name} `)
+  expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(80)
 })
 
 test('a port in use is one clear line and exit 1, a malformed address exit 2', async () => {

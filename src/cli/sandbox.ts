@@ -1,6 +1,5 @@
 // `headgate sandbox`: the fake OpenAI alone, for tests of applications.
 
-import { faultNames } from '../sandbox/fault-names.ts'
 import { startSandbox } from '../sandbox/sandbox.ts'
 
 const listenDefault = '127.0.0.1:8090'
@@ -14,17 +13,16 @@ export function parseListen(text: string): { hostname: string; port: number } | 
 }
 
 function banner(url: string): string {
-  const width = Math.max(...faultNames.map(({ name }) => name.length))
-  const faults = faultNames.map(({ name, does }) => `  ${name.padEnd(width)}  ${does}`)
   return [
-    `The sandbox, a fake OpenAI, serves on ${url} (any API key will do). Try:`,
+    `The sandbox, a fake OpenAI, serves on ${url}`,
+    '(any API key will do). Try:',
     '',
-    `  curl ${url}/chat/completions -H 'Authorization: Bearer sk-any' -H 'Content-Type: application/json' \\`,
-    `    -d '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'`,
+    `curl ${url}/chat/completions \\`,
+    `  -H "Authorization: Bearer sk-any" -H "Content-Type: application/json" \\`,
+    `  -d '{"model":"gpt-4o","messages":[{"role":"user","content":"Say hello"}]}'`,
     '',
-    'Faults, as the model or joined to one ("gpt-4o+fault-cut-3"), or by POST /sandbox/faults:',
-    ...faults,
-    '',
+    'It can also fail on demand, as with the model "gpt-4o+fault-429":',
+    '"headgate sandbox --help" lists the faults.',
     'Stop with Ctrl-C.',
   ].join('\n')
 }

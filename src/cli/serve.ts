@@ -6,6 +6,7 @@ import { isatty } from 'node:tty'
 import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
 import { colourUnwanted } from '../config/env.ts'
+import { formatListenAddress } from '../config/listen-address.ts'
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
@@ -16,6 +17,7 @@ import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
+import { printError } from './print.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
@@ -35,7 +37,9 @@ export async function runServe(options: ServeOptions): Promise<number> {
     return await server.stopped
   } catch (cause) {
     if (!(cause instanceof ConfigProblems) && !(cause instanceof StartFailure)) throw cause
-    process.stderr.write(`headgate: ${cause instanceof ConfigProblems ? cause.format() : cause.message}\n`)
+    printError(
+      cause instanceof ConfigProblems ? `${cause.format('headgate: ')}\n` : `headgate: ${cause.message}\n`,
+    )
     return 1
   }
 }
@@ -57,7 +61,7 @@ class Server {
   }
 
   async start(): Promise<void> {
-    const first = withFirstKey(await this.#load())
+    const first = withFirstKey(await this.#load(this.options.config))
     this.#loaded = first.loaded
     const { config } = this.#loaded
     makeDataDirectory(config.storage.path)
@@ -75,7 +79,7 @@ class Server {
     this.#listenToSignals()
     if (this.options.watch === true)
       this.#watch = new FileWatch(this.#loaded.watched, () => this.#reload('a file changed'))
-    process.stderr.write(banner(this.#loaded, this.#gateway.addresses, first.secret))
+    printError(banner(this.#loaded, this.#gateway.addresses, first.secret))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
   }
 
@@ -86,9 +90,9 @@ class Server {
     return { baseUrl: new URL(url), keys: [{ value: new Secret('sandbox'), notAfter: null }] }
   }
 
-  async #load(): Promise<LoadedConfig> {
-    const { config, listen, data } = this.options
-    const loaded = await loadConfig({ file: config, listen, data })
+  async #load(file: string | undefined): Promise<LoadedConfig> {
+    const { listen, data } = this.options
+    const loaded = await loadConfig({ file, listen, data })
     const found = await verifyConfig(loaded)
     if (found.some(({ severity }) => severity === 'error')) throw new ConfigProblems(found)
     return { ...loaded, warnings: [...loaded.warnings, ...found] }
@@ -122,35 +126,53 @@ class Server {
   #reload(why: string): void {
     this.#reloading = this.#reloading.then(async () => {
       try {
-        const loaded = withFirstKey(await this.#load(), this.#loaded).loaded
-        // Whatever can fail comes before anything that is in force is changed.
-        const moved = !Bun.deepEquals(loaded.config.log, this.#loaded.config.log)
-        const log = moved ? openLog(loaded.config.log, logIo()) : null
-        await this.#gateway.reload(loaded.config).catch(async (cause: unknown) => {
-          await log?.close()
-          throw cause
-        })
-        if (log !== null) this.#log.replace(log)
-        this.#loaded = loaded
-        this.#watch?.replace(loaded.watched)
-        for (const warning of loaded.warnings) this.#log.event('warn', formatProblem(warning))
+        await this.#apply(withFirstKey(await this.#reread(), this.#loaded).loaded)
         this.#log.event('info', `configuration reloaded: ${why}`)
       } catch (cause) {
-        const text =
-          cause instanceof ConfigProblems
-            ? cause.format()
-            : cause instanceof Error
-              ? cause.message
-              : String(cause)
+        const text = cause instanceof ConfigProblems ? cause.format() : (cause as Error).message
         this.#log.event('error', `configuration not reloaded, the old one stays in force: ${text}`)
       }
     })
   }
 
+  /**
+   * The configuration anew, from the file it came from: one that is gone, or empty, is somebody's slip or amid being
+   * written. Taken for "no settings" it would open the gate and move its listeners.
+   */
+  async #reread(): Promise<LoadedConfig> {
+    const loaded = await this.#load(this.#loaded.file ?? undefined)
+    if (!loaded.empty || this.#loaded.empty) return loaded
+    throw new Error(`${loaded.file} is empty`)
+  }
+
+  /** Puts a configuration in force. Whatever can fail comes before anything that is in force is changed. */
+  async #apply(loaded: LoadedConfig): Promise<void> {
+    const before = this.#addresses()
+    makeDataDirectory(loaded.config.storage.path)
+    const moved = !Bun.deepEquals(loaded.config.log, this.#loaded.config.log)
+    const log = moved ? openLog(loaded.config.log, logIo()) : null
+    await this.#gateway.reload(loaded.config).catch(async (cause: unknown) => {
+      await log?.close()
+      throw cause
+    })
+    if (log !== null) this.#log.replace(log)
+    this.#loaded = loaded
+    this.#watch?.replace(loaded.watched)
+    for (const warning of loaded.warnings) this.#log.event('warn', formatProblem(warning))
+    const now = this.#addresses()
+    if (now !== before) this.#log.event('warn', `listening on ${now}, no longer on ${before}`)
+  }
+
+  #addresses(): string {
+    const { proxy, admin } = this.#gateway.addresses
+    return [...proxy, admin].map((address) => formatListenAddress(address)).join(', ')
+  }
+
   async #drain(signal: string): Promise<void> {
     this.#draining = true
     const drainMs = this.#loaded.config.server.timeouts.drain
-    this.#log.event('info', `${signal}: draining, ${this.#gateway.exchanges} requests under way`)
+    const waits = `up to ${Math.round(drainMs / 1000)} s for requests under way (${this.#gateway.exchanges} now)`
+    this.#log.event('info', `${signal}: draining, ${waits}; a second ${signal} stops at once`)
     const timer = setTimeout(() => this.#end(`stopped after ${drainMs} ms of draining`), drainMs)
     await this.#gateway.drain()
     clearTimeout(timer)
@@ -169,7 +191,7 @@ function logIo() {
   return {
     clock: systemClock,
     stdout: { fd: 1, isTty: isatty(1) },
-    stderr: { isTty: isatty(2), write: (text: string) => void process.stderr.write(text) },
+    stderr: { isTty: isatty(2), write: (text: string) => printError(text) },
     colour: !colourUnwanted(),
   }
 }

@@ -1,5 +1,6 @@
 // The version comes from package.json by import, not by reading a file: so it is also right in the single executable.
 
+import { printed } from './print.ts'
 import manifest from '../../package.json' with { type: 'json' }
 
 /** Version of Headgate, as in package.json. */
@@ -7,6 +8,5 @@ export const version: string = manifest.version
 
 /** `headgate version`: prints the version and the runtime's. */
 export async function runVersion(): Promise<number> {
-  console.log(`headgate ${version} (bun ${Bun.version})`)
-  return 0
+  return printed(`headgate ${version} (bun ${Bun.version})`)
 }

@@ -11,9 +11,16 @@ import { nearestName } from './suggest.ts'
 /** Contradictions in `sound`; `tree` is the whole as written, for what can be told even from parts. */
 export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding[] {
   const written = tree as { upstreams?: unknown; access?: { keys?: unknown } } | null
+  const upstreams = Array.isArray(written?.upstreams) ? (written.upstreams as unknown[]) : []
+  const clients = Array.isArray(written?.access?.keys) ? (written.access.keys as unknown[]) : []
   return [
     ...sameNames(written?.upstreams, ['upstreams']),
     ...sameNames(written?.access?.keys, ['access', 'keys']),
+    ...upstreams.flatMap((upstream, index) => slipsOfUpstream(upstream, ['upstreams', index])),
+    ...clients.flatMap((key, index) => {
+      const value = (key as { value?: unknown } | null)?.value
+      return variableName(value, ['access', 'keys', index, 'value']).map(asWarning)
+    }),
     ...openDoor(sound),
     ...idleUpstreams(sound),
     ...sameAddress(sound),
@@ -116,4 +123,47 @@ function staticKeys(keys: ParsedConfig['access']['keys']): Finding[] {
     seen.set(hash, index)
   }
   return findings
+}
+
+/** What is well formed and cannot have been meant: it would be found out only by the first request. */
+function slipsOfUpstream(upstream: unknown, path: readonly (string | number)[]): Finding[] {
+  const { baseUrl, keys, provider } = (upstream ?? {}) as Record<string, unknown>
+  if (provider === 'sandbox') return []
+  const accounts: unknown[] = Array.isArray(keys) ? keys : []
+  const slips = accounts.flatMap((key, index) =>
+    typeof key === 'string'
+      ? variableName(key, [...path, 'keys', index])
+      : variableName((key as { value?: unknown } | null)?.value, [...path, 'keys', index, 'value']),
+  )
+  return [...slips, ...baseUrlSlips(baseUrl, [...path, 'baseUrl'])]
+}
+
+/** The name is repeated only where it can hardly be anything but a name. */
+function variableName(text: unknown, path: readonly (string | number)[]): Finding[] {
+  const match = typeof text === 'string' ? /^\$(?:env:)?([A-Za-z_][A-Za-z0-9_]*)$/.exec(text) : null
+  if (match === null) return []
+  const name = /^[A-Z][A-Z_]{0,39}$/.test(match[1]!) ? match[1]! : 'NAME'
+  const message = 'is the text itself, not the value of an environment variable'
+  return [{ path, message, suggestion: `did you mean \${env:${name}}?` }]
+}
+
+function asWarning(finding: Finding): Finding {
+  return { ...finding, severity: 'warning' }
+}
+
+const endpointEnding = /\/(?:chat\/completions|completions|responses|embeddings|models)$/
+
+function baseUrlSlips(text: unknown, path: readonly (string | number)[]): Finding[] {
+  if (typeof text !== 'string' || !/^https?:/i.test(text) || !URL.canParse(text)) return []
+  const { pathname: full, username, password } = new URL(text)
+  const pathname = full.replace(/\/+$/, '')
+  const ending = endpointEnding.exec(pathname)?.[0]
+  if (ending !== undefined) {
+    const message = 'ends in the path of one endpoint'
+    return [{ path, message, suggestion: `leave ${ending} away: it comes from the request` }]
+  }
+  // One that is refused anyway needs no advice.
+  if (pathname !== '' || username !== '' || password !== '') return []
+  const message = 'has no path: most servers have their API below /v1'
+  return [{ path, message, suggestion: 'write https://host/v1', severity: 'warning' }]
 }

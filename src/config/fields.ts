@@ -108,6 +108,18 @@ export function path() {
     .regex(/^[^\u0000]*$/, 'expected a path')
 }
 
+/** The hash of a client key, `sha256:` and 64 hex digits; comes out in lower case. */
+export function keyHash() {
+  const what = 'sha256: and 64 hex digits'
+  const bare = (text: unknown): boolean => typeof text === 'string' && /^[0-9a-f]{64}$/i.test(text)
+  return z
+    .string({ error: expected(what) })
+    .regex(/^sha256:[0-9a-fA-F]{64}$/, {
+      error: ({ input }) => `expected ${what}${bare(input) ? ': put sha256: in front' : ''}`,
+    })
+    .transform((text) => text.toLowerCase())
+}
+
 /** A credential: printable ASCII without spaces, so that it can stand in a header. Comes out as a `Secret`. */
 export function secret() {
   return z

@@ -80,6 +80,14 @@ test('problems are said with their path, and errors of the module with their lin
     expect([text, await said(configFolder(text))]).toEqual([text, expect.stringContaining(message)])
 })
 
+test('a message names the file as the user does', async () => {
+  const folder = configFolder("import { x } from './none.ts'\nexport default { log: x }\n")
+  const text = await said(folder)
+  expect(text).toContain('none.ts')
+  expect(text).toContain('headgate.config.ts')
+  expect(text).not.toContain('?load')
+})
+
 test('an error in an imported module names that module', async () => {
   const folder = configFolder("import { x } from './part.ts'\nexport default { log: x }\n")
   writeFileSync(join(folder, 'part.ts'), 'export const x = {\n')

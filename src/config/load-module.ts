@@ -67,7 +67,11 @@ function explain(cause: unknown, file: string): LoadedModule {
   const thrown = (cause ?? {}) as Thrown
   const first = thrown.errors?.[0] ?? thrown
   const said = typeof first.message === 'string' ? first.message : 'a value that is not an error was thrown'
-  const wrong = said.replaceAll(/\s+/g, ' ').slice(0, 300)
+  // The query is ours, and no part of the file's name.
+  const wrong = said
+    .replaceAll(/\?load=\d+/g, '')
+    .replaceAll(/\s+/g, ' ')
+    .slice(0, 300)
   const place = placeOf(first)
   if (place === null) return { wrong, suggestion: null, position: null }
   if (place.file === file) {

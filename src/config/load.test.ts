@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Secret } from '../base/secret.ts'
 import { loadConfig } from './load.ts'
-import { ConfigProblems } from './problem.ts'
+import { ConfigProblems, formatProblem } from './problem.ts'
 import type { Config } from './schema.ts'
 
 const made: string[] = []
@@ -94,8 +94,42 @@ test('with OPENAI_API_KEY and no upstreams, OpenAI serves', async () => {
 test('an empty file, or one of comments and empty sections, means the defaults', async () => {
   for (const text of ['', '\n', '# nothing\n', '---\n', 'server:\naccess:\n  keys:\n', '{}']) {
     const folder = folderWith({ 'headgate.yaml': text })
-    expect((await loadConfig({ cwd: folder, env: {} })).config).toEqual(defaults(folder))
+    const loaded = await loadConfig({ cwd: folder, env: {} })
+    expect([text, loaded.config, loaded.empty]).toEqual([text, defaults(folder), true])
   }
+})
+
+test('a file with a setting, or none at all, is not an empty one', async () => {
+  for (const files of [
+    {},
+    { 'headgate.yaml': 'log: { keep: 14 }\n' },
+    { 'headgate.yaml': 'access: { keys: [] }\n' },
+  ] as Record<string, string>[]) {
+    expect((await loadConfig({ cwd: folderWith(files), env: {} })).empty).toBe(false)
+  }
+})
+
+test('what is well formed and can hardly be meant is a warning', async () => {
+  const text = `upstreams:
+  - { name: a, provider: openai-compatible, baseUrl: "http://127.0.0.1:8000/" }
+access:
+  keys:
+    - { name: b, value: $DEV_CLIENT_KEY_OF_MINE }
+`
+  const { warnings } = await loadConfig({ cwd: folderWith({ 'headgate.yaml': text }), env: {} })
+  expect(warnings.map(formatProblem)).toEqual([
+    'headgate.yaml:2: warning: upstreams[0].baseUrl: has no path: most servers have their API below /v1 (write https://host/v1)',
+    'headgate.yaml:5: warning: access.keys[0].value: is the text itself, not the value of an environment variable (did you mean ${env:DEV_CLIENT_KEY_OF_MINE}?)',
+  ])
+})
+
+test('each line of several problems has the prefix', async () => {
+  const folder = folderWith({ 'headgate.yaml': 'lgo: {}\nlog: { kep: 1 }\n' })
+  const cause = await loadConfig({ cwd: folder, env: {} }).catch((thrown: unknown) => thrown)
+  expect((cause as ConfigProblems).format('headgate: ')).toBe(
+    'headgate: headgate.yaml:1: lgo: unknown key (did you mean `log`?)\n' +
+      'headgate: headgate.yaml:2: log.kep: unknown key (did you mean `keep`?)',
+  )
 })
 
 test('everything that can be set comes out in the units of the code', async () => {
@@ -269,6 +303,12 @@ test('the first of the usual names is taken', async () => {
   })
   const keep = async (): Promise<number> => (await loadConfig({ cwd: folder, env: {} })).config.log.keep
   expect(await keep()).toBe(2)
+  const warnings = async (file?: string): Promise<string[]> =>
+    (await loadConfig({ cwd: folder, env: {}, file })).warnings.map(formatProblem)
+  expect(await warnings()).toEqual([
+    'headgate.config.ts: warning: is not read: another configuration file comes first (remove one of them, or name one with --config)',
+  ])
+  expect(await warnings('headgate.yml')).toEqual([])
   rmSync(join(folder, 'headgate.yml'))
   expect(await keep()).toBe(3)
   writeFileSync(join(folder, 'headgate.yaml'), 'log: { keep: 1 }\n')
@@ -278,7 +318,10 @@ test('the first of the usual names is taken', async () => {
 test('a file that cannot be read is one clear line', async () => {
   const folder = folderWith({})
   expect(await problemsOf(loadConfig({ cwd: folder, env: {}, file: 'gate.yaml' }))).toBe(
-    'gate.yaml: cannot read the file: no such file (`headgate init` writes one)',
+    'gate.yaml: cannot read the file: no such file',
+  )
+  expect(await problemsOf(loadConfig({ cwd: folder, env: {}, file: 'headgate.yaml' }))).toBe(
+    'headgate.yaml: cannot read the file: no such file (`headgate init` writes one)',
   )
   expect(await problemsOf(loadConfig({ cwd: folder, env: {}, file: tmpdir() }))).toBe(
     `${tmpdir()}: cannot read the file: it is a directory`,

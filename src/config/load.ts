@@ -2,7 +2,7 @@
 // gathered on the way and thrown at once; only a file that cannot be read as a tree at all ends the way early.
 
 import { stat } from 'node:fs/promises'
-import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
+import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
 import { dataDirectory, hasOpenAiKey, processEnvironment } from './env.ts'
 import type { Environment } from './env.ts'
 import { fillIn, isPlainObject } from './fill-in.ts'
@@ -36,6 +36,8 @@ export interface LoadedConfig {
   file: string | null
   /** Files whose change means a reload: the configuration, what it imports, every `${file:…}` and caFile. Absolute. */
   watched: string[]
+  /** A file was read and held no setting at all: empty, only comments, or sections without anything in them. */
+  empty: boolean
   warnings: Problem[]
   /** A finding made later, such as by verify.ts, as a problem with its place in the file. */
   place(finding: Finding): Problem
@@ -51,14 +53,15 @@ const fileNames = ['headgate.yaml', 'headgate.yml', 'headgate.config.ts']
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
   const cwd = resolve(options.cwd ?? process.cwd())
   const env = options.env ?? processEnvironment()
-  const file = options.file === undefined ? await findConfigFile(cwd) : resolve(cwd, options.file)
+  const found = options.file === undefined ? await configFiles(cwd) : [resolve(cwd, options.file)]
+  const file = found[0] ?? null
   const folder = file === null ? cwd : dirname(file)
   const name = file === null ? null : shownName(file, cwd)
-  const source = file === null ? noSource : await readSource(file)
+  const source = file === null ? noSource : await readSource(file, cwd)
   const literals = file === null ? [] : await literalKeys(file, source.text)
   const inFile = (fault: Fault): Problem => ({ ...blank, file: name, ...fault })
   const place = (finding: Finding): Problem => inFile(toFault(finding, source.locate))
-  const problems = [...source.faults, ...literals].map((fault) => inFile(fault))
+  const problems = [...found.slice(1).map(unread), ...[...source.faults, ...literals].map(inFile)]
   if (source.faults.length > 0) throw new ConfigProblems(inOrder(problems))
 
   const listen = options.listen === undefined ? undefined : parseListenAddress(options.listen)
@@ -76,18 +79,67 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   if (config === null || problems.some(({ severity }) => severity === 'error'))
     throw new ConfigProblems(inOrder(problems))
   const settled = settle(config, { folder, cwd, data: options.data ?? dataDirectory(env) })
+  const implied = impliedPlaces(config, options.data, env)
+  const placeLater = (finding: Finding): Problem => {
+    const path = implied.get(pathText(finding.path))
+    return path === undefined
+      ? place(finding)
+      : { ...place(finding), file: null, line: null, column: null, path }
+  }
   const watched = [...(file === null ? [] : [file]), ...source.modules, ...filled.files, ...caFiles(settled)]
-  return { config: settled, file, watched: [...new Set(watched)], warnings: inOrder(problems), place }
+  return {
+    config: settled,
+    file,
+    watched: [...new Set(watched)],
+    empty: file !== null && holdsNothing(source.tree),
+    warnings: inOrder(problems),
+    place: placeLater,
+  }
 }
 
 /** The configuration file that `cwd` has, absolute; null where it has none. */
 export async function findConfigFile(cwd: string): Promise<string | null> {
-  for (const name of fileNames) {
-    const file = join(cwd, name)
-    const found = await stat(file).catch(() => null)
-    if (found !== null) return file
+  return (await configFiles(cwd))[0] ?? null
+}
+
+/** All that `cwd` has; the first is read. */
+async function configFiles(cwd: string): Promise<string[]> {
+  const files = fileNames.map((name) => join(cwd, name))
+  const found = await Promise.all(files.map((file) => stat(file).catch(() => null)))
+  return files.filter((_, index) => found[index] !== null)
+}
+
+/** Said aloud, since whoever edits the other file would wait for an effect. */
+function unread(file: string): Problem {
+  const message = 'is not read: another configuration file comes first'
+  return {
+    ...blank,
+    file: basename(file),
+    message,
+    suggestion: 'remove one of them, or name one with --config',
+    severity: 'warning',
   }
-  return null
+}
+
+/** Places that stand in no line of the file, by setting, and what named them. */
+function impliedPlaces(
+  config: ParsedConfig,
+  data: string | undefined,
+  env: Environment,
+): Map<string, string> {
+  const implied = new Map<string, string>()
+  if (config.log.file === undefined) implied.set('log.file', 'log.file')
+  if (data !== undefined) implied.set('storage.path', '--data')
+  else if (dataDirectory(env) !== null) implied.set('storage.path', '$HEADGATE_DATA')
+  else if (config.storage.path === undefined) implied.set('storage.path', 'the default ./.headgate')
+  return implied
+}
+
+/** Asked only of a tree without cycles: fill-in refuses those. */
+function holdsNothing(tree: unknown): boolean {
+  return (
+    tree === null || tree === undefined || (isPlainObject(tree) && Object.values(tree).every(holdsNothing))
+  )
 }
 
 type Fault = Pick<Problem, 'message'> & Partial<Problem>
@@ -111,10 +163,11 @@ const blank: Problem = {
   severity: 'error',
 }
 
-async function readSource(file: string): Promise<Source> {
+async function readSource(file: string, cwd: string): Promise<Source> {
   const read = await readText(file, fileBytesMax)
   if ('wrong' in read) {
-    const suggestion = read.wrong === 'no such file' ? '`headgate init` writes one' : null
+    const usual = fileNames.includes(relative(cwd, file))
+    const suggestion = usual && read.wrong === 'no such file' ? '`headgate init` writes one' : null
     return { ...noSource, faults: [{ message: `cannot read the file: ${read.wrong}`, suggestion }] }
   }
   const { text } = read

@@ -55,8 +55,8 @@ export class ConfigProblems extends Error {
     this.problems = problems
   }
 
-  /** One line a problem, in the order of the file. */
-  format(): string {
-    return this.problems.map(formatProblem).join('\n')
+  /** One line a problem, in the order of the file, each with `prefix` before it. */
+  format(prefix = ''): string {
+    return this.problems.map((problem) => prefix + formatProblem(problem)).join('\n')
   }
 }

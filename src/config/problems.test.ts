@@ -26,6 +26,8 @@ async function said(text: string | Uint8Array, env: Environment = {}): Promise<s
 const upstream = (more: string): string =>
   `upstreams:\n  - name: main\n    provider: openai\n    keys: [k1]\n    ${more}\n`
 const clientKey = (more: string): string => `access:\n  keys:\n    - name: web\n      ${more}\n`
+const indentation =
+  'the indentation does not fit the lines around it (begin all keys of one mapping, and all items of one list, in the same column)'
 const sha = `sha256:${'0'.repeat(64)}`
 
 const table: Record<string, [text: string, ...messages: string[]]> = {
@@ -103,6 +105,15 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   'a base URL with a query': [
     upstream('baseUrl: https://api.example.com/v1?'),
     'headgate.yaml:5: upstreams[0].baseUrl: must not hold a query or a fragment (write https://host/v1)',
+  ],
+  'a base URL that is an endpoint': [
+    upstream('baseUrl: https://api.example.com/v1/chat/completions/'),
+    'headgate.yaml:5: upstreams[0].baseUrl: ends in the path of one endpoint (leave /chat/completions away: it comes from the request)',
+  ],
+  'a key that is the name of a variable': [
+    'upstreams:\n  - { name: a, provider: openai, keys: [$OPENAI_API_KEY, { value: $env:KEY }] }\n',
+    'headgate.yaml:2: upstreams[0].keys[0]: is the text itself, not the value of an environment variable (did you mean ${env:OPENAI_API_KEY}?)',
+    'headgate.yaml:2: upstreams[0].keys[1].value: is the text itself, not the value of an environment variable (did you mean ${env:KEY}?)',
   ],
   'a key with a space': [
     'upstreams:\n  - { name: a, provider: openai, keys: ["a b"] }\n',
@@ -226,17 +237,65 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'an open bracket': [
     'server:\n  listen: [127.0.0.1:1\nlog: {}\n',
-    'headgate.yaml:3: the indentation does not fit the lines around it',
+    'headgate.yaml:2: [ is opened here and never closed',
   ],
-  'an open quote': [
-    'log:\n  format: "json\n',
-    'headgate.yaml:3: a quote, bracket, comma or colon is missing',
+  'an open quote': ['log:\n  format: "json\n', 'headgate.yaml:2: " is opened here and never closed'],
+  'an open quote with more below it': [
+    "log:\n  format: 'json\n  keep: 3\nserver: {}\n",
+    "headgate.yaml:2: ' is opened here and never closed",
+  ],
+  'an open brace before other sections': [
+    'server: { listen: 127.0.0.1:1\nlog:\n  keep: 3\n',
+    'headgate.yaml:1: { is opened here and never closed',
+  ],
+  'a brace that closes a bracket': [
+    'server:\n  listen: [127.0.0.1:1}\nlog: { keep: 3 }\n',
+    'headgate.yaml:2: [ is opened here and never closed',
+  ],
+  'a closing brace below its key': [
+    'log: {\n  keep: 3\n}\n',
+    'headgate.yaml:3: the closing bracket needs more indentation than the key it belongs to (put it on the line above, or indent it)',
+  ],
+  'one space too few': [
+    'server:\n  listen: 127.0.0.1:1\n limits:\n    headers: 3\n',
+    `headgate.yaml:3: ${indentation}`,
+  ],
+  'one space too many': [
+    'server:\n  listen: 127.0.0.1:1\n   limits:\n    headers: 3\n',
+    `headgate.yaml:3: ${indentation}`,
+  ],
+  'one space too few in an item of a list': [
+    'upstreams:\n  - name: a\n   provider: sandbox\n',
+    `headgate.yaml:3: ${indentation}`,
+  ],
+  'no space after a colon': [
+    'server:\n  listen:127.0.0.1:1\n',
+    'headgate.yaml:2: server: expected a mapping of settings (write `listen: …` with a space after the colon)',
+  ],
+  'no colon, where that makes it text': [
+    'server:\n  listen 127.0.0.1:1\n',
+    'headgate.yaml:2: server: expected a mapping of settings (write `listen: …` with a space after the colon)',
+  ],
+  'no space after a colon, at the top': [
+    'log:{}\n',
+    'headgate.yaml:1: expected a mapping of settings (write `log: …` with a space after the colon)',
+  ],
+  'no space after a colon, in braces': [
+    'server: {listen:127.0.0.1:1}\n',
+    'headgate.yaml:1: server: unknown key (write `listen: …` with a space after the colon)',
+  ],
+  'no space after a colon, with more below it': [
+    'server:\n  listen:127.0.0.1:1\n  limits: {}\n',
+    'headgate.yaml:2: a colon is missing after a key (write `key: value`, with a space after the colon)',
   ],
   'two colons': [
     'log: format: json\n',
     'headgate.yaml:1: a second colon on one line (put the text in quotes if it is one value)',
   ],
-  'no colon': ['log:\n  format\n  keep: 1\n', 'headgate.yaml:2: a colon is missing after a key'],
+  'no colon': [
+    'log:\n  format\n  keep: 1\n',
+    'headgate.yaml:2: a colon is missing after a key (write `key: value`, with a space after the colon)',
+  ],
   'an @': [
     'log:\n  file: @x\n',
     'headgate.yaml:2: text cannot begin with this character (put the text in quotes)',

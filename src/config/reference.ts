@@ -63,7 +63,8 @@ Unknown settings are errors; \`headgate check\` shows all of them with their lin
 - **Text** may hold \`\${env:NAME}\`, \`\${env:NAME:-default}\` (also used where the variable is empty), \`\${file:/run/secrets/x}\`
   (line breaks at the end are dropped, 64 KB at most) and \`\${command:…}\` (run with \`sh -c\` in the file's folder, 10 s and
   64 KB at most; what it prints, without spaces around it). \`$\${\` stands for \`\${\`. Numbers and true/false may be given this way too.
-- **Paths** count from the folder of the configuration file.
+- **Paths** in the file count from its folder; \`--data\`, \`$HEADGATE_DATA\` and the default data directory count from where the
+  process was started.
 - A line that holds what looks like a live key is an error in a file that git tracks, and a warning elsewhere.
 - A mapping or setting without a value counts as absent.
 `

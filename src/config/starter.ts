@@ -30,7 +30,7 @@ admin:
   listen: 127.0.0.1:8081            # /healthz and /readyz, this machine only
 
 storage:
-  ${dataPath === null ? '# path: ./.headgate               # data directory; --data and $HEADGATE_DATA come first' : `path: ${JSON.stringify(dataPath)}`}
+  ${dataPath === null ? '# path: data                      # data directory, from this folder; else --data, $HEADGATE_DATA, or .headgate where you start' : `path: ${JSON.stringify(dataPath)}`}
 
 ${openai ? openaiBlock : sandboxBlock}
 access:

@@ -10,8 +10,9 @@ export const storageOptions = z
       path: path()
         .optional()
         .describe(
-          'Data directory, made with mode 0700 where missing. `--data` and `$HEADGATE_DATA` come first; without any of them ' +
-            '`./.headgate` where the process was started. Caution: not on a network file system, and never shared by two processes.',
+          'Data directory, made with mode 0700 where missing. `--data` and `$HEADGATE_DATA` come first. Absent = `.headgate` ' +
+            'in the directory the process was started in, wherever this file is; a relative path given here counts from ' +
+            'the folder of this file. Caution: not on a network file system, and never shared by two processes.',
         ),
     },
     { error: expected('a mapping of settings') },

@@ -87,6 +87,8 @@ function toFindings(issue: Issue, tree: unknown): Finding[] {
   if (issue.code === 'invalid_union' && 'discriminator' in issue && issue.errors.length === 0)
     return [unknownKind(path, tree)]
   if (issue.code === 'invalid_value') return [unknownWord(path, issue.message, tree)]
+  const key = issue.code === 'invalid_type' ? keyWithoutSpace(valueAt(tree, path), path, tree) : null
+  if (key !== null) return [{ path, message: issue.message, suggestion: spaceAfter(key) }]
   const suggestion = issue.code === 'custom' ? issue.params?.['suggestion'] : null
   return [{ path, message: issue.message, suggestion: typeof suggestion === 'string' ? suggestion : null }]
 }
@@ -96,12 +98,25 @@ function unknownKey(path: Path, tree: unknown): Finding {
   const key = String(path.at(-1))
   const holder = path.slice(0, -1)
   const known = knownKeys({ schema: configSchema, tree }, holder)
+  const joined = keyWithoutSpace(key, holder, tree)
+  if (joined !== null)
+    return { path: holder, at: 'key', message: 'unknown key', suggestion: spaceAfter(joined) }
   const near = nearestName(key, known)
   const suggestion = near === null ? `known here: ${known.join(', ')}` : `did you mean \`${near}\`?`
   const secretive = /^upstreams\[\d+\]\.keys\[/.test(pathText(path))
   const showable = !secretive && /^[A-Za-z][A-Za-z_-]{0,31}$/.test(key)
   if (showable) return { path, at: 'key', message: 'unknown key', suggestion }
   return { path: holder, at: 'key', message: 'unknown key in this mapping', suggestion }
+}
+
+/** The known key that `listen:127.0.0.1:1` or `listen 127.0.0.1:1` begins with: to YAML that is one text. */
+function keyWithoutSpace(text: unknown, holder: Path, tree: unknown): string | null {
+  const key = typeof text === 'string' ? /^([A-Za-z]+)(?::|\s)/.exec(text)?.[1] : undefined
+  return key !== undefined && knownKeys({ schema: configSchema, tree }, holder).includes(key) ? key : null
+}
+
+function spaceAfter(key: string): string {
+  return `write \`${key}: …\` with a space after the colon`
 }
 
 function unknownKind(path: Path, tree: unknown): Finding {

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,6 +30,40 @@ test('a data directory that is a file, or below one, is said with its line', asy
   ])
   expect(await verified('log: { file: file/x/access.log }\n')).toEqual([
     `headgate.yaml:1: log.file: cannot use the log's folder ${folder}/file/x: a part of the path is not a directory ${hint}`,
+  ])
+})
+
+test('a data directory is tried, since rights alone promise what /proc does not hold', async () => {
+  const [line, ...more] = await verified('storage: { path: /proc/nope }\n')
+  expect(line).toStartWith('headgate.yaml:1: storage.path: cannot create the data directory /proc/nope: ')
+  expect(more).toEqual([])
+  await verified('storage: { path: tried }\n')
+  expect(readdirSync(folder).filter((name) => name.includes('check'))).toEqual([])
+})
+
+test('a log file that is a directory is said', async () => {
+  mkdirSync(join(folder, 'logs'))
+  expect(await verified('log: { file: logs }\n')).toEqual([
+    `headgate.yaml:1: log.file: cannot write the log ${folder}/logs: it is a directory (name a file in it, such as access.log)`,
+  ])
+})
+
+test('a data directory that the file does not name is said with what names it, once', async () => {
+  writeFileSync(join(folder, 'headgate.yaml'), '# nothing\nlog:\n  keep: 3\n')
+  writeFileSync(join(folder, 'taken'), '')
+  const data = join(folder, 'taken')
+  const said = async (options: object): Promise<string[]> =>
+    (await verifyConfig(await loadConfig({ cwd: folder, env: {}, ...options }))).map(formatProblem)
+  const wrong = (path: string): string =>
+    `cannot use the data directory ${path}: ${path} is not a directory (name another place, or mend its rights)`
+  expect(await said({ data })).toEqual([`--data: ${wrong(data)}`])
+  expect(await said({ env: { HEADGATE_DATA: data } })).toEqual([`$HEADGATE_DATA: ${wrong(data)}`])
+  writeFileSync(join(folder, '.headgate'), '')
+  expect(await said({})).toEqual([`the default ./.headgate: ${wrong(join(folder, '.headgate'))}`])
+  rmSync(join(folder, '.headgate'))
+  mkdirSync(join(folder, '.headgate', 'access.log'), { recursive: true })
+  expect(await said({})).toEqual([
+    `log.file: cannot write the log ${folder}/.headgate/access.log: it is a directory (name a file in it, such as access.log)`,
   ])
 })
 

@@ -2,28 +2,44 @@
 // `serve` looks before it opens a port, so that nothing starts by half.
 
 import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { access, mkdtemp, rmdir, stat } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import type { Clock } from '../base/clock.ts'
 import type { LoadedConfig } from './load.ts'
 import type { Finding, Problem } from './problem.ts'
 import { fileTrouble, readText } from './read-text.ts'
 
-/** Problems of a loaded configuration on this machine, beside its own warnings. Changes nothing, opens no port. */
+/** Problems of a loaded configuration on this machine, beside its own warnings. Leaves nothing behind, opens no port. */
 export async function verifyConfig(loaded: LoadedConfig, clock: Clock = systemClock): Promise<Problem[]> {
   const { config } = loaded
   const findings = [
     ...(await directory(config.storage.path, ['storage', 'path'], 'the data directory')),
-    ...(config.log.file === null
-      ? []
-      : await directory(dirname(config.log.file), ['log', 'file'], "the log's folder")),
+    ...(config.log.file === null ? [] : await logFile(config.log.file, config.storage.path)),
     ...(await Promise.all(config.upstreams.map((upstream, index) => certificates(upstream, index)))).flat(),
     ...expired(loaded, clock.wallMs()),
     ...shortKeys(loaded),
   ]
   return findings.map((finding) => loaded.place(finding))
+}
+
+/** A log in the data directory has its folder looked at already: one cause, one line. */
+async function logFile(file: string, dataPath: string): Promise<Finding[]> {
+  const path = ['log', 'file']
+  const found = await stat(file).catch(() => null)
+  if (found?.isDirectory() === true) {
+    const suggestion = 'name a file in it, such as access.log'
+    return [{ path, message: `cannot write the log ${file}: it is a directory`, suggestion }]
+  }
+  if (found !== null) {
+    const refused = await access(file, constants.W_OK).catch((cause: unknown) => cause)
+    if (refused !== undefined && refused !== null) {
+      const suggestion = 'name another file, or mend its rights'
+      return [{ path, message: `cannot write the log ${file}: ${fileTrouble(refused)}`, suggestion }]
+    }
+  }
+  return dirname(file) === dataPath ? [] : directory(dirname(file), path, "the log's folder")
 }
 
 /** The directory, or the nearest one above it that exists, must be one we can write into. */
@@ -38,10 +54,21 @@ async function directory(path: string, setting: string[], what: string): Promise
       return wrong(`cannot use ${what} ${path}: ${fileTrouble(found)}`)
     }
     if (!found.isDirectory()) return wrong(`cannot use ${what} ${path}: ${place} is not a directory`)
-    const refused = await access(place, constants.W_OK | constants.X_OK).catch((cause: unknown) => cause)
-    return refused === undefined || refused === null
-      ? []
-      : wrong(`cannot write to ${what} ${path}: ${fileTrouble(refused)}`)
+    const refused = await refusal(place)
+    if (refused === null) return []
+    const verb = place === path ? 'write to' : 'create'
+    return wrong(`cannot ${verb} ${what} ${path}: ${refused}`)
+  }
+}
+
+/** Found out by doing it: for root, and of file systems like /proc, the rights alone promise more than holds. */
+async function refusal(folder: string): Promise<string | null> {
+  try {
+    await rmdir(await mkdtemp(join(folder, '.headgate-check-')))
+    return null
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    return code === 'ENOENT' ? `nothing can be created in ${folder}` : fileTrouble(cause)
   }
 }
 

@@ -3,7 +3,9 @@
 // plain text inside brackets) and a `#` or `: ` in a command would end it too. Same length keeps every position right.
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
-import type { Document, Node, Scalar } from 'yaml'
+import type { Node, Scalar } from 'yaml'
+import { danglingAlias, explainFault } from './yaml-faults.ts'
+import type { YamlDocument } from './yaml-faults.ts'
 import { nextReference } from './references.ts'
 
 /** A place in a file, from 1. */
@@ -32,8 +34,9 @@ export interface YamlSource {
 export function parseYaml(text: string): YamlSource {
   const lines = new LineCounter()
   const opaque = hideReferences(text)
+  const end = Math.max(opaque.text.trimEnd().length - 1, 0)
   const at = (offset: number): Position => {
-    const { line, col } = lines.linePos(offset)
+    const { line, col } = lines.linePos(Math.min(offset, end))
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const fail = (faults: YamlFault[]): YamlSource => ({ tree: undefined, faults, locate: () => null })
@@ -46,13 +49,14 @@ export function parseYaml(text: string): YamlSource {
       logLevel: 'error',
     } as const
     const document = parseDocument(opaque.text, options)
-    const faults = [...document.errors, ...document.warnings].map((error) => ({
-      ...at(error.pos[0]),
-      ...(wordings[error.code] ?? { message: 'this is not valid YAML', suggestion: null }),
-    }))
+    const found = [...document.errors, ...document.warnings]
+    const faults = found.map((error) => {
+      const { offset, ...words } = explainFault(error, { document, text: opaque.text })
+      return { ...at(offset), ...words }
+    })
     if (faults.length > 0) return fail(onePerLine(faults))
     const dangling = restore(document, opaque.references)
-    if (dangling !== null) return fail([{ ...at(dangling), ...wordings['BAD_ALIAS']! }])
+    if (dangling !== null) return fail([{ ...at(dangling), ...danglingAlias }])
     const tree: unknown = document.toJS({ maxAliasCount: 100 })
     return { tree, faults, locate: (path, part) => locate(document.contents, { path, part, at }) }
   } catch {
@@ -60,26 +64,6 @@ export function parseYaml(text: string): YamlSource {
     const message = 'the file nests too deeply or repeats its anchors too often'
     return fail([{ line: 1, column: 1, message, suggestion: null }])
   }
-}
-
-const quote = 'put the text in quotes'
-const wordings: Record<string, { message: string; suggestion: string | null }> = {
-  TAB_AS_INDENT: { message: 'a tab is used for indentation', suggestion: 'indent with spaces' },
-  DUPLICATE_KEY: { message: 'this key stands here twice', suggestion: 'keep one of them' },
-  MULTIPLE_DOCS: { message: 'a second YAML document begins here', suggestion: 'remove the line with ---' },
-  BAD_INDENT: { message: 'the indentation does not fit the lines around it', suggestion: null },
-  MISSING_CHAR: { message: 'a quote, bracket, comma or colon is missing', suggestion: null },
-  BLOCK_AS_IMPLICIT_KEY: { message: 'a second colon on one line', suggestion: `${quote} if it is one value` },
-  MULTILINE_IMPLICIT_KEY: { message: 'a colon is missing after a key', suggestion: null },
-  BAD_ALIAS: { message: 'no anchor has this name', suggestion: `${quote} if it begins with *` },
-  BAD_SCALAR_START: { message: 'text cannot begin with this character', suggestion: quote },
-  BAD_DQ_ESCAPE: {
-    message: 'an unknown escape in double quotes',
-    suggestion: 'use single quotes, or \\\\ for a backslash',
-  },
-  TAG_RESOLVE_FAILED: { message: 'YAML tags are not supported', suggestion: `${quote} if it begins with !` },
-  NON_STRING_KEY: { message: 'a key must be text', suggestion: null },
-  RESOURCE_EXHAUSTION: { message: 'nested too deeply', suggestion: null },
 }
 
 /** One cause often gives several errors, most of them on its own line or at the file's end. */
@@ -125,7 +109,7 @@ function hideReferences(text: string): { text: string; references: string[] } {
 }
 
 /** Puts references back into the document's text; gives the offset of an alias that leads nowhere, or null. */
-function restore(document: Document, references: readonly string[]): number | null {
+function restore(document: YamlDocument, references: readonly string[]): number | null {
   let dangling: number | null = null
   visit(document, {
     Scalar(_, node) {

@@ -25,6 +25,11 @@ export interface Endpoint {
   readonly upgrade: 'websocket' | null
   /** A path segment names the model; only there may a segment hold `%2f`. */
   readonly modelInPath: boolean
+  /**
+   * What says which model the cost is for. `body`: `model` of the JSON body's outermost object. `none`: no model is run.
+   * `elsewhere`: a nested member, a file, a form, a socket, an object made before; who is bound to models may not use it.
+   */
+  readonly model: 'body' | 'none' | 'elsewhere'
 }
 
 type Traits = Partial<Omit<Endpoint, 'operation'>>
@@ -39,6 +44,7 @@ export const unknownEndpoint: Endpoint = {
   ownsIds: false,
   upgrade: null,
   modelInPath: false,
+  model: 'elsewhere',
 }
 
 const read: Traits = { body: 'none', repeatable: true }
@@ -50,13 +56,15 @@ const usual: Endpoint = {
   streams: false,
   metered: 'free',
   ownsIds: true,
+  model: 'none',
 }
 
-const inference: Traits = { streams: true, repeatable: true, metered: 'usage' }
+const inference: Traits = { streams: true, repeatable: true, metered: 'usage', model: 'body' }
 const stateless: Traits = { repeatable: true, ownsIds: false }
-const run: Traits = { streams: true, metered: 'usage' }
-const costs: Traits = { metered: 'unmetered' }
-const upload: Traits = { body: 'multipart' }
+const run: Traits = { streams: true, metered: 'usage', model: 'body' }
+const costs: Traits = { metered: 'unmetered', model: 'elsewhere' }
+const upload: Traits = { body: 'multipart', model: 'elsewhere' }
+const named: Traits = { model: 'body' }
 const action: Traits = { body: 'none' }
 const socket: Traits = {
   upgrade: 'websocket',
@@ -64,6 +72,7 @@ const socket: Traits = {
   repeatable: false,
   metered: 'usage',
   ownsIds: false,
+  model: 'elsewhere',
 }
 
 // operation, METHODS path, what differs from the usual. `{}` is one segment, `{model}` one that may hold %2f, `**` the rest.
@@ -78,10 +87,10 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
   ['responses', 'DELETE /responses/{}'],
   ['responses', 'GET /responses/{}/input_items'],
   ['responses', 'POST /responses/{}/cancel', action],
-  ['responses', 'POST /responses/compact', { repeatable: true, metered: 'usage' }],
+  ['responses', 'POST /responses/compact', { repeatable: true, metered: 'usage', ...named }],
   ['responses', 'POST /responses/input_tokens', stateless],
   ['completions', 'POST /completions', { ...inference, ownsIds: false }],
-  ['embeddings', 'POST /embeddings', { ...stateless, metered: 'usage' }],
+  ['embeddings', 'POST /embeddings', { ...stateless, metered: 'usage', ...named }],
   ['moderations', 'POST /moderations', stateless],
   ['models', 'GET /models', { ownsIds: false }],
   ['models', 'GET,DELETE /models/{model}', { ownsIds: false, modelInPath: true }],
@@ -89,14 +98,14 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
   ['images.generations', 'POST /images/generations', { ...inference, ownsIds: false }],
   ['images.edits', 'POST /images/edits', { ...inference, body: 'any', ownsIds: false }],
   ['images.variations', 'POST /images/variations', { ...stateless, ...upload, ...costs }],
-  ['audio.speech', 'POST /audio/speech', { ...stateless, ...costs, streams: true }],
+  ['audio.speech', 'POST /audio/speech', { ...stateless, ...costs, ...named, streams: true }],
   ['audio.transcriptions', 'POST /audio/transcriptions', { ...inference, ...upload, ownsIds: false }],
   ['audio.translations', 'POST /audio/translations', { ...stateless, ...upload, ...costs }],
   ['audio.voices', 'POST /audio/voices', { ...upload, ...costs }],
   ['audio.voice_consents', 'POST /audio/voice_consents', upload],
   ['audio.voice_consents', 'GET /audio/voice_consents'],
   ['audio.voice_consents', 'GET,POST,DELETE /audio/voice_consents/{}'],
-  ['videos', 'POST /videos', { body: 'any', ...costs }],
+  ['videos', 'POST /videos', { body: 'any', ...costs, ...named }],
   ['videos', 'GET /videos'],
   ['videos', 'GET,DELETE /videos/{}'],
   ['videos', 'GET /videos/{}/content'],
@@ -161,7 +170,7 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
   ['threads.runs', 'GET /threads/{}/runs'],
   ['threads.runs', 'GET,POST /threads/{}/runs/{}'],
   ['threads.runs', 'POST /threads/{}/runs/{}/cancel', action],
-  ['threads.runs', 'POST /threads/{}/runs/{}/submit_tool_outputs', run],
+  ['threads.runs', 'POST /threads/{}/runs/{}/submit_tool_outputs', { ...run, model: 'elsewhere' }],
   ['threads.runs', 'GET /threads/{}/runs/{}/steps'],
   ['threads.runs', 'GET /threads/{}/runs/{}/steps/{}'],
   ['chatkit', 'POST /chatkit/sessions', costs],
@@ -181,7 +190,7 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
   ['realtime.sessions', 'POST /realtime/sessions', costs],
   ['realtime.transcription_sessions', 'POST /realtime/transcription_sessions', costs],
 
-  ['fine_tuning.jobs', 'POST /fine_tuning/jobs', costs],
+  ['fine_tuning.jobs', 'POST /fine_tuning/jobs', { ...costs, ...named }],
   ['fine_tuning.jobs', 'GET /fine_tuning/jobs'],
   ['fine_tuning.jobs', 'GET /fine_tuning/jobs/{}'],
   ['fine_tuning.jobs', 'GET /fine_tuning/jobs/{}/checkpoints'],
@@ -261,11 +270,13 @@ export const operations: readonly string[] = [...new Set(rows.map(([operation]) 
 /**
  * What `method` on `path` means: `path` as sent, from `/v1`, without its query. Null where the table has no such row,
  * also for known paths with another method; then `unknownEndpoint` holds. A path without ids costs two map lookups.
+ * Null too for `threads/Runs`: an id here, but the literal `runs` to a server that does not mind case.
  */
 export function findEndpoint(method: string, path: string): Endpoint | null {
   const endpoint = exact.get(method)?.get(path)
   if (endpoint !== undefined) return endpoint
   if (!path.startsWith('/v1/')) return null
+  if (/[A-Z]/.test(path) && exact.get(method)?.has(path.toLowerCase())) return null
   // No row is longer than 7 segments; the limit keeps a path of slashes from becoming a long list.
   const found = match(root, path.slice(4).split('/', 9), { at: 0, method })
   if (found !== null && !found.modelInPath && /%2f/i.test(path)) return null

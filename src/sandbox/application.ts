@@ -88,7 +88,9 @@ async function answer(call: Call, head: RequestHead): Promise<Reply> {
     if (refused !== null) throw refused
     const model = splitModel(call.row.model ?? '').base
     if (model.startsWith('replay:')) return replayReply(call.world, model)
-    const found = router.find(head.method, path)
+    // HEAD is answered as GET; the script leaves the body out. Not a handshake, which would open a tunnel.
+    const asGet = head.method === 'HEAD' && headerOf(head.headers, 'upgrade') === null
+    const found = router.find(asGet ? 'GET' : head.method, path)
     if (found === null) throw unknownUrl(head.method, head.target)
     Object.assign(call.params, found.params)
     return await found.handler(call)

@@ -37,6 +37,24 @@ test('models are listed, read and only fine-tuned ones deleted', async () => {
   expect(await failure(client.models.retrieve('ft:gpt-4o-mini:me::abc'))).toMatchObject({ status: 404 })
 })
 
+test('HEAD is answered as GET, without the body', async () => {
+  const headers = { authorization: 'Bearer sk-any' }
+  const [head, get] = await Promise.all(
+    ['HEAD', 'GET'].map((method) => fetch(`${sandbox.url}/models`, { method, headers })),
+  )
+  expect([head!.status, await head!.text()]).toEqual([200, ''])
+  expect(head!.headers.get('content-length')).toBe(String((await get!.text()).length))
+  expect((await fetch(`${sandbox.url}/none`, { method: 'HEAD', headers })).status).toBe(404)
+})
+
+test('the bare address says what this is', async () => {
+  const response = await fetch(new URL('/', sandbox.url))
+  expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+  expect(await response.text()).toBe(
+    "The Headgate sandbox is running. Point your OpenAI client's base URL at /v1 of this address.\n",
+  )
+})
+
 test('text completions, JSON and SSE', async () => {
   const ask = { model: 'gpt-3.5-turbo-instruct', prompt: 'Say: a b c d', max_tokens: 3 }
   const plain = await client.completions.create(ask)

@@ -1,5 +1,6 @@
 // The answers themselves. A text follows from the prompt alone: it names what was asked, so that a person sees at once that their call
-// arrived, and `Say: …` (or Repeat, Echo, Reply with) gives back exactly what follows, so that a test can choose the bytes.
+// arrived, `Say hello` says hello, and `Say: …` (or Repeat, Echo, Reply with) gives back exactly what follows, so that a test can choose
+// the bytes.
 
 import { hashText } from './ids.ts'
 import { tokenPieces } from './tokens.ts'
@@ -42,10 +43,21 @@ function pick(from: readonly string[], seed: number): string {
   return from[seed % from.length]!
 }
 
+/** What a short `Say hello` or `please say "hi"` asks to hear, as a sentence; null for any other prompt. */
+function saying(prompt: string): string | null {
+  const asked = /^\s*(?:please,?\s+)?say\s+(?!(?:exactly|this):)(\S[^\r\n]{0,99})\s*$/i.exec(prompt)
+  if (asked === null) return null
+  const words = asked[1]!.trim().replace(/^(["'“‘])(.+)["'”’]$/, '$2')
+  const [first = '', ...rest] = words
+  return `${first.toUpperCase()}${rest.join('')}${/[.!?…]["'”’)]*$/.test(words) ? '' : '.'}`
+}
+
 /** What an assistant would say to `prompt`; `variant` tells the choices of one call apart. */
 export function answerText(prompt: string, variant = 0): string {
   const asked = /^\s*(?:say|repeat|echo|reply with)(?: exactly| this)?:\s*([\s\S]+)$/i.exec(prompt)
   if (asked !== null) return asked[1]!
+  const said = saying(prompt)
+  if (said !== null) return said
   const seed = hashText(prompt) + variant * 7919
   const subject = prompt.replace(/\s+/g, ' ').trim().slice(0, 160)
   const about = subject === '' ? 'an empty prompt' : `“${subject}”`

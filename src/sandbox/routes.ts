@@ -16,7 +16,16 @@ import { platformRoutes } from './platform.ts'
 import { realtimeRoutes } from './realtime.ts'
 import { responseRoutes } from './responses.ts'
 import { vectorStoreRoutes } from './vector-stores.ts'
+import { bytesReply, utf8 } from './reply.ts'
+import type { Reply } from './reply.ts'
 import type { Route } from './world.ts'
+
+/** GET /: for whoever opens the address in a browser. */
+function welcome(): Reply {
+  const text =
+    "The Headgate sandbox is running. Point your OpenAI client's base URL at /v1 of this address.\n"
+  return bytesReply(utf8(text), 'text/plain; charset=utf-8')
+}
 
 /** Every endpoint; the first that fits a request wins. */
 export const routes: readonly Route[] = [
@@ -38,4 +47,5 @@ export const routes: readonly Route[] = [
   ...completionRoutes,
   ...echoRoutes,
   ...controlRoutes,
+  ['GET', '/', welcome],
 ]

@@ -48,9 +48,9 @@ export async function startService(upstream: ConfigTree = {}): Promise<Service> 
   return { gate, sandbox, origin, baseURL: `${origin}/v1` }
 }
 
-/** What a client has a method for, the gateway has a name for. */
-function unknownThoughServed({ endpoint, status, path }: LogLine): boolean {
-  return endpoint === 'unknown' && status < 400 && !path.startsWith('/v1/echo')
+/** What a client has a method for, the gateway has a name for. OpenAI's reference has no HEAD. */
+function unknownThoughServed({ endpoint, status, method, path }: LogLine): boolean {
+  return endpoint === 'unknown' && status < 400 && method !== 'HEAD' && !path.startsWith('/v1/echo')
 }
 
 /** Every request that arrived carries the upstream's key once and the client's nowhere. */

@@ -2,12 +2,13 @@
 // cutting one, and no request can end it. All through `headgate serve` in a process of its own.
 
 import { describe, expect, test } from 'bun:test'
-import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   ask,
   clientKey,
   eventually,
+  finallyClose,
   jsonBody,
   promiseTests,
   request,
@@ -23,6 +24,8 @@ import { answers, dial, type Peer } from './peer.ts'
 import { chunk, eventsHead, fine, lastChunk, reply, ScriptedUpstream } from './scripted-upstream.ts'
 
 promiseTests()
+
+const main = join(import.meta.dir, '..', '..', 'src', 'main.ts')
 
 const upstream = ScriptedUpstream.start(fine)
 const plain = { upstreams: [upstreamAt(upstream.url)] }
@@ -178,7 +181,7 @@ describe('what cannot start says so in one line, ends with 1, and leaves nothing
     const folder = scratchFolder()
     const { code, stderr } = await refused({ tree: { ...plain, log: { file: folder } }, folder })
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^headgate: The access log .* cannot be opened[^\n]*\n$/)
+    expect(stderr).toMatch(/^headgate: [^\n]*log\.file: cannot write the log [^\n]*\n$/)
   })
 })
 
@@ -496,4 +499,35 @@ test('no request can end it: 2,000 hostile ones', async () => {
   await eventually(async () => (await ready(gate)).body.connections <= 1, 'all connections to be gone')
   gate.signal('SIGTERM')
   expect(await gate.exited).toBe(0)
+})
+
+describe('a configuration that is gone or empty changes nothing', () => {
+  const anonymous = request('GET', '/v1/models', { key: null })
+
+  test.each([
+    ['emptied', (file: string) => writeFileSync(file, '')],
+    ['left with comments only', (file: string) => writeFileSync(file, '# nothing\n')],
+    ['removed', (file: string) => rmSync(file)],
+  ])('%s, then SIGHUP', async (_how, spoil) => {
+    const gate = await served({ tree: plain })
+    spoil(gate.file)
+    gate.signal('SIGHUP')
+    await gate.says('not reloaded')
+    expect((await ask(gate.port, anonymous)).status).toBe(401)
+    expect((await ask(gate.port, chat)).status).toBe(200)
+  })
+})
+
+test('a standard error that is full neither hangs the server nor keeps it from ending', async () => {
+  const folder = scratchFolder()
+  const port = freePort()
+  const tree = { ...plain, server: { listen: `127.0.0.1:${port}` } }
+  const file = writeConfig(tree, folder)
+  const command = `exec "${process.execPath}" "${main}" serve --config "${file}" --data "${folder}" 2>/dev/full`
+  const child = Bun.spawn(['sh', '-c', command], { stdout: 'ignore', stderr: 'ignore' })
+  finallyClose(() => child.kill('SIGKILL'))
+  await eventually(() => answers(port), 'the server to answer')
+  expect((await ask(port, chat)).status).toBe(200)
+  child.kill('SIGTERM')
+  expect(await child.exited).toBe(0)
 })

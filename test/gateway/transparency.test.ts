@@ -475,7 +475,7 @@ describe('what goes no further', () => {
 describe('400 MB in flat memory', () => {
   const bytes = 400 * 1024 * 1024
   const piece = Buffer.alloc(256 * 1024, 'u')
-  const growthMax = 60 * 1024 * 1024
+  const growthMax = 120 * 1024 * 1024
 
   /** Highest memory of the process while something runs. */
   async function growth(rss: () => number, run: () => Promise<void>): Promise<number> {

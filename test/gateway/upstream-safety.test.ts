@@ -19,6 +19,7 @@ import {
   upstreamAt,
   upstreamKey,
 } from './harness.ts'
+import { field } from './message.ts'
 import { dial } from './peer.ts'
 import { chunk, eventsHead, fine, lastChunk, reply, ScriptedUpstream } from './scripted-upstream.ts'
 
@@ -248,6 +249,77 @@ describe('what an upstream says of our key stays here', () => {
     expect((await ask(gate.port, chat)).firstLine).toBe('HTTP/1.1 200 OK')
     upstream.script = fine
   })
+
+  test('an error that cannot be read keeps only its status', async () => {
+    const quoting = `{"error":{"message":"bad key ${upstreamKey}"}}`
+    const odd: [bytes: Uint8Array, line: string][] = [
+      [Bun.gzipSync(quoting), 'Content-Encoding: gzip'],
+      [Buffer.from(quoting, 'utf16le'), 'Content-Type: application/json; charset=utf-16'],
+    ]
+    for (const status of [400, 403, 429, 500]) {
+      for (const [bytes, line] of odd) {
+        upstream.script = (_seen, peer) => peer.write(reply(status, bytes, [line]))
+        const answer = await ask(gate.port, chat)
+        expect([answer.status, answer.body.toString()]).toEqual([status, unreadable])
+        expect(field(answer.lines, 'content-encoding')).toBeNull()
+      }
+    }
+    upstream.script = fine
+  })
+
+  test('a part of the key, or the organisation, does not pass in any error', async () => {
+    const message = `key ${upstreamKey.slice(0, 20)} of org-AbCdEfGhIjKlMnOpQrStUvWx`
+    upstream.script = (_seen, peer) => peer.write(reply(429, JSON.stringify({ error: { message } })))
+    const { body } = await ask(gate.port, chat)
+    expect(body.toString()).not.toContain(upstreamKey.slice(3, 14))
+    expect(body.toString()).not.toContain('AbCdEfGh')
+    upstream.script = fine
+  })
+
+  test('what a proxy on the way out wants is not asked of the client', async () => {
+    upstream.script = (_seen, peer) => peer.write(reply(407, 'login', ['Proxy-Authenticate: Basic realm=x']))
+    const answer = await ask(gate.port, chat)
+    expect(answer.status).toBe(502)
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ error: { code: 'upstream_unavailable' } })
+    upstream.script = fine
+  })
+
+  test('compressed events pass as the bytes they are', async () => {
+    const bytes = Bun.gzipSync('data: {"a":1}\n\ndata: [DONE]\n\n')
+    upstream.script = (_seen, peer) =>
+      peer.write(reply(200, bytes, ['Content-Type: text/event-stream', 'Content-Encoding: gzip']))
+    const answer = await ask(gate.port, chat)
+    expect(Buffer.from(Bun.gunzipSync(new Uint8Array(answer.body))).toString()).toContain('[DONE]')
+    upstream.script = fine
+  })
+
+  test('a key in the query is refused, and subprotocols that name a key or an account go no further', async () => {
+    const inQuery = request('GET', `/v1/models?api-key=${clientKey}`, {})
+    expect((await ask(gate.port, inQuery)).status).toBe(400)
+    let seen = ''
+    upstream.script = (request, peer) => {
+      seen = request.lines.join('\n')
+      peer.write(reply(200, '{}'))
+    }
+    const protocols = `realtime, openai-insecure-api-key.${clientKey}, openai-organization.org-1, openai-project.p`
+    for (const lines of [
+      [`Sec-WebSocket-Protocol: ${protocols}`],
+      [`OpenAI_Organization: org-1`, 'Api_Key: x'],
+    ]) {
+      expect((await ask(gate.port, request('GET', '/v1/models', { lines }))).status).toBe(200)
+      expect(seen.toLowerCase()).not.toMatch(/openai-insecure|openai.organization|openai.project|api_key/)
+    }
+    upstream.script = fine
+  })
+})
+
+const unreadable = JSON.stringify({
+  error: {
+    message: 'The upstream answered with an error whose text cannot be shown.',
+    type: 'upstream_error',
+    param: null,
+    code: null,
+  },
 })
 
 describe('TLS to the upstream is verified before a byte is sent', () => {

@@ -14,8 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { findBun } from '../../scripts/launch.mjs'
+import { dirname, join, resolve } from 'node:path'
+import { findBun, shown } from '../../scripts/launch.mjs'
 
 const project = resolve(import.meta.dir, '../..')
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { version: string }
@@ -82,7 +82,21 @@ describe('bin/headgate', () => {
     rmSync(join(root, 'node_modules'), { recursive: true })
     const done = Bun.spawnSync([node, join(root, 'bin/headgate'), 'version'], { env: { PATH: '/nowhere' } })
     expect(done.exitCode).toBe(1)
-    expect(done.stderr.toString()).toBe(`headgate: Bun is not installed. Run "npm ci" in ${root}/\n`)
+    const mend = `Run "npm start" or "npm ci --omit=dev" in ${root}\n`
+    expect(done.stderr.toString()).toBe(`headgate: Bun is not installed. ${mend}`)
+    const elsewhere = dirname(executable(join(folder, 'elsewhere', 'bun')))
+    const packageless = Bun.spawnSync([node, join(root, 'bin/headgate'), 'version'], {
+      env: { PATH: elsewhere },
+    })
+    expect(packageless.stderr.toString()).toBe(`headgate: its packages are not installed. ${mend}`)
+  })
+
+  test('a path is shown as a shell takes it', () => {
+    expect(['/opt/headgate', '/opt/my gate', "/opt/it's"].map(shown)).toEqual([
+      '/opt/headgate',
+      "'/opt/my gate'",
+      `'/opt/it'\\''s'`,
+    ])
   })
 
   test('takes nothing from the folder it is started in', () => {

@@ -3,6 +3,7 @@
 // pushes back on the sender, never on our memory.
 
 import type { Body, BodySink, WireError } from './message.ts'
+import { Pieces } from './pieces.ts'
 
 /** Bytes held for a body that is not started yet before its socket is paused. */
 const heldBytesMax = 256 * 1024
@@ -42,8 +43,7 @@ export interface BodyOwner {
 export class PushedBody implements Body {
   readonly whole = null
   #sink: BodySink | null = null
-  #held: Uint8Array[] = []
-  #heldBytes = 0
+  #held = new Pieces()
   #paused = false
   #state: 'open' | 'ended' | 'failed' | 'dropped' = 'open'
   #cause: WireError | null = null
@@ -69,9 +69,8 @@ export class PushedBody implements Body {
       this.#sink.chunk(bytes)
       return
     }
-    this.#held.push(bytes)
-    this.#heldBytes += bytes.length
-    if (this.#heldBytes > heldBytesMax) this.pause()
+    this.#held.add(bytes)
+    if (this.#held.bytes > heldBytesMax) this.pause()
   }
 
   finish(): void {
@@ -90,9 +89,8 @@ export class PushedBody implements Body {
   start(sink: BodySink): void {
     if (this.#sink !== null) throw new Error('a body can be started once only')
     this.#sink = sink
-    const held = this.#held
+    const held = this.#held.take()
     const pausedByHolding = this.#paused
-    this.#held = []
     this.#paused = false
     for (const bytes of held) if (!this.dropped) sink.chunk(bytes)
     if (this.#state === 'ended') sink.end()
@@ -118,7 +116,7 @@ export class PushedBody implements Body {
 
   abort(): void {
     const open = this.#state === 'open'
-    this.#held = []
+    this.#held.take()
     this.#state = 'dropped'
     if (open) this.owner.abandonBody()
   }
@@ -132,21 +130,20 @@ export class PushedBody implements Body {
 export function collect(body: Body, bytesMax: number): Promise<Uint8Array | null> {
   if (body.whole !== null) return Promise.resolve(body.whole.length > bytesMax ? null : body.whole)
   return new Promise((resolve, reject) => {
-    const parts: Uint8Array[] = []
-    let bytes = 0
+    const pieces = new Pieces()
     let over = false
     body.start({
       chunk(part) {
-        bytes += part.length
         if (over) return
-        if (bytes > bytesMax) {
+        if (pieces.bytes + part.length > bytesMax) {
           over = true
+          pieces.take()
           body.abort()
           resolve(null)
-        } else parts.push(part)
+        } else pieces.add(part)
       },
       end() {
-        if (!over) resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes))
+        if (!over) resolve(pieces.join())
       },
       error: reject,
     })

@@ -2,6 +2,8 @@
 // digits only, no white space around the size, extensions and trailers well formed. Extensions and trailers are dropped, and both are bounded, since a
 // sender may otherwise keep a connection busy for ever without sending a byte of body.
 
+import { unpinned } from './pieces.ts'
+
 const enum State {
   size,
   extensionName,
@@ -25,6 +27,32 @@ const enum State {
 const extensionBytesMax = 4096
 const trailerBytesMax = 16384
 
+/** The parts of one read, put together. */
+class Gathered {
+  readonly #buffer: Uint8Array
+  #used: number
+
+  /** `restBytes`: as much as can follow `first`. */
+  constructor(first: Uint8Array, restBytes: number) {
+    this.#buffer = new Uint8Array(first.length + restBytes)
+    this.#buffer.set(first)
+    this.#used = first.length
+  }
+
+  add(source: Uint8Array, start: number, end: number): void {
+    // A call to `set` and a view cost more than a few bytes.
+    if (end - start < 16) for (let at = start; at < end; at++) this.#buffer[this.#used++] = source[at]!
+    else {
+      this.#buffer.set(source.subarray(start, end), this.#used)
+      this.#used += end - start
+    }
+  }
+
+  get bytes(): Uint8Array {
+    return unpinned(this.#buffer.subarray(0, this.#used))
+  }
+}
+
 /** Decodes one chunked body, fed piece by piece. */
 export class ChunkedDecoder {
   #state: State = State.size
@@ -38,23 +66,29 @@ export class ChunkedDecoder {
   }
 
   /**
-   * Reads `bytes` from `start`; body bytes go to `emit` as views on `bytes`.
+   * Reads `bytes` from `start`. Body bytes go to `emit` at most once: a view on `bytes` where they lie together, else a
+   * copy. One piece a read, however small the chunks: a piece costs an object here and a system call further on.
    * Returns the offset behind the last byte used (less than the length only when done), or -1 where malformed.
    */
   decode(bytes: Uint8Array, start: number, emit: (part: Uint8Array) => void): number {
     let at = start
-    while (at < bytes.length && this.#state !== State.done) {
-      if (this.#state === State.data) {
-        const take = Math.min(this.#left, bytes.length - at)
-        emit(bytes.subarray(at, at + take))
-        at += take
-        this.#left -= take
-        if (this.#left === 0) this.#state = State.dataCr
-      } else if (!this.#step(bytes[at++]!)) {
-        return -1
+    let sound = true
+    let first: Uint8Array | null = null
+    let gathered: Gathered | null = null
+    while (sound && at < bytes.length && this.#state !== State.done) {
+      if (this.#state !== State.data) {
+        sound = this.#step(bytes[at++]!)
+        continue
       }
+      const end = at + Math.min(this.#left, bytes.length - at)
+      if (first === null) first = bytes.subarray(at, end)
+      else (gathered ??= new Gathered(first, bytes.length - at)).add(bytes, at, end)
+      this.#left -= end - at
+      at = end
+      if (this.#left === 0) this.#state = State.dataCr
     }
-    return at
+    if (first !== null) emit(gathered === null ? first : gathered.bytes)
+    return sound ? at : -1
   }
 
   /** Moves on by one byte of framing; false where it is malformed. */

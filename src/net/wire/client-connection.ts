@@ -22,16 +22,19 @@ export interface ExchangeSink {
 }
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
-type Phase = 'none' | 'connect' | 'send' | 'firstByte' | 'idle'
+type Phase = 'none' | 'connect' | 'send' | 'firstByte' | 'idle' | 'linger'
 
 const headBytesMax = 64 * 1024
 const informationalMax = 16
+/** How long a tunnel whose client has gone waits for the upstream to take what is left. */
+const lingerMs = 2000
 
 const faultOf: Record<Exclude<Phase, 'none'>, WireFault> = {
   connect: 'connect_timeout',
   send: 'idle_timeout',
   firstByte: 'first_byte_timeout',
   idle: 'idle_timeout',
+  linger: 'idle_timeout',
 }
 
 export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
@@ -55,6 +58,8 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   #decoder: ChunkedDecoder | null = null
   #tunnel: ClientTunnel | null = null
   #paused = false
+  /** Bun is still connecting, which cannot be called off. */
+  #connecting = false
   // A sink may give the body up amid a chunk.
   readonly #pushPart = (part: Uint8Array): void => this.#body?.push(part)
 
@@ -71,6 +76,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     if (this.#socket !== null) return this.#transmit()
     this.wire.sweeper.add(this)
     this.#enter('connect', connectMs)
+    this.#connecting = true
     openSocket(this.wire.options, this)
   }
 
@@ -83,12 +89,14 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
 
   /** The socket stands, but its certificate is not verified yet: kept only so that giving up can close it. */
   onConnected(socket: Socket<ClientConnection>): void {
+    this.#connectSettled()
     if (this.#state === 'closed') socket.terminate()
     else this.#socket = socket
   }
 
   /** The socket stands, and its certificate, where there is one, is verified. */
   onOpen(socket: Socket<ClientConnection>): void {
+    this.#connectSettled()
     if (this.#state === 'closed') {
       socket.terminate()
       return
@@ -99,7 +107,14 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   }
 
   onOpenFailed(fault: WireFault, detail: string): void {
+    this.#connectSettled()
     this.#fail(new WireError(fault, detail, false))
+  }
+
+  /** Given up before it stood, it was counted as hanging until now. */
+  #connectSettled(): void {
+    if (this.#connecting && this.#state === 'closed') this.wire.hangingConnects -= 1
+    this.#connecting = false
   }
 
   onData(bytes: Buffer): void {
@@ -112,14 +127,15 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
 
   onDrain(): void {
     this.#outbox?.flush()
-    this.#sending()
+    if (this.#state === 'tunnel') this.#tunnelDrained()
+    else this.#sending()
   }
 
   /** The upstream has closed; `orderly` is false for a reset, which must never end a body that lasts until close. */
   onClose(orderly: boolean): void {
     if (this.#state === 'closed') return
     if (this.#state === 'tunnel') this.#tunnel!.peerClosed(orderly)
-    else if (orderly && this.#state === 'body' && this.#bodyLeft < 0 && this.#decoder === null) {
+    else if (orderly && this.#state === 'body' && this.#endsWithSocket) {
       this.#endBody(false)
     } else if (this.#state === 'connecting') {
       this.#fail(new WireError('connect_failed', 'the upstream closed the connection before it stood', false))
@@ -220,14 +236,14 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     // the same way, since it holds its bytes and its end.
     const sink = this.#sink!
     if (bodyStart < data.length) this.#readBody(data, bodyStart)
-    sink.reply({ status: head.status, headers: head.headers, body, tunnel: null })
+    sink.reply({ status: head.status, headers: head.headers, body, tunnel: null, resent: false })
   }
 
   #answerWhole(bytes: Uint8Array, length: number, extra: number): void {
     const { status, headers } = this.#head!
     const sink = this.#sink!
     this.#release(extra === 0)
-    sink.reply({ status, headers, body: new WholeBody(bytes, length), tunnel: null })
+    sink.reply({ status, headers, body: new WholeBody(bytes, length), tunnel: null, resent: false })
   }
 
   #readBody(bytes: Buffer, start: number): void {
@@ -250,6 +266,11 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
       this.#endBody(next === bytes.length)
   }
 
+  /** Not over TLS: a cut by somebody in between looks the same as the upstream's own end. */
+  get #endsWithSocket(): boolean {
+    return this.#bodyLeft < 0 && this.#decoder === null && !this.wire.secure
+  }
+
   #endBody(clean: boolean): void {
     const body = this.#body!
     this.#release(clean)
@@ -261,7 +282,8 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     this.#state = 'tunnel'
     this.#enter('none', Infinity)
     this.#tunnel = new ClientTunnel(this, this.#outbox!)
-    this.#sink!.reply({ status: 101, headers: head.headers, body: WholeBody.empty, tunnel: this.#tunnel })
+    const { status, headers } = head
+    this.#sink!.reply({ status, headers, body: WholeBody.empty, tunnel: this.#tunnel, resent: false })
     if (early.length > 0) this.#tunnel.push(early)
   }
 
@@ -270,7 +292,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   pauseReading(): void {
     this.#paused = true
     // A slow client is no slow upstream.
-    this.#enter('none', Infinity)
+    if (this.#state === 'body') this.#enter('none', Infinity)
     this.#socket?.pause()
   }
 
@@ -295,9 +317,22 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     this.destroy()
   }
 
+  /** A tunnel may be quiet for ever, but what waits in it must be taken. */
+  writeStalled(): void {
+    if (this.#phase === 'none') this.#enter('send', this.wire.options.timeouts.idleMs)
+  }
+
   /** Ends a tunnel in order: what was written is sent first. */
   endInOrder(): void {
-    this.#socket?.end()
+    this.#enter('linger', lingerMs)
+    if (this.#outbox!.waitingBytes === 0) this.#socket?.end()
+    else this.#outbox!.onDrain = () => this.#socket?.end()
+  }
+
+  #tunnelDrained(): void {
+    if (this.#phase === 'linger') this.#enter('linger', lingerMs)
+    else if (this.#outbox!.waitingBytes > 0) this.#enter('send', this.wire.options.timeouts.idleMs)
+    else this.#enter('none', Infinity)
   }
 
   destroy(): void {
@@ -324,7 +359,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     const state = this.#state
     this.#sender?.stop()
     if (state === 'body') this.#body?.fail(cause)
-    else if (state === 'tunnel') this.#tunnel?.abort()
+    else if (state === 'tunnel') this.#tunnel?.fail(cause)
     // Closed first, told second: whoever is told may send anew at once.
     if (state === 'connecting' || state === 'head') {
       this.destroy()
@@ -353,6 +388,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
 
   #closed(): void {
     this.#state = 'closed'
+    if (this.#connecting) this.wire.hangingConnects += 1
     // Whoever still pushes the request's body would push it into a socket that is gone.
     this.#sender?.stop()
     this.#body = null

@@ -7,7 +7,10 @@ import type { Outbox } from './outbox.ts'
 /** The connection under a tunnel. */
 export interface TunnelSocket extends BodyOwner {
   destroy(): void
+  /** Sends what waits, within a moment, and closes. */
   endInOrder(): void
+  /** Bytes wait: from now on the upstream has a bounded time to take some. */
+  writeStalled(): void
 }
 
 export class ClientTunnel implements Tunnel {
@@ -32,7 +35,9 @@ export class ClientTunnel implements Tunnel {
   }
 
   write(bytes: Uint8Array): boolean {
-    return this.#ended || this.outbox.write(bytes)
+    if (this.#ended || this.outbox.write(bytes)) return true
+    this.socket.writeStalled()
+    return false
   }
 
   onDrain(callback: () => void): void {
@@ -42,8 +47,13 @@ export class ClientTunnel implements Tunnel {
   end(): void {
     if (this.#ended) return
     this.#ended = true
-    if (this.outbox.waitingBytes === 0) this.socket.endInOrder()
-    else this.outbox.onDrain = () => this.socket.endInOrder()
+    this.socket.endInOrder()
+  }
+
+  /** The tunnel breaks off on our side: whoever reads it is told. The caller destroys the socket. */
+  fail(cause: WireError): void {
+    this.#ended = true
+    this.incoming.fail(cause)
   }
 
   abort(): void {

@@ -1,6 +1,6 @@
 // Our HTTP/1.1 client: one pool of keep-alive sockets for one account. The newest idle socket is used first, so that the
 // others grow old and are closed. A socket that the upstream closed while it lay idle is noticed only when it is used:
-// such a request is sent once anew on a fresh socket, and only if not one byte of an answer had come.
+// such a request is sent once anew on a fresh socket, and only if not one byte of an answer had come and the reset came at once.
 
 import { ClientConnection, type ExchangeSink } from './client-connection.ts'
 import {
@@ -15,6 +15,10 @@ import type { Sweeper } from './sweeper.ts'
 
 /** Idle sockets per account, whatever the configuration says. */
 const idleBound = 1024
+/** Connects given up and still hanging, each with a socket that cannot be called off. */
+const hangingConnectsMax = 128
+/** A socket that died idle says so at once; later than this the upstream may have worked on the request. */
+const diedIdleMs = 1000
 /** RFC 9110 section 8.6: a client says that there is no body where the method would have one. */
 const takesBody = new Set(['POST', 'PUT', 'PATCH'])
 
@@ -25,6 +29,8 @@ export class Http1Wire implements Wire {
   readonly secure: boolean
   /** The newest TLS session of this upstream. */
   tlsSession: Buffer | null = null
+  /** Connects that were given up and are not settled yet; kept by the connections. */
+  hangingConnects = 0
   #closed = false
 
   constructor(
@@ -74,6 +80,11 @@ export class Http1Wire implements Wire {
     if (index >= 0) this.#idle.splice(index, 1)
   }
 
+  /** So many connects hang that one more would only hold one more socket: the upstream is a black hole. */
+  get unreachable(): boolean {
+    return this.hangingConnects >= hangingConnectsMax
+  }
+
   /** The head as it goes out. */
   headText(request: WireRequest): string {
     let text = `${request.method} ${request.target} HTTP/1.1\r\n${this.#hostLine}${request.headerLines}`
@@ -108,12 +119,15 @@ class Call implements WireCall {
   #start(fresh: boolean): void {
     const connection = this.wire.take(fresh)
     const mayRepeat = !connection.fresh && (this.request.body === null || this.request.body.whole !== null)
+    const { clock } = this.wire.sweeper
+    const startedAtMs = clock.nowMs()
     this.#connection = connection
     this.#sink = {
-      reply: this.#settle.resolve,
+      reply: fresh ? (reply) => this.#settle.resolve({ ...reply, resent: true }) : this.#settle.resolve,
       failed: (cause) => {
-        if (mayRepeat && cause.fault === 'reset' && !cause.answered) this.#start(true)
-        else this.#settle.reject(cause)
+        const diedIdle = cause.fault === 'reset' && clock.nowMs() - startedAtMs <= diedIdleMs
+        if (mayRepeat && diedIdle && !cause.answered) this.#start(true)
+        else this.#settle.reject(fresh ? cause.ofResent() : cause)
       },
     }
     connection.send(this.request, this.#sink)

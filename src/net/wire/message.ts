@@ -25,7 +25,14 @@ export class WireError {
     readonly detail: string,
     /** At least one byte of an answer had come. */
     readonly answered: boolean,
+    /** The request had been sent twice: see `WireReply.resent`. */
+    readonly resent = false,
   ) {}
+
+  /** The same, for a request that had been sent twice. */
+  ofResent(): WireError {
+    return new WireError(this.fault, this.detail, this.answered, true)
+  }
 }
 
 /** Receives a body. Called synchronously from socket callbacks: must not throw. */
@@ -86,6 +93,8 @@ export interface WireReply {
   readonly body: Body
   /** Set on a 101 to a request with `upgrade`, else null. */
   readonly tunnel: Tunnel | null
+  /** The request was sent twice: first on a socket that had died idle, then on a fresh one. */
+  readonly resent: boolean
 }
 
 /** A request under way. */

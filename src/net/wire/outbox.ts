@@ -2,11 +2,11 @@
 // waits here, and whoever pushes is told to stop until it is gone. So at most one source's last push is ever held.
 
 import type { Socket } from 'bun'
+import { unpinned } from './pieces.ts'
 
 /** Everything that goes out of one socket goes through its outbox. */
 export class Outbox {
   #waiting: Uint8Array[] = []
-  #offset = 0
   /** Bytes handed over and not yet taken by the kernel. */
   waitingBytes = 0
   /** Bytes taken by the kernel so far: progress, for the stall timer. */
@@ -42,22 +42,21 @@ export class Outbox {
   flush(): void {
     while (this.#waiting.length > 0) {
       const first = this.#waiting[0]!
-      const rest = this.#offset === 0 ? first : first.subarray(this.#offset)
-      const taken = Math.max(0, this.socket.write(rest))
+      const taken = Math.max(0, this.socket.write(first))
       this.sentBytes += taken
       this.waitingBytes -= taken
-      if (taken < rest.length) {
-        this.#offset += taken
+      if (taken < first.length) {
+        if (taken > 0) this.#waiting[0] = unpinned(first.subarray(taken))
         return
       }
       this.#waiting.shift()
-      this.#offset = 0
     }
     this.onDrain?.()
   }
 
   #keep(bytes: Uint8Array): void {
-    this.#waiting.push(bytes)
+    // What is left of a large read may wait as long as a slow reader likes.
+    this.#waiting.push(unpinned(bytes))
     this.waitingBytes += bytes.length
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { FrontRefusal, parseRequestHead, type RequestHead } from './request-head.ts'
+import { FrontRefusal, parseRequestHead, unfinishedHead, type RequestHead } from './request-head.ts'
 
 function parse(text: string): RequestHead {
   const head = parseRequestHead(text, 100)
@@ -91,4 +91,13 @@ test('whatever two parsers could read differently is refused', () => {
     const head = parseRequestHead(text, 100)
     expect([text, head instanceof FrontRefusal ? head.fault : 'accepted']).toEqual([text, fault])
   }
+})
+
+test('a TLS handshake on the plain port is told from other bytes that are no request', () => {
+  const hello = Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])
+  expect(unfinishedHead(hello, 0, 1000)).toEqual(
+    new FrontRefusal('malformed_request', 'This looks like TLS; the port speaks plain HTTP.'),
+  )
+  expect(unfinishedHead(Buffer.from([0x16, 9]), 0, 1000)?.message).toBe('This is not HTTP/1.1.')
+  expect(unfinishedHead(Buffer.from('GET / HT'), 0, 1000)).toBeNull()
 })

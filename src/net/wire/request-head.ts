@@ -139,10 +139,12 @@ function checkHead(line: RequestLine, headers: HeaderBlock): RequestHead | Front
     return new FrontRefusal('expectation_failed', 'Of all expectations only 100-continue is supported.')
   }
   const upgrade = headers.findId(upgradeId) < 0 ? null : headers.get('upgrade')!.toLowerCase()
-  if (upgrade !== null && (headers.count('upgrade') > 1 || bodyLength !== 0)) {
+  const connection = headers.connection()
+  // RFC 9110 section 7.8: HTTP/1.1, and named by Connection. Whoever stands in front may read anything else as no upgrade.
+  const soundUpgrade = line.minor === 1 && connection.includes('upgrade') && !connection.includes('close')
+  if (upgrade !== null && (!soundUpgrade || headers.count('upgrade') > 1 || bodyLength !== 0)) {
     return malformed('An upgrade is asked for in a way that is not supported.')
   }
-  const connection = headers.connection()
   return {
     method: line.method,
     path: line.path,
@@ -202,6 +204,8 @@ export function unfinishedHead(data: Buffer, start: number, bytesMax: number): F
   if (data.length - start > bytesMax) {
     return new FrontRefusal('headers_too_large', `The request head is over ${bytesMax} bytes.`)
   }
+  if (data[start] === 0x16 && data[start + 1] === 3)
+    return malformed('This looks like TLS; the port speaks plain HTTP.')
   return cannotBeRequest(data, start) ? malformed('This is not HTTP/1.1.') : null
 }
 

@@ -86,7 +86,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   /** The client will send no more. With an answer still owed it is taken as gone, as a client that closes looks the same. */
   onEnd(): void {
     if (this.#state === 'tunnel') {
-      this.#tunnelSink?.gone()
+      this.#tunnelSink?.ended()
+      this.#tunnelSink = null
       this.#finish(true)
     }
     if (this.#request === null) this.socket.end()
@@ -100,7 +101,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#state = 'closed'
     this.#stash = null
     this.#tunnelSink = null
-    tunnel?.gone()
+    tunnel?.cut()
     this.#body?.body.fail(new WireError('aborted', 'the client has gone', false))
     this.#writer?.abort()
     this.#finish(false)

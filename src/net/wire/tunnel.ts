@@ -8,6 +8,8 @@ import type { Tunnel } from './message.ts'
 export interface TunnelClient {
   readonly outbox: Outbox
   setTunnelPaused(paused: boolean): void
+  /** Bytes wait: from now on the client has a bounded time to take some. */
+  writeStalled(): void
   closeTunnel(): void
   destroy(): void
 }
@@ -15,7 +17,10 @@ export interface TunnelClient {
 /** What the client's connection calls once the tunnel stands. */
 export interface TunnelSink {
   bytes(part: Uint8Array): void
-  gone(): void
+  /** The client has finished sending. */
+  ended(): void
+  /** The client is gone without a word. */
+  cut(): void
   drained(): void
 }
 
@@ -28,6 +33,7 @@ export function splice(client: TunnelClient, tunnel: Tunnel): TunnelSink {
       chunk(bytes) {
         if (client.outbox.write(bytes) || upstreamPaused) return
         upstreamPaused = true
+        client.writeStalled()
         tunnel.incoming.pause()
       },
       end: () => client.closeTunnel(),
@@ -39,7 +45,8 @@ export function splice(client: TunnelClient, tunnel: Tunnel): TunnelSink {
       if (!tunnel.write(part)) client.setTunnelPaused(true)
     },
     // In order, not cut: a close frame may still be on its way to the upstream.
-    gone: () => tunnel.end(),
+    ended: () => tunnel.end(),
+    cut: () => tunnel.abort(),
     drained() {
       if (!upstreamPaused) return
       upstreamPaused = false

@@ -17,8 +17,9 @@ export function bodyPlan(x: Exchange, limits: BodyLimits): 'whole' | 'stream' {
   const whole = isJson(x, length, limits)
   const bytesMax = whole ? limits.jsonBodyBytesMax : limits.uploadBytesMax
   if (length > bytesMax) throw tooLarge(bytesMax)
-  const coding = x.request.headers.get('content-encoding')
-  if (whole && coding !== null && coding.toLowerCase() !== 'identity') {
+  const { headers } = x.request
+  const coded = headers.find('content-encoding') >= 0
+  if (whole && coded && headers.tokens('content-encoding').some((coding) => coding !== 'identity')) {
     throw new Failure(
       'unsupported_media_type',
       'A JSON body must not be compressed: send it without Content-Encoding.',

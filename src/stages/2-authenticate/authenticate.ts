@@ -35,6 +35,12 @@ export function createAuthenticate(options: AuthenticateOptions): AuthenticateSt
 
 function identify(x: Exchange, kinds: readonly Authenticator[]): Principal {
   const credential = readCredential(x.request.headers, x.request.upgrade !== null)
+  if (credential !== null && x.request.query.includes(credential)) {
+    throw new Failure(
+      'bad_request',
+      'The query holds your API key. Send it in the Authorization header only.',
+    )
+  }
   for (const kind of kinds) {
     const principal = kind.identify(credential)
     if (principal !== null) return principal

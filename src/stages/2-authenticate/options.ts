@@ -33,7 +33,10 @@ const staticKey = z
       env: tag('Environment, such as dev or prod.'),
       models: list(glob, 'is an empty list, which would refuse every model: leave the key away to allow all')
         .optional()
-        .describe('Models the key may ask for; `*` stands for any characters. Absent = all.'),
+        .describe(
+          'Models the key may ask for; `*` stands for any characters. Absent = all. What runs a model that the JSON ' +
+            'body does not show is then refused: uploads, batches, eval runs, WebSockets, unknown paths.',
+        ),
       endpoints: list(
         label(),
         'is an empty list, which would refuse every endpoint: leave the key away to allow all',

@@ -18,6 +18,9 @@ export interface AccountOptions extends AccountNames {
   readonly keys: readonly AccountKey[]
 }
 
+/** Shorter keys are placeholders for servers that want any text. */
+const secretLengthMin = 8
+
 export class Account {
   readonly name: string
   /** Key texts, for the check that none of them leaves in an answer. */
@@ -31,7 +34,10 @@ export class Account {
     private readonly parts: { readonly wire: Wire; readonly clock: Clock },
   ) {
     this.name = options.name
-    this.keyTexts = options.keys.map((key) => key.value.reveal())
+    // A stand-in such as `none` is no secret, and would be found in every answer.
+    this.keyTexts = options.keys
+      .map((key) => key.value.reveal())
+      .filter((text) => text.length >= secretLengthMin)
     this.#basePath = options.baseUrl.pathname.replace(/\/+$/, '')
     this.#fixedLines = provider.accountLines(options)
   }

@@ -1,9 +1,11 @@
 // What an upstream's answer means for the client: which pass as they are, and which become our own. An upstream's 401 is
 // about the operator's key and never the client's, so it becomes a 502 without its text; a redirect is never followed
-// and never passed on, since it would send the client's credential elsewhere; a 403 passes without anything key-like.
+// and never passed on, since it would send the client's credential elsewhere; other errors pass without anything
+// key-like, and only where they can be read.
 
 import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
+import type { HeaderBlock } from '../../net/wire/headers.ts'
 import { collect, WholeBody } from '../../net/wire/body.ts'
 import { WireError, type Body, type WireReply } from '../../net/wire/message.ts'
 import { redactErrorBody } from '../../openai/errors.ts'
@@ -22,24 +24,52 @@ export function answerOf(x: Exchange, account: Account, wire: WireReply): Reply 
   const { status, headers } = wire
   if (status === 101) return tunnelReply(wire, account)
   x.upstreamRequestId = harmless(headers.get('x-request-id'), account)
-  if (status === 401 || (status >= 300 && status < 400 && status !== 304)) {
+  if (status === 401 || status === 407 || (status >= 300 && status < 400 && status !== 304)) {
     wire.body.abort()
-    throw status === 401 ? badKey(account) : redirected(account, status)
+    throw status === 401 ? badKey(account) : status === 407 ? barred(account) : redirected(account, status)
   }
+  const encoded = isEncoded(headers)
   const reply: Reply = {
     status,
     headerLines: responseHeaderLines(headers, account.keyTexts),
     dated: headers.get('date') !== null,
-    contentType: headers.get('content-type') ?? '',
+    // Compressed all the same, it is bytes to everybody here: neither events nor JSON.
+    contentType: encoded ? '' : (headers.get('content-type') ?? ''),
     body: wire.body,
     tunnel: null,
   }
   // Nothing to read, and to HEAD a length that says so much: it passes as it is.
   if (wire.body.whole?.length === 0) return reply
-  if (status === 403 || (status >= 400 && account.keyTexts.length > 0))
-    return held(reply, errorBody(wire, account))
+  if (status >= 400)
+    return encoded || !isUtf8(headers) ? unreadable(wire) : held(reply, errorBody(wire, account))
   if (wire.body.whole !== null || !isJson(reply.contentType)) return reply
   return held(reply, holdWhole(wire.body, heldBytesMax))
+}
+
+function isEncoded(headers: HeaderBlock): boolean {
+  const coding = headers.get('content-encoding')
+  return coding !== null && coding.toLowerCase() !== 'identity'
+}
+
+function isUtf8(headers: HeaderBlock): boolean {
+  const charset = /charset\s*=\s*"?([^\s";]+)/i.exec(headers.get('content-type') ?? '')
+  return charset === null || /^(?:utf-?8|us-ascii)$/i.test(charset[1]!)
+}
+
+/** An error that cannot be read for keys does not pass: its status does, with words of our own. */
+function unreadable(wire: WireReply): Reply {
+  wire.body.abort()
+  const message = 'The upstream answered with an error whose text cannot be shown.'
+  return {
+    status: wire.status,
+    headerLines: 'Content-Type: application/json\r\n',
+    dated: false,
+    contentType: 'application/json',
+    body: new WholeBody(
+      Buffer.from(JSON.stringify({ error: { message, type: 'upstream_error', param: null, code: null } })),
+    ),
+    tunnel: null,
+  }
 }
 
 async function held(reply: Reply, body: Promise<Body>): Promise<Reply> {
@@ -60,25 +90,15 @@ function isJson(contentType: string): boolean {
   return /^application\/(?:[a-z0-9.+-]+\+)?json\b/i.test(contentType)
 }
 
-/** The body of an error, without key-like text in a 403, and never with the account's own key. */
+/** The body of an error without anything key-like: a provider may quote our key, or name our organisation. */
 async function errorBody(wire: WireReply, account: Account): Promise<Body> {
   const bytes = await collect(wire.body, errorBytesMax)
-  const text =
-    bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
-  const read = text === null || !text.includes('\\') ? text : unescaped(text)
-  const leaks = read === null || account.keyTexts.some((key) => read.includes(key))
-  if (wire.status !== 403 && !leaks) return new WholeBody(bytes!)
-  if (text === null)
+  if (bytes === null) {
     throw new Failure('upstream_unavailable', 'The upstream answered with an error that is too long.')
-  return new WholeBody(Buffer.from(redactErrorBody(text, account.keyTexts), 'utf8'))
-}
-
-/** As a JSON reader sees it, where it is only looked at: `sk\u002d1` and `a\/b` would hide a key. */
-function unescaped(text: string): string {
-  const escape = /\\(?:u([0-9a-f]{4})|(["\\/]))/gi
-  return text.replace(escape, (_, code: string | undefined, mark: string | undefined) =>
-    code === undefined ? mark! : String.fromCharCode(Number.parseInt(code, 16)),
-  )
+  }
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+  const clean = redactErrorBody(text, account.keyTexts)
+  return new WholeBody(clean === text ? bytes : Buffer.from(clean, 'utf8'))
 }
 
 function tunnelReply(wire: WireReply, account: Account): Reply {
@@ -96,6 +116,12 @@ function tunnelReply(wire: WireReply, account: Account): Reply {
 function badKey(account: Account): Failure {
   const message = `The gateway's key for the upstream "${account.name}" was refused. Its operator must replace it.`
   return new Failure('upstream_auth_failed', message, { detail: 'upstream answered 401' })
+}
+
+/** 407 is said by a proxy on the operator's way out, and is none of the client's business. */
+function barred(account: Account): Failure {
+  const message = `The way to the upstream "${account.name}" is barred by a proxy. Its operator must mend that.`
+  return new Failure('upstream_unavailable', message, { detail: 'upstream answered 407', retryable: false })
 }
 
 function redirected(account: Account, status: number): Failure {

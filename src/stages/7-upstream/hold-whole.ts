@@ -2,6 +2,7 @@
 
 import { WholeBody } from '../../net/wire/body.ts'
 import type { Body, BodySink, WireError } from '../../net/wire/message.ts'
+import { Pieces } from '../../net/wire/pieces.ts'
 
 /**
  * The body, whole where it ends within `bytesMax`, else streaming from its first byte.
@@ -15,52 +16,46 @@ export function holdWhole(body: Body, bytesMax: number): Promise<Body> {
 class Holder implements BodySink, Body {
   readonly whole = null
   readonly length: number
-  #parts: Uint8Array[] = []
-  #bytes = 0
+  readonly #held = new Pieces()
   #passing = false
   #sink: BodySink | null = null
-  #outcome: 'open' | 'ended' | WireError = 'open'
+  #state: 'open' | 'ended' | WireError = 'open'
 
   constructor(
     private readonly source: Body,
     private readonly bytesMax: number,
-    private readonly held: { resolve: (body: Body) => void; reject: (cause: WireError) => void },
+    private readonly outcome: { resolve: (body: Body) => void; reject: (cause: WireError) => void },
   ) {
     this.length = source.length
   }
 
   chunk(bytes: Uint8Array): void {
     if (this.#sink !== null) return this.#sink.chunk(bytes)
-    this.#parts.push(bytes)
-    this.#bytes += bytes.length
-    if (this.#bytes <= this.bytesMax || this.#passing) return
+    this.#held.add(bytes)
+    if (this.#held.bytes <= this.bytesMax || this.#passing) return
     this.#passing = true
     this.source.pause()
-    this.held.resolve(this)
+    this.outcome.resolve(this)
   }
 
   end(): void {
-    this.#outcome = 'ended'
+    this.#state = 'ended'
     if (this.#sink !== null) this.#sink.end()
-    else if (!this.#passing) {
-      this.held.resolve(
-        new WholeBody(this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)),
-      )
-    }
+    else if (!this.#passing) this.outcome.resolve(new WholeBody(this.#held.join()))
   }
 
   error(cause: WireError): void {
-    this.#outcome = cause
+    this.#state = cause
     if (this.#sink !== null) this.#sink.error(cause)
-    else if (!this.#passing) this.held.reject(cause)
+    else if (!this.#passing) this.outcome.reject(cause)
   }
 
   start(sink: BodySink): void {
     this.#sink = sink
-    for (const part of this.#parts.splice(0)) sink.chunk(part)
-    if (this.#outcome === 'open') this.source.resume()
-    else if (this.#outcome === 'ended') sink.end()
-    else sink.error(this.#outcome)
+    for (const part of this.#held.take()) sink.chunk(part)
+    if (this.#state === 'open') this.source.resume()
+    else if (this.#state === 'ended') sink.end()
+    else sink.error(this.#state)
   }
 
   pause(): void {
@@ -72,7 +67,7 @@ class Holder implements BodySink, Body {
   }
 
   abort(): void {
-    this.#parts = []
+    this.#held.take()
     this.source.abort()
   }
 }

@@ -13,8 +13,10 @@ const dropped = new Set(
   content-length host expect http2-settings
   authorization api-key x-api-key x-goog-api-key x-amz-security-token cookie cookie2
   forwarded via x-real-ip true-client-ip cf-connecting-ip openai-organization openai-project
-  accept-encoding x-no-cache`
+  accept-encoding x-no-cache sec-websocket-protocol`
     .split(/\s+/)
+    // Servers behind WSGI or CGI take `api_key` for `api-key`.
+    .flatMap((name) => (name.includes('-') ? [name, name.replaceAll('-', '_')] : [name]))
     .map(fieldId),
 )
 
@@ -28,20 +30,19 @@ export function requestHeaderLines(headers: HeaderBlock, websocket: boolean): st
     if (id !== 0 && dropped.has(id)) return true
     if (headers.nameStartsWith(index, 'x-headgate-') || headers.nameStartsWith(index, 'x-forwarded-'))
       return true
-    if (websocket && id === subprotocol) return true
     return nominated.length > 0 && nominated.includes(headers.name(index))
   })
   return websocket ? lines + subprotocolLine(headers) : lines
 }
 
-/** A WebSocket's subprotocols without the one that carries the client's key. */
+/** A WebSocket's subprotocols without those that carry the client's key or choose an account. */
 function subprotocolLine(headers: HeaderBlock): string {
   const kept: string[] = []
   for (let index = 0; index < headers.size; index++) {
     if (headers.id(index) !== subprotocol) continue
     for (const protocol of headers.value(index).split(',')) {
       const name = protocol.trim()
-      if (name !== '' && !name.startsWith('openai-insecure-api-key.')) kept.push(name)
+      if (name !== '' && !/^openai-(?:insecure-api-key|organization|project)\./i.test(name)) kept.push(name)
     }
   }
   return kept.length === 0 ? '' : `Sec-WebSocket-Protocol: ${kept.join(', ')}\r\n`

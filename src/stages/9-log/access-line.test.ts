@@ -317,25 +317,39 @@ test('time in a line follows the wall clock, over seconds and backwards', () => 
 describe('human lines', () => {
   test('an answered exchange', () => {
     expect(humanLine(false)(answered(), 1312.44)).toBe(
-      `${timeOfDay(wallMs)} 200 POST /v1/chat/completions        gpt-4o-mini                19+10         312.4ms web        main\n`,
+      `${timeOfDay(wallMs)} 200 POST /v1/chat/completions       312ms gpt-4o-mini 19+10 web main\n`,
     )
   })
 
-  test('a stream shows its first byte, another model than asked for is shown', () => {
+  test('a stream shows its first byte, within 80 columns', () => {
     const x = answered()
     x.stream = true
-    x.answeredModel = 'gpt-4.1'
-    expect(humanLine(false)(x, 3312.44)).toContain(
-      'gpt-4o-mini → gpt-4.1       19+10   120.3ms/2.31s web        main\n',
-    )
+    const line = humanLine(false)(x, 3312.44)
+    expect(line).toContain('completions 120ms/2.31s gpt-4o-mini 19+10 web main\n')
+    expect(line.trimEnd().length).toBeLessThanOrEqual(80)
   })
 
-  test('a refusal says why', () => {
+  test('another model than asked for is shown', () => {
+    const x = answered()
+    x.answeredModel = 'gpt-4.1'
+    expect(humanLine(false)(x, 1012.44)).toContain('12.4ms gpt-4o-mini → gpt-4.1 19+10')
+  })
+
+  test('a refusal says why, and what it lacks is left out', () => {
     const x = exchange()
     x.status = 504
     x.failure = new Failure('upstream_timeout', 'message', { detail: 'first_byte_timeout' })
     expect(humanLine(false)(x, 121_000)).toEndWith(
-      '           -            120s nobody     - upstream_timeout first_byte_timeout\n',
+      ' POST /v1/chat/completions        120s nobody upstream_timeout first_byte_timeout\n',
+    )
+  })
+
+  test('what was refused before it was read has neither method nor path', () => {
+    const x = exchange({ method: '-', path: '-' })
+    x.status = 400
+    x.failure = new Failure('malformed_request', 'message', { detail: 'This looks like TLS.' })
+    expect(humanLine(false)(x, 1000.2)).toEndWith(
+      ` 400 ${'(unread)'.padEnd(25)}       0.2ms nobody malformed_request This looks like TLS.\n`,
     )
   })
 

@@ -1,4 +1,5 @@
-// Lines for people on a terminal: aligned, the status coloured, no more than one looks at while trying something out.
+// Lines for people on a terminal: aligned as far as every line has the column, the status coloured, no more than one
+// looks at while trying something out. What has no value is left out, so that a usual line fits 80 columns.
 // What clients and upstreams send is shown with every control character and every mark that turns text around replaced,
 // or a request could repaint the operator's terminal.
 
@@ -32,18 +33,25 @@ export function coloured(text: string, code: number, colour: boolean): string {
   return colour ? `\u001b[${code}m${text}\u001b[0m` : text
 }
 
+/** Three digits at most, but for minutes. */
 function duration(ms: number): string {
-  if (ms < 1000) return `${tenths(ms)}ms`
-  return ms < 100_000 ? `${(ms / 1000).toFixed(2)}s` : `${Math.round(ms / 1000)}s`
+  if (ms < 1000) return `${ms < 100 ? tenths(ms) : Math.round(ms)}ms`
+  return ms < 100_000 ? `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)}s` : `${Math.round(ms / 1000)}s`
 }
 
-function modelText(x: Exchange): string {
+function modelText(x: Exchange): string | null {
   const asked = x.model
-  if (asked === null) return x.answeredModel ?? '-'
+  if (asked === null) return x.answeredModel
   // A dated name of the model asked for says nothing new at a glance.
   return x.answeredModel === null || x.answeredModel.startsWith(asked)
     ? asked
     : `${asked} → ${x.answeredModel}`
+}
+
+/** `POST /v1/chat/completions`; what was refused before it could be read has neither. */
+function requestText(x: Exchange): string {
+  const { method } = x.request
+  return method === '-' ? '(unread)' : `${cut(method, 16)} ${cut(pathOf(x), 96)}`
 }
 
 /** The writer of human lines; `colour` only where a terminal shows it. */
@@ -52,22 +60,20 @@ export function humanLine(colour: boolean): AccessLine {
     const status = statusOf(x)
     const first = firstByteMs(x)
     const took = duration(endedAtMs - x.startedAtMs)
-    const times = x.stream && first !== null ? `${duration(first)}/${took}` : took
-    const tokens = x.usage === null ? '-' : `${x.usage.input}+${x.usage.output}`
+    const model = modelText(x)
     const failure = failureOf(x)
-    const detail = detailOf(x)
     const columns = [
       coloured(timeOfDay(x.startedWallMs), 2, colour),
       coloured(String(status), colourOf(status), colour),
-      printable(`${cut(x.request.method, 16)} ${cut(pathOf(x), 96)}`).padEnd(32),
-      printable(cut(modelText(x), 64)).padEnd(20),
-      tokens.padStart(11),
-      times.padStart(15),
-      printable(cut(x.principal.key ?? x.principal.kind, 32)).padEnd(10),
-      printable(x.upstream ?? '-'),
+      printable(requestText(x)).padEnd(25),
+      (x.stream && first !== null ? `${duration(first)}/${took}` : took).padStart(11),
+      model === null ? null : printable(cut(model, 64)),
+      x.usage === null ? null : `${x.usage.input}+${x.usage.output}`,
+      printable(cut(x.principal.key ?? x.principal.kind, 32)),
+      x.upstream === null ? null : printable(x.upstream),
+      failure === null ? null : coloured(failure, colourOf(status >= 400 ? status : 500), colour),
+      detailOf(x) === null ? null : printable(detailOf(x)!),
     ]
-    if (failure !== null) columns.push(coloured(failure, colourOf(status >= 400 ? status : 500), colour))
-    if (detail !== null) columns.push(printable(detail))
-    return `${columns.join(' ')}\n`
+    return `${columns.filter((column) => column !== null).join(' ')}\n`
   }
 }

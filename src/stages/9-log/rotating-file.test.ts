@@ -178,6 +178,14 @@ describe('moved, deleted or emptied by others', () => {
   })
 })
 
+test('a line torn by a kill gets its end before the next line', async () => {
+  writeFileSync(join(folder, 'access.log'), 'whole\nhal')
+  const file = open()
+  await put(file, 'next\n')
+  file.close()
+  expect(read('access.log')).toBe('whole\nhal\nnext\n')
+})
+
 test('the file and the folder made for it are the owner’s alone', () => {
   const path = join(folder, 'logs', 'access.log')
   open({ path }).close()

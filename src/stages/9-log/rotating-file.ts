@@ -3,7 +3,7 @@
 // it says who asked what when. Once a second its name is looked at: where someone moved or deleted the file (logrotate,
 // rm), a new one is begun, also without a signal.
 
-import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
@@ -101,8 +101,9 @@ export class RotatingFile implements LineSink {
   #open(): void {
     const { path } = this.options
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    const fd = openSync(path, 'a', 0o600)
+    const fd = openSync(path, 'a+', 0o600)
     this.close()
+    endTornLine(fd)
     const opened = fstatSync(fd)
     this.#fd = fd
     this.#size = opened.size
@@ -112,6 +113,15 @@ export class RotatingFile implements LineSink {
     this.#stale = false
     this.#lookedAtMs = this.options.clock.nowMs()
   }
+}
+
+/** A process that was killed amid a line left it without an end; the next line must not be glued to it. */
+function endTornLine(fd: number): void {
+  const found = fstatSync(fd)
+  if (!found.isFile() || found.size === 0) return
+  const last = Buffer.alloc(1)
+  readSync(fd, last, 0, 1, found.size - 1)
+  if (last[0] !== 10) writeSync(fd, '\n')
 }
 
 /** Whether there was a file to take this step with. Other errors are thrown. */
