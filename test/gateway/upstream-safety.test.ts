@@ -299,7 +299,7 @@ describe('what an upstream says of our key stays here', () => {
     let seen = ''
     upstream.script = (request, peer) => {
       seen = request.lines.join('\n')
-      peer.write(reply(200, '{}'))
+      void peer.write(reply(200, '{}'))
     }
     const protocols = `realtime, openai-insecure-api-key.${clientKey}, openai-organization.org-1, openai-project.p`
     for (const lines of [
