@@ -79,8 +79,14 @@ function addServerCommands(program: Command, finish: Finish): void {
     .command('check')
     .description('check a config: every problem with its line and a suggestion; exit code 0 or 1')
     .option('-c, --config <file>', 'config file (default: headgate.yaml or headgate.config.ts)')
+    .option(
+      '-l, --listen <host:port>',
+      'check with this address instead of where the config says',
+      listenAddress,
+    )
+    .option('-d, --data <folder>', 'data directory (default: $HEADGATE_DATA, else ./.headgate)')
     .option('--json', 'print the problems as JSON')
-    .action(async (options: { config?: string; json?: boolean }) => {
+    .action(async (options: { config?: string; listen?: string; data?: string; json?: boolean }) => {
       const { runCheck } = await import('./check.ts')
       finish(await runCheck(options))
     })

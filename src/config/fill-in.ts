@@ -74,7 +74,7 @@ class Filler {
     const copy: Record<string | number, unknown> | unknown[] = isList ? [] : {}
     const entries: [string | number, unknown][] = isList ? [...value.entries()] : Object.entries(value)
     for (const [key, item] of entries) {
-      if (!isList && (item === null || item === undefined)) continue
+      if (!isList && isAbsent(key, item)) continue
       // Not an assignment: `__proto__` must become an ordinary key, for the schema to refuse.
       const set = (filled: unknown): void => {
         Object.defineProperty(copy, key, {
@@ -191,6 +191,11 @@ class Filler {
     this.failed.add(pathText(path))
     return null
   }
+}
+
+/** `key:` says nothing; but `{listen:127.0.0.1:1}` is a key as a whole to YAML, and must not be dropped in silence. */
+function isAbsent(key: string | number, value: unknown): boolean {
+  return value === undefined || (value === null && !String(key).includes(':'))
 }
 
 /** Whether `value` is an object literal, not an instance of anything. */

@@ -30,7 +30,7 @@ admin:
   listen: 127.0.0.1:8081            # /healthz and /readyz, this machine only
 
 storage:
-  ${dataPath === null ? '# path: data                      # data directory, from this folder; else --data, $HEADGATE_DATA, or .headgate where you start' : `path: ${JSON.stringify(dataPath)}`}
+  ${dataPath === null ? dataComment : `path: ${JSON.stringify(dataPath)}`}
 
 ${openai ? openaiBlock : sandboxBlock}
 access:
@@ -49,6 +49,9 @@ log:
   keep: 14
 `
 }
+
+const dataComment = `# path: data                      # data directory, counted from this folder. Without this line: .headgate in the
+                                    # directory the gate is started in. --data and $HEADGATE_DATA come first`
 
 const openaiBlock = `upstreams:
   - name: openai

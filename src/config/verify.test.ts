@@ -65,6 +65,7 @@ test('a data directory that the file does not name is said with what names it, o
   expect(await said({})).toEqual([
     `log.file: cannot write the log ${folder}/.headgate/access.log: it is a directory (name a file in it, such as access.log)`,
   ])
+  rmSync(join(folder, '.headgate'), { recursive: true })
 })
 
 test('a CA file must be there and hold certificates', async () => {

@@ -1,8 +1,8 @@
 // What the YAML parser's errors mean, in words for people. It reports where it gave up, which for something left open is
 // the file's end: here that becomes the place where it was opened. None of the words repeats the file's text.
 
-import { isCollection, isScalar, visit } from 'yaml'
-import type { parseDocument, YAMLError } from 'yaml'
+import { isCollection, isNode, isPair, isScalar } from 'yaml'
+import type { Node, parseDocument, YAMLError } from 'yaml'
 
 /** A document as the parser gives it, whole or in parts. */
 export type YamlDocument = ReturnType<typeof parseDocument>
@@ -55,13 +55,10 @@ export function explainFault(
   const opened = isLeftOpen(error) ? openingBefore(offset, source.document) : null
   if (opened !== null) {
     const what = `${source.text[opened]!} is opened here and never closed`
-    return { offset: opened, message: what, suggestion: null }
+    const within = 'close it; all of it needs more indentation than its key'
+    return { offset: opened, message: what, suggestion: error.code === 'BAD_INDENT' ? within : null }
   }
   const { code, message } = error
-  if (message.startsWith('Flow end indicator')) {
-    const what = 'the closing bracket needs more indentation than the key it belongs to'
-    return { offset, message: what, suggestion: 'put it on the line above, or indent it' }
-  }
   if (message.startsWith('Sequence item without')) return { offset, ...indentation }
   if (message.startsWith('Implicit map keys need')) return { offset, ...colon }
   // A value that goes on as a mapping on the next line: that line stands too far to the right.
@@ -73,24 +70,30 @@ export function explainFault(
   return { offset, ...(wordings[code] ?? { message: 'this is not valid YAML', suggestion: null }) }
 }
 
-function isLeftOpen({ message }: YAMLError): boolean {
+/** Whether the parser missed the end of a bracket or a quote. What it says after that follows from it. */
+export function isLeftOpen({ message }: YAMLError): boolean {
   return /^(?:Flow (?:map|sequence) .* end with|Missing closing)/.test(message)
 }
 
-/** The innermost bracket or quote that stands open at `offset`, or null. */
+/** The innermost bracket or quote that stands open at `offset`, or null. Goes down one way only: files can be deep. */
 function openingBefore(offset: number, document: YamlDocument): number | null {
   let found: number | null = null
-  visit(document, {
-    Node(_, node) {
-      const canStayOpen = isCollection(node)
-        ? node.flow === true
-        : isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE')
-      const range = 'range' in node ? node.range : null
-      if (!canStayOpen || range === null || range === undefined) return
-      if (range[0] < offset && range[2] >= offset && range[0] > (found ?? -1)) found = range[0]
-    },
-  })
+  let next: unknown = document.contents
+  while (isNode(next)) {
+    const node: Node = next
+    const start = node.range?.[0] ?? offset
+    const quoted = isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE')
+    if (start < offset && (quoted || (isCollection(node) && node.flow === true))) found = start
+    next = childrenOf(node).findLast(({ range }) => range != null && range[0] < offset && range[2] >= offset)
+  }
   return found
+}
+
+function childrenOf(node: Node): Node[] {
+  if (!isCollection(node)) return []
+  return node.items
+    .flatMap((item) => (isPair(item) ? [item.key, item.value] : [item]))
+    .filter((item) => isNode(item))
 }
 
 function isBehindKey(text: string, offset: number): boolean {

@@ -4,7 +4,7 @@
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
 import type { Node, Scalar } from 'yaml'
-import { danglingAlias, explainFault } from './yaml-faults.ts'
+import { danglingAlias, explainFault, isLeftOpen } from './yaml-faults.ts'
 import type { YamlDocument } from './yaml-faults.ts'
 import { nextReference } from './references.ts'
 
@@ -50,7 +50,9 @@ export function parseYaml(text: string): YamlSource {
     } as const
     const document = parseDocument(opaque.text, options)
     const found = [...document.errors, ...document.warnings]
-    const faults = found.map((error) => {
+    const leftOpen = found.findIndex(isLeftOpen)
+    const telling = leftOpen < 0 ? found : found.slice(0, leftOpen + 1)
+    const faults = telling.map((error) => {
       const { offset, ...words } = explainFault(error, { document, text: opaque.text })
       return { ...at(offset), ...words }
     })

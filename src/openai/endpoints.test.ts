@@ -57,6 +57,22 @@ describe.skipIf(!existsSync(descriptionFile))(
       expect(wrong).toEqual([])
     })
 
+    test('what costs and says its model in the body has it there, and what costs otherwise never passes for free', () => {
+      const { paths } = JSON.parse(readFileSync(descriptionFile, 'utf8')) as {
+        paths: Record<string, Record<string, unknown>>
+      }
+      let costly = 0
+      for (const path of Object.keys(paths)) {
+        const endpoint = findEndpoint('POST', `/v1${path.replace(/\{[^}]+\}/g, 'id_123')}`)
+        if (endpoint === null || endpoint.metered === 'free') continue
+        costly++
+        expect({ path, none: endpoint.model === 'none' }).toEqual({ path, none: false })
+        if (endpoint.body === 'multipart' || endpoint.body === 'none')
+          expect(endpoint.model).toBe('elsewhere')
+      }
+      expect(costly).toBeGreaterThan(25)
+    })
+
     test('what may answer with server-sent events says so', () => {
       const streaming = described().filter(({ answers }) => answers.includes('text/event-stream'))
       expect(streaming.length).toBeGreaterThan(5)
@@ -88,6 +104,45 @@ test('operations carry the names of the SDK resources', () => {
 test('a literal segment wins over an id, and an id may look like a literal', () => {
   expect(findEndpoint('POST', '/v1/responses/compact')).toMatchObject({ metered: 'usage', body: 'json' })
   expect(findEndpoint('GET', '/v1/responses/compact')).toMatchObject({ metered: 'free', body: 'none' })
+})
+
+test('an id that is a literal but for its case is unknown', () => {
+  expect(findEndpoint('POST', '/v1/threads/Runs')).toBeNull()
+  expect(findEndpoint('POST', '/v1/threads/RUNS')).toBeNull()
+  expect(findEndpoint('POST', '/v1/responses/COMPACT')).toBeNull()
+  expect(findEndpoint('POST', '/v1/threads/thread_AbC')?.operation).toBe('threads')
+  expect(findEndpoint('GET', '/v1/models/Org%2FModel')?.operation).toBe('models')
+})
+
+describe('what says which model the cost is for', () => {
+  test.each([
+    [
+      'body',
+      'chat/completions responses responses/compact completions embeddings images/generations images/edits',
+    ],
+    ['body', 'audio/speech videos threads/runs threads/t/runs fine_tuning/jobs'],
+    [
+      'elsewhere',
+      'batches evals/e/runs fine_tuning/alpha/graders/run fine_tuning/jobs/f/resume chatkit/sessions',
+    ],
+    ['elsewhere', 'realtime/calls realtime/calls/c/accept realtime/client_secrets realtime/sessions'],
+    ['elsewhere', 'realtime/transcription_sessions realtime/translations/client_secrets'],
+    ['elsewhere', 'audio/transcriptions audio/translations images/variations audio/voices videos/v/remix'],
+    ['elsewhere', 'threads/t/runs/r/submit_tool_outputs videos/edits videos/extensions files'],
+    [
+      'none',
+      'assistants threads threads/t threads/t/messages conversations moderations evals responses/r/cancel',
+    ],
+    ['none', 'fine_tuning/alpha/graders/validate responses/input_tokens fine_tuning/jobs/f/pause'],
+  ] as const)('%s: %s', (model, paths) => {
+    for (const path of paths.split(' '))
+      expect({ path, model: findEndpoint('POST', `/v1/${path}`)?.model }).toEqual({ path, model })
+  })
+
+  test('a socket does not say', () => {
+    expect(findEndpoint('GET', '/v1/realtime')?.model).toBe('elsewhere')
+    expect(findEndpoint('GET', '/v1/responses')?.model).toBe('elsewhere')
+  })
 })
 
 test('WebSocket paths', () => {
@@ -145,6 +200,7 @@ test('what is unknown is never repeated and streams through', () => {
     ownsIds: false,
     upgrade: null,
     modelInPath: false,
+    model: 'elsewhere',
   })
 })
 

@@ -209,6 +209,22 @@ describe('a key with a list of models', () => {
       path,
     ],
     ['{"mod\\u0065l":"gpt-4o-min\\u0069"}', path],
+    ['{"model":"gpt-4o-mini","tools":[{"type":"image_generation","model":"x-tts"}]}', '/v1/responses'],
+    ['{"model":"gpt-4o-mini","models":["x-tts", "gpt-4o-mini"],"fallbacks":[]}', path],
+    ['{"model":"gpt-4o-mini","input":"{\\"model\\":\\"gpt-5\\"}"}', '/v1/responses'],
+    ['{"model":"gpt-4o-mini","prompt":{"id":"p","variables":{"model":"T"}}}', '/v1/responses'],
+    [
+      '{"model":"gpt-4o-mini","tools":[{"function":{"parameters":{"properties":{"model":{"type":"string"}},"default":{"model":"T"}}}}]}',
+      path,
+    ],
+    [
+      '{"model":"gpt-4o-mini","response_format":{"json_schema":{"schema":{"$defs":{"model":{"type":"string"}}}}}}',
+      path,
+    ],
+    ['{"model":"gpt-4o-mini","moderation":{"model":null}}', path],
+    ['{"assistant_id":"a","model":"gpt-4o-mini"}', '/v1/threads/runs'],
+    ['{"model":"gpt-4o-mini"}', '/v1/assistants'],
+    ['{"messages":[]}', '/v1/threads'],
   ])('passes %s', async (text, at) => expect((await asked(text, at)).status).toBe(200))
 
   test.each([
@@ -225,6 +241,21 @@ describe('a key with a list of models', () => {
     '{"model":null}',
     '{"model":""}',
     '{"Model":"gpt-4o-mini"}',
+    '{"MODEL":"gpt-4o"}',
+    '{"model":"gpt-4o-mini","tools":[{"type":"image_generation","model":"gpt-image-1"}]}',
+    '{"model":"gpt-4o-mini","tools":[{"Model":"gpt-image-1"}]}',
+    '{"model":"gpt-4o-mini","tools":[{"model":"gpt-image-1","model":"gpt-4o-mini"}]}',
+    '{"model":"gpt-4o-mini","tools":[{"model":"gpt-image-1"}],"tools":[]}',
+    '{"model":"gpt-4o-mini","tools":[{"model":{"id":"gpt-image-1"}}]}',
+    '{"model":"gpt-4o-mini","input":[{"tools":[{"model":"gpt-image-1"}]}]}',
+    '{"model":"gpt-4o-mini","session":{"mod\\u0065l":"gpt-realtime"}}',
+    '{"model":"gpt-4o-mini","metadata":{"a":{}},"session":{"model":"gpt-realtime"}}',
+    '{"model":"gpt-4o-mini","metadata":"a","session":{"model":"gpt-realtime"}}',
+    '{"model":"gpt-4o-mini","metadata":[{"model":"gpt-5"}]}',
+    '{"model":"gpt-4o-mini","models":["gpt-4o-mini","gpt-5"]}',
+    '{"model":"gpt-4o-mini","models":[["gpt-5"]]}',
+    '{"model":"gpt-4o-mini","fallbacks":[{"model":"gpt-5"}]}',
+    '{"model":"gpt-4o-mini","extra_body":{"models":"gpt-5"}}',
     '{}',
     '[{"model":"gpt-4o-mini"}]',
     '"gpt-4o-mini"',
@@ -244,6 +275,11 @@ describe('a key with a list of models', () => {
     ['a model named twice, the good one last', '{"model":"gpt-4o","model":"gpt-4o-mini"}'],
     ['a model named twice alike', '{"model":"gpt-4o-mini","model":"gpt-4o-mini"}'],
     ['a model named twice, once escaped', '{"model":"gpt-4o-mini","mode\\u006c":"gpt-4o"}'],
+    ['a model named twice, once in another case', '{"model":"gpt-4o-mini","Model":"gpt-5"}'],
+    ['a model named twice, first in another case', '{"MODEL":"gpt-5","model":"gpt-4o-mini"}'],
+    ['a model named twice, once as nothing', '{"model":"gpt-5","model":null}'],
+    ['a model named twice, the good one and nothing', '{"model":"gpt-4o-mini","model":null}'],
+    ['a model named twice, once cut by a NUL', '{"model":"gpt-4o-mini","model\\u0000":"gpt-4o-mini"}'],
     ['broken JSON', '{"model":"gpt-4o-mini"'],
     ['broken JSON behind', '{"model":"gpt-4o-mini"} {"model":"gpt-4o"}'],
     ['a comment', '{"model":"gpt-4o-mini" /* , "model": "gpt-4o" */}'],
@@ -289,8 +325,118 @@ describe('a key with a list of models', () => {
         )
       ).status,
     ).toBe(403)
-    expect((await asked('{"model":"gpt-4o-mini"}', '/v1/some/future/endpoint')).status).toBe(200)
-    expect(upstream.requests.length).toBe(seen + 1)
+    // Unknown here may be known there: to an upstream that does not mind case, /v1/Batches is /v1/batches.
+    expect((await asked('{"model":"gpt-4o-mini"}', '/v1/some/future/endpoint')).status).toBe(403)
+    expect((await asked('{"model":"gpt-4o-mini"}', '/v1/Batches')).status).toBe(403)
+    expect((await asked('{"model":"gpt-4o-mini"}', '/v1/threads/Runs')).status).toBe(403)
+    expect(upstream.requests.length).toBe(seen)
+  })
+
+  test.each([
+    ['/v1/batches', '{"model":"gpt-4o-mini","input_file_id":"file-1","endpoint":"/v1/chat/completions"}'],
+    ['/v1/realtime/client_secrets', '{"model":"gpt-4o-mini","session":{"model":"gpt-realtime"}}'],
+    ['/v1/realtime/sessions', '{"model":"gpt-4o-mini"}'],
+    ['/v1/evals/e/runs', '{"model":"gpt-4o-mini","data_source":{"model":"gpt-5"}}'],
+    ['/v1/fine_tuning/alpha/graders/run', '{"model":"gpt-4o-mini","grader":{"model":"gpt-5"}}'],
+    ['/v1/threads/t/runs/r/submit_tool_outputs', '{"model":"gpt-4o-mini","tool_outputs":[]}'],
+    ['/v1/chatkit/sessions', '{"model":"gpt-4o-mini","workflow":{"id":"wf_1"}}'],
+    ['/v1/videos/v/remix', '{"model":"gpt-4o-mini","prompt":"x"}'],
+  ])('may not use %s, whose body does not decide what is paid for', async (at, text) => {
+    const answer = await asked(text, at)
+    expect(answer.status).toBe(403)
+    expect(answer.json().error).toMatchObject({ code: 'model_not_allowed', param: null })
+  })
+
+  test.each([
+    '/v1/fine_tuning/jobs/ft-1/resume',
+    '/v1/chat/completions',
+    '/v1/embeddings',
+    '/v1/realtime/client_secrets',
+  ])('may not start what costs without a body: %s', async (at) => {
+    const seen = upstream.requests.length
+    for (const lines of [
+      [],
+      ['Content-Length: 0'],
+      ['Content-Type: application/json', 'Content-Length: 0'],
+    ]) {
+      const answer = await ask(gate.port, request('POST', at, { lines, key: narrow }))
+      expect(answer.json().error.code).toBe('model_not_allowed')
+    }
+    expect(upstream.requests.length).toBe(seen)
+  })
+
+  test.each([
+    ['DELETE', '/v1/models/ft:gpt-5:org', 403],
+    ['DELETE', '/v1/models/ft%3Agpt-5%3Aorg', 403],
+    ['DELETE', '/v1/models/org%2Fgpt-4o-mini', 403],
+    ['DELETE', '/v1/models/gpt-4o-mini', 200],
+    ['DELETE', '/v1/models/org%2Fx-tts', 200],
+    ['GET', '/v1/models/gpt-5', 200],
+    ['GET', '/v1/models', 200],
+    ['POST', '/v1/fine_tuning/jobs/ft-1/cancel', 200],
+    ['POST', '/v1/responses/resp_1/cancel', 200],
+  ] as const)('%s %s: %d', async (method, target, expected) => {
+    const seen = upstream.requests.length
+    const answer = await ask(gate.port, request(method, target, { key: narrow }))
+    expect(answer.status).toBe(expected)
+    expect(upstream.requests.length - seen).toBe(expected === 200 ? 1 : 0)
+  })
+
+  test('is held to it where a model is only named, not paid for', async () => {
+    for (const text of ['{"model":"gpt-5"}', '{"Model":"gpt-4o-mini"}', '{"tools":[{"model":"gpt-5"}]}'])
+      expect((await asked(text, '/v1/assistants')).json().error.code).toBe('model_not_allowed')
+    for (const text of ['{"model":"gpt-5","model":null}', '{"model":null,"MODEL":null}'])
+      expect((await asked(text, '/v1/assistants')).json().error.code).toBeOneOf([
+        'bad_request',
+        'model_not_allowed',
+      ])
+  })
+
+  test.each([
+    ['no type', '/v1/embeddings', []],
+    ['a form', '/v1/embeddings', ['Content-Type: application/x-www-form-urlencoded']],
+    ['text', path, ['Content-Type: text/plain']],
+    ['a type that only begins so', path, ['Content-Type: application/json-seq']],
+    ['two types in one line', path, ['Content-Type: application/json, text/plain']],
+    ['another charset', path, ['Content-Type: application/json; charset=utf-7']],
+    [
+      'two lines',
+      '/v1/videos',
+      ['Content-Type: application/json', 'content-type: application/x-www-form-urlencoded'],
+    ],
+    ['the same line twice', path, ['Content-Type: application/json', 'Content-Type: application/json']],
+    [
+      'a coding behind none',
+      path,
+      ['Content-Type: application/json', 'Content-Encoding: identity', 'Content-Encoding: gzip'],
+    ],
+  ])('must label its body as JSON, once: %s is a 415', async (_what, at, lines) => {
+    const seen = upstream.requests.length
+    const sent = { lines, body: '{"model":"gpt-4o-mini-tts","x":"&model=gpt-5&"}' }
+    const answer = await ask(gate.port, request('POST', at, { ...sent, key: narrow }))
+    expect(answer.status).toBe(415)
+    expect(answer.json().error.code).toBe('unsupported_media_type')
+    expect(upstream.requests.length).toBe(seen)
+  })
+
+  test.each(['application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"'])(
+    'may say %s',
+    async (type) => {
+      const sent = { lines: [`Content-Type: ${type}`], body: '{"model":"gpt-4o-mini"}' }
+      expect((await ask(gate.port, request('POST', path, { ...sent, key: narrow }))).status).toBe(200)
+    },
+  )
+
+  test('binds no other key', async () => {
+    for (const [at, type, text] of [
+      [path, 'text/plain', '{"model":"gpt-4o-mini","Model":"gpt-5","tools":[{"model":1}]}'],
+      ['/v1/batches', 'application/json', '{"model":1}'],
+      ['/v1/some/future/endpoint', 'application/json', '{'],
+    ] as const) {
+      const sent = { lines: [`Content-Type: ${type}`], body: text }
+      expect((await ask(gate.port, request('POST', at, sent))).status).toBe(200)
+      expect(upstream.last.body.toString()).toBe(text)
+    }
   })
 
   test('may look at what names no model', async () => {

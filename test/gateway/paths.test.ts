@@ -10,6 +10,7 @@ promiseTests()
 
 const upstream = ScriptedUpstream.start(fine)
 const fenced = 'hg_test_fenced-key-0000000000000000001'
+const threadsOnly = 'hg_test_threads-key-000000000000000001'
 const modelsOnly = 'hg_test_models-key-0000000000000000001'
 const gate = await startGate({
   upstreams: [upstreamAt(upstream.url)],
@@ -18,6 +19,7 @@ const gate = await startGate({
       ...access.keys,
       { name: 'fenced', value: fenced, endpoints: ['moderations'] },
       { name: 'models-only', value: modelsOnly, endpoints: ['models'] },
+      { name: 'threads-only', value: threadsOnly, endpoints: ['threads'] },
     ],
   },
 })
@@ -75,6 +77,10 @@ function variantsOf(path: string): string[] {
   found.add(path + '/x'.repeat(5000))
   found.delete(path)
   return [...found]
+}
+
+function hexOf(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`
 }
 
 /** What the most lenient of readers makes of a path: everything decoded, then everything resolved. */
@@ -149,6 +155,37 @@ describe.each(routes)('%s %s', (method, path) => {
       expect([400, 401, 404, 431]).toContain(status)
     }
   })
+})
+
+describe('an escape of what needs none', () => {
+  const needless = [...'ABCXYZabcrxyz0189-._~;?#/\\%'].map(hexOf).concat('%00', '%09', '%0a', '%1f', '%7f')
+  test.each(needless)('%s is refused wherever it stands', async (escape) => {
+    for (const written of [escape.toLowerCase(), escape.toUpperCase()]) {
+      for (const path of [`/v1/threads/x${written}x`, `/v1/threads/${written}`, `/v1/some/${written}x`]) {
+        const { status, reached } = await sent('POST', path, clientKey)
+        expect({ path, status, reached: reached.length }).toEqual({ path, status: 400, reached: 0 })
+      }
+      if (written.toLowerCase() === '%2f') continue
+      expect((await sent('GET', `/v1/models/x${written}x`, modelsOnly)).status).toBe(400)
+    }
+  })
+
+  test.each(['%72uns', 'r%75ns', '%52uns', 'runs%20', 'runs%3b', 'runs%3fx', 'runs%23', 'Runs', 'RUNS'])(
+    'and threads/%s is no way to a run for who may only use threads',
+    async (id) => {
+      const { status, reached } = await sent('POST', `/v1/threads/${id}`, threadsOnly)
+      expect([400, 403]).toContain(status)
+      expect(reached).toEqual([])
+    },
+  )
+
+  test.each(['ft%3Agpt-4o%3Aorg', 'model%401', 'my%20model', 'a%2Bb'])(
+    'does not touch the model %s, as SDKs write it',
+    async (id) => {
+      const { status, reached } = await sent('GET', `/v1/models/${id}`, modelsOnly)
+      expect({ status, target: reached[0]?.target }).toEqual({ status: 200, target: `/v1/models/${id}` })
+    },
+  )
 })
 
 describe('a model in the path', () => {

@@ -319,3 +319,43 @@ test('a head over its bounds gets 431', async () => {
   }
   expect(parseAnswers(await server.ask('X'.repeat(3000))).map((each) => each.status)).toEqual([431])
 })
+
+test('an upgrade is asked for in HTTP/1.1 and named by Connection, or it is refused', async () => {
+  const upgrade = 'Upgrade: websocket\r\n'
+  const asked: (string | null)[] = []
+  const server = serve((request) => {
+    asked.push(request.upgrade)
+    echo(request)
+  })
+  const refused = [
+    get('/', upgrade),
+    get('/', upgrade + close),
+    get('/', `${upgrade}Connection: keep-alive\r\n`),
+    get('/', `${upgrade}Connection: Upgrade, close\r\n`),
+    get('/', `${upgrade}Connection: Upgrade\r\n`).replace('HTTP/1.1', 'HTTP/1.0'),
+  ]
+  for (const message of refused) expect(await server.ask(message)).toStartWith('HTTP/1.1 400')
+  expect(asked).toEqual([])
+  const client = await server.connect(get('/', `${upgrade}Connection: keep-alive, UPGRADE\r\n`))
+  await until('answered', () => client.text.endsWith('/'))
+  expect(asked).toEqual(['websocket'])
+})
+
+test('a body in chunks of one byte reaches its reader in few pieces', async () => {
+  let pieces = 0
+  let bytes = 0
+  const server = serve((request) =>
+    request.body!.start({
+      chunk: (part) => {
+        pieces += 1
+        bytes += part.length
+      },
+      end: () => request.respond(text(`${bytes}`)),
+      error: () => {},
+    }),
+  )
+  const chunks = '1\r\n \r\n'.repeat(100_000)
+  const head = `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n${close}\r\n`
+  expect(await server.ask(`${head}${chunks}0\r\n\r\n`)).toEndWith('\r\n\r\n100000')
+  expect(pieces).toBeLessThan(5000)
+})

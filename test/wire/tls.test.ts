@@ -161,6 +161,16 @@ for (const way of ways) {
 }
 
 describe.skipIf(opensslMissing)('TLS of the own client (needs openssl)', () => {
+  test('an answer that ends with the connection cannot be told from a cut one, so it is one', async () => {
+    const script = always('HTTP/1.1 200 OK\r\n\r\nhalf of it', true)
+    const upstream = await RawUpstream.start(script, certificates.good)
+    const wire = wireTo(ownClient!, upstream.origin, { caPem: certificates.ca })
+    const outcome = await exchange(wire)
+    expect(outcome).toMatchObject({ status: 200, body: 'half of it', ending: 'truncated', answered: true })
+    wire.close()
+    upstream.stop()
+  })
+
   test('a session is offered again', async () => {
     const reused: boolean[] = []
     const upstream = await RawUpstream.start((connection) => {

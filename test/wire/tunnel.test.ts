@@ -20,11 +20,9 @@ afterEach(() => {
   for (const clean of cleanups.splice(0)) clean()
 })
 
-async function upstreamWith(script: Script): Promise<{ upstream: RawUpstream; wire: Wire }> {
+async function upstreamWith(script: Script, idleMs = 100): Promise<{ upstream: RawUpstream; wire: Wire }> {
   const upstream = await RawUpstream.start(script)
-  const wire = wireTo(ownClient!, upstream.origin, {
-    timeouts: { idleMs: 100, firstByteMs: 2000, totalMs: 300 },
-  })
+  const wire = wireTo(ownClient!, upstream.origin, { timeouts: { idleMs, firstByteMs: 2000, totalMs: 300 } })
   cleanups.push(
     () => wire.close(),
     () => upstream.stop(),
@@ -42,26 +40,30 @@ const upgrade = request({ target: '/v1/realtime', upgrade: 'websocket' })
 /** A client joined to an upstream through the server and the wire. */
 async function join(
   script: Script,
+  { clientIdleMs = 20_000, upstreamIdleMs = 100 } = {},
 ): Promise<{ client: RawConnection; peer: RawConnection; seen: string[]; server: TestServer; wire: Wire }> {
-  const { upstream, wire } = await upstreamWith(script)
+  const { upstream, wire } = await upstreamWith(script, upstreamIdleMs)
   const seen: string[] = []
-  const server = new TestServer((incoming: ServerRequest) => {
-    incoming.onGone = () => void seen.push('gone')
-    incoming.onFinished = (complete) => void seen.push(`finished ${complete}`)
-    const call = wire.send(upgrade)
-    call.reply.then(
-      (answer) =>
-        incoming.respond(
-          reply({
-            status: answer.status,
-            headerLines: 'Upgrade: websocket\r\n',
-            tunnel: answer.tunnel,
-            body: answer.tunnel ? null : answer.body,
-          }),
-        ),
-      () => incoming.destroy(),
-    )
-  })
+  const server = new TestServer(
+    (incoming: ServerRequest) => {
+      incoming.onGone = () => void seen.push('gone')
+      incoming.onFinished = (complete) => void seen.push(`finished ${complete}`)
+      const call = wire.send(upgrade)
+      call.reply.then(
+        (answer) =>
+          incoming.respond(
+            reply({
+              status: answer.status,
+              headerLines: 'Upgrade: websocket\r\n',
+              tunnel: answer.tunnel,
+              body: answer.tunnel ? null : answer.body,
+            }),
+          ),
+        () => incoming.destroy(),
+      )
+    },
+    { idleMs: clientIdleMs },
+  )
   cleanups.push(() => {
     server.stop()
     expect(server.bugs).toEqual([])
@@ -184,7 +186,7 @@ test('joined: early bytes of both ends arrive', async () => {
 
 for (const way of ['down', 'up'] as const) {
   test(`joined: a reader that stops pushes back on the other end (${way})`, async () => {
-    const { client, peer } = await join(accept)
+    const { client, peer } = await join(accept, { upstreamIdleMs: 20_000 })
     const [from, to] = way === 'down' ? [peer, client] : [client, peer]
     to.socket.pause()
     const piece = Buffer.alloc(200_000, 97)
@@ -241,4 +243,78 @@ test('joined: either end cuts, the other one is told, and nothing is left', asyn
     expect(joined.seen).toEqual(['gone', 'finished false'])
     expect(joined.wire.counts()).toEqual({ idle: 0, busy: 0 })
   }
+})
+
+/** Writes until the gateway takes no more. */
+async function fill(connection: RawConnection): Promise<void> {
+  const piece = Buffer.alloc(200_000, 97)
+  for (let sent = 0; sent < 200_000_000; sent += piece.length) {
+    if (connection.socket.write(piece)) continue
+    const drained = new Promise<boolean>((resolve) => connection.socket.once('drain', () => resolve(true)))
+    if (!(await Promise.race([drained, sleep(200).then(() => false)]))) return
+  }
+  throw new Error('it took everything')
+}
+
+const goneFrom = ({ server, wire }: Pick<Awaited<ReturnType<typeof join>>, 'server' | 'wire'>): boolean =>
+  server.server.counts().open === 0 && wire.counts().busy === 0
+
+test('joined: a client that cuts a full tunnel frees its upstream at once', async () => {
+  const joined = await join(accept, { upstreamIdleMs: 20_000 })
+  joined.peer.socket.pause()
+  await fill(joined.client)
+  const cutAtMs = performance.now()
+  joined.client.reset()
+  await until('nothing is left', () => goneFrom(joined))
+  // Long before any time-out.
+  expect(performance.now() - cutAtMs).toBeLessThan(15_000)
+  joined.peer.socket.resume()
+  await until('the upstream is told', () => joined.peer.closed || joined.peer.ended)
+  expect(joined.seen).toEqual(['gone', 'finished false'])
+})
+
+test('joined: an upstream that takes nothing is cut, though its client has left unseen', async () => {
+  const joined = await join(accept)
+  joined.peer.socket.pause()
+  joined.client.socket.on('error', () => {})
+  void fill(joined.client).then(() => joined.client.end())
+  await until('nothing is left', () => goneFrom(joined))
+  expect(joined.seen).toEqual(['gone', 'finished false'])
+})
+
+test('joined: a client that takes nothing is cut, and so is its upstream', async () => {
+  const joined = await join(accept, { clientIdleMs: 100, upstreamIdleMs: 20_000 })
+  joined.client.socket.pause()
+  void fill(joined.peer).catch(() => {})
+  await until('nothing is left', () => goneFrom(joined))
+  await until('the upstream is told', () => joined.peer.closed || joined.peer.ended)
+  expect(joined.seen).toEqual(['gone', 'finished false'])
+})
+
+test('joined: a quiet tunnel outlives every time-out, also after it was full', async () => {
+  const joined = await join(accept, { clientIdleMs: 300, upstreamIdleMs: 300 })
+  const big = Buffer.alloc(10_000_000, 'big')
+  joined.client.write(big)
+  joined.peer.write(big)
+  await until('all has come', () => behindHead(joined.peer).length === big.length)
+  await until('all has come', () => behindHead(joined.client).length === big.length)
+  await sleep(900)
+  joined.client.write('up')
+  joined.peer.write('down')
+  await until('up', () => behindHead(joined.peer).length === big.length + 2)
+  await until('down', () => behindHead(joined.client).length === big.length + 4)
+})
+
+test('end with bytes that nobody takes: cut after a moment', async () => {
+  const { upstream, wire } = await upstreamWith(accept, 20_000)
+  const { tunnel } = await wire.send(upgrade).reply
+  let cause: string | null = null
+  tunnel!.incoming.start({ chunk: () => {}, end: () => {}, error: (each) => void (cause = each.fault) })
+  upstream.connections[0]!.socket.pause()
+  expect(tunnel!.write(Buffer.alloc(30_000_000))).toBe(false)
+  const endedAtMs = performance.now()
+  tunnel!.end()
+  await until('nothing is left', () => wire.counts().busy === 0)
+  expect(performance.now() - endedAtMs).toBeLessThan(15_000)
+  expect(cause).toBe('idle_timeout')
 })

@@ -39,7 +39,8 @@ test('what came early is pushed at the start, then the rest, then the end', () =
   body.finish()
   body.fail(broken)
   body.push(bytes('d'))
-  expect(sink.heard).toEqual(['a', 'b', 'c', 'end'])
+  // Small pieces that are held are put together.
+  expect(sink.heard).toEqual(['ab', 'c', 'end'])
   expect(owner.heard).toEqual(['started'])
   expect(() => body.start(new Sink())).toThrow()
 })
@@ -84,12 +85,13 @@ test('a sink that pauses while it takes what was held stays paused', () => {
 test('abort is heard once, and the sink hears nothing more', () => {
   const [owner, sink] = [new Owner(), new Sink()]
   const body = new PushedBody(-1, owner)
-  body.push(bytes('a'))
-  body.push(bytes('b'))
+  const [first, second] = ['a'.repeat(5000), 'b'.repeat(5000)]
+  body.push(bytes(first))
+  body.push(bytes(second))
   body.finish()
   sink.onChunk = () => body.abort()
   body.start(sink)
-  expect(sink.heard).toEqual(['a'])
+  expect(sink.heard).toEqual([first])
   const open = new PushedBody(-1, owner)
   open.abort()
   open.abort()
@@ -121,4 +123,17 @@ test('collect: bytes, or null over the bound, or the fault', async () => {
   expect(Buffer.from((await collect(new WholeBody(bytes('abc')), 3))!).toString()).toBe('abc')
   const fault = await collect(fed(['a'], broken), 3).catch((cause: unknown) => cause)
   expect(fault).toBe(broken)
+})
+
+test('collect: a body in pieces of one byte', async () => {
+  const body = new PushedBody(-1, new Owner())
+  const collected = collect(body, 20_000)
+  const read = Buffer.alloc(20_000, 'abc')
+  for (let at = 0; at < read.length; at++) body.push(read.subarray(at, at + 1))
+  body.finish()
+  expect(Buffer.compare((await collected)!, read)).toBe(0)
+  const over = new PushedBody(-1, new Owner())
+  const none = collect(over, 3)
+  for (const letter of 'abcd') over.push(bytes(letter))
+  expect(await none).toBeNull()
 })

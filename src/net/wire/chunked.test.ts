@@ -86,3 +86,25 @@ test('extensions and trailers are bounded', () => {
 test('a giant size is counted, not allocated', () => {
   expect(decode('ffffffffffff\r\nab')).toEqual({ body: 'ab', used: 16, done: false })
 })
+
+test('one piece a read, however small its chunks: a view where it lies together, else a copy', () => {
+  const pieces = (text: string): { parts: Uint8Array[]; source: Buffer; used: number } => {
+    const parts: Uint8Array[] = []
+    const source = Buffer.from(new Uint8Array(Buffer.from(text, 'latin1')).buffer)
+    const used = new ChunkedDecoder().decode(source, 0, (part) => parts.push(part))
+    return { parts, source, used }
+  }
+  const one = pieces('5\r\nabcde\r\n0\r\n\r\n')
+  expect(one.parts.map((part) => Buffer.from(part).toString())).toEqual(['abcde'])
+  expect(one.parts[0]!.buffer).toBe(one.source.buffer)
+  const tiny = pieces('1\r\na\r\n'.repeat(50_000))
+  expect(tiny.parts.map((part) => part.length)).toEqual([50_000])
+  expect(tiny.parts[0]!.buffer.byteLength).toBeLessThan(150_000)
+  const long = 'x'.repeat(100)
+  const mixed = pieces(`3\r\nabc\r\n64\r\n${long}\r\n1\r\nd\r\n0\r\n\r\n`)
+  expect(mixed.parts.map((part) => Buffer.from(part).toString())).toEqual([`abc${long}d`])
+  // What came before the break is not lost.
+  const broken = pieces('1\r\na\r\n1\r\nb\r\nno')
+  expect([broken.used, ...broken.parts.map((part) => Buffer.from(part).toString())]).toEqual([-1, 'ab'])
+  expect(pieces('0\r\n\r\n').parts).toEqual([])
+})

@@ -22,19 +22,17 @@ export interface ExchangeSink {
 }
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
-type Phase = 'none' | 'connect' | 'send' | 'firstByte' | 'idle' | 'linger'
+type Phase = 'none' | 'connect' | 'send' | 'firstByte' | 'idle'
 
 const headBytesMax = 64 * 1024
 const informationalMax = 16
-/** How long a tunnel whose client has gone waits for the upstream to take what is left. */
-const lingerMs = 2000
+const tooManyHang = 'too many connects to this upstream hang already'
 
 const faultOf: Record<Exclude<Phase, 'none'>, WireFault> = {
   connect: 'connect_timeout',
   send: 'idle_timeout',
   firstByte: 'first_byte_timeout',
   idle: 'idle_timeout',
-  linger: 'idle_timeout',
 }
 
 export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
@@ -75,6 +73,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     this.#totalEndsAtMs = request.upgrade === null ? nowMs + totalMs : Infinity
     if (this.#socket !== null) return this.#transmit()
     this.wire.sweeper.add(this)
+    if (this.wire.unreachable) return this.#fail(new WireError('connect_timeout', tooManyHang, false))
     this.#enter('connect', connectMs)
     this.#connecting = true
     openSocket(this.wire.options, this)
@@ -127,13 +126,14 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
 
   onDrain(): void {
     this.#outbox?.flush()
-    if (this.#state === 'tunnel') this.#tunnelDrained()
-    else this.#sending()
+    this.#tunnel?.drained()
+    this.#sending()
   }
 
   /** The upstream has closed; `orderly` is false for a reset, which must never end a body that lasts until close. */
   onClose(orderly: boolean): void {
     if (this.#state === 'closed') return
+    this.#connecting = false
     if (this.#state === 'tunnel') this.#tunnel!.peerClosed(orderly)
     else if (orderly && this.#state === 'body' && this.#endsWithSocket) {
       this.#endBody(false)
@@ -281,9 +281,8 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     if (this.#request!.upgrade === null) return this.#odd('101 to a request without Upgrade')
     this.#state = 'tunnel'
     this.#enter('none', Infinity)
-    this.#tunnel = new ClientTunnel(this, this.#outbox!)
-    const { status, headers } = head
-    this.#sink!.reply({ status, headers, body: WholeBody.empty, tunnel: this.#tunnel, resent: false })
+    this.#tunnel = new ClientTunnel(this, this.#outbox!, this.wire.options.timeouts.idleMs)
+    this.#sink!.reply({ ...head, body: WholeBody.empty, tunnel: this.#tunnel, resent: false })
     if (early.length > 0) this.#tunnel.push(early)
   }
 
@@ -317,22 +316,14 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     this.destroy()
   }
 
-  /** A tunnel may be quiet for ever, but what waits in it must be taken. */
-  writeStalled(): void {
-    if (this.#phase === 'none') this.#enter('send', this.wire.options.timeouts.idleMs)
+  /** For a tunnel: closes in order; what was written is with the kernel. */
+  end(): void {
+    this.#socket?.end()
   }
 
-  /** Ends a tunnel in order: what was written is sent first. */
-  endInOrder(): void {
-    this.#enter('linger', lingerMs)
-    if (this.#outbox!.waitingBytes === 0) this.#socket?.end()
-    else this.#outbox!.onDrain = () => this.#socket?.end()
-  }
-
-  #tunnelDrained(): void {
-    if (this.#phase === 'linger') this.#enter('linger', lingerMs)
-    else if (this.#outbox!.waitingBytes > 0) this.#enter('send', this.wire.options.timeouts.idleMs)
-    else this.#enter('none', Infinity)
+  /** For a tunnel: the upstream has so long to take what waits. */
+  allow(durationMs: number): void {
+    this.#enter(durationMs === Infinity ? 'none' : 'send', durationMs)
   }
 
   destroy(): void {

@@ -1,16 +1,20 @@
-// The upstream's half of a tunnel after a 101.
+// The upstream's half of a tunnel after a 101. A quiet tunnel lives for ever; one in which bytes wait lives only as long
+// as the upstream goes on taking some, since a client may fill it and leave without a sign that a paused socket would see.
 
 import { PushedBody, type BodyOwner } from './body.ts'
 import { WireError, type Tunnel } from './message.ts'
 import type { Outbox } from './outbox.ts'
 
+/** How long the upstream has for what is left when the client has ended. */
+const lingerMs = 2000
+
 /** The connection under a tunnel. */
 export interface TunnelSocket extends BodyOwner {
   destroy(): void
-  /** Sends what waits, within a moment, and closes. */
-  endInOrder(): void
-  /** Bytes wait: from now on the upstream has a bounded time to take some. */
-  writeStalled(): void
+  /** Closes in order. */
+  end(): void
+  /** Cuts, and tells the tunnel, unless called again within `durationMs`. */
+  allow(durationMs: number): void
 }
 
 export class ClientTunnel implements Tunnel {
@@ -20,6 +24,7 @@ export class ClientTunnel implements Tunnel {
   constructor(
     private readonly socket: TunnelSocket,
     private readonly outbox: Outbox,
+    private readonly idleMs: number,
   ) {
     this.incoming = new PushedBody(-1, socket)
   }
@@ -35,22 +40,32 @@ export class ClientTunnel implements Tunnel {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#ended || this.outbox.write(bytes)) return true
-    this.socket.writeStalled()
-    return false
+    if (this.#ended) return true
+    const waited = this.outbox.waitingBytes > 0
+    const taken = this.outbox.write(bytes)
+    if (!taken && !waited) this.socket.allow(this.idleMs)
+    return taken
   }
 
   onDrain(callback: () => void): void {
     this.outbox.onDrain = callback
   }
 
+  /** The upstream has taken some of what waited. */
+  drained(): void {
+    if (this.#ended) this.socket.allow(lingerMs)
+    else this.socket.allow(this.outbox.waitingBytes > 0 ? this.idleMs : Infinity)
+  }
+
   end(): void {
     if (this.#ended) return
     this.#ended = true
-    this.socket.endInOrder()
+    this.socket.allow(lingerMs)
+    if (this.outbox.waitingBytes === 0) this.socket.end()
+    else this.outbox.onDrain = () => this.socket.end()
   }
 
-  /** The tunnel breaks off on our side: whoever reads it is told. The caller destroys the socket. */
+  /** The connection breaks the tunnel off: whoever reads it is told. */
   fail(cause: WireError): void {
     this.#ended = true
     this.incoming.fail(cause)

@@ -174,7 +174,13 @@ class FetchCall implements WireCall, Waiting, BodyOwner {
     if (isBodiless(this.request.method, status) || length === 0) {
       const announced = this.request.method === 'HEAD' || status === 304 ? length : 0
       this.#finish()
-      return this.#settle.resolve({ status, headers, body: new WholeBody(nothing, announced), tunnel: null, resent: false })
+      return this.#settle.resolve({
+        status,
+        headers,
+        body: new WholeBody(nothing, announced),
+        tunnel: null,
+        resent: false,
+      })
     }
     const body = (this.#body = new PushedBody(length, this))
     this.#enter('idle', this.wire.options.timeouts.idleMs)

@@ -6,10 +6,13 @@ import { lastChunk, Outbox, writeChunk, writeMessage } from './outbox.ts'
 class NarrowSocket {
   room = 0
   readonly taken: Buffer[] = []
+  /** Bytes of memory that the last piece offered keeps alive. */
+  pinned = 0
 
   write(bytes: Uint8Array, offset = 0, length = bytes.length - offset): number {
     const taken = Math.min(this.room, length)
     this.room -= taken
+    this.pinned = bytes.buffer.byteLength
     this.taken.push(Buffer.from(bytes.subarray(offset, offset + taken)))
     return taken
   }
@@ -45,4 +48,20 @@ test('what waits for one socket is not changed by what is written to another', (
   expect(slow.socket.text).toBe(expected)
   expect(slow.outbox.sentBytes).toBe(expected.length)
   expect(slow.outbox.waitingBytes).toBe(0)
+})
+
+test('what is left of a large read does not keep all of it alive', () => {
+  const { socket, outbox } = narrow()
+  const read = new Uint8Array(512 * 1024).map((_, index) => index % 251)
+  socket.room = 500_000
+  expect(outbox.write(read)).toBe(false)
+  socket.room = 1
+  outbox.flush()
+  expect(socket.pinned).toBe(read.length - 500_000)
+  for (let round = 0; outbox.waitingBytes > 0; round++) {
+    socket.room = 1000
+    outbox.flush()
+    expect(socket.pinned).toBeLessThanOrEqual(2 * outbox.waitingBytes + 2001)
+  }
+  expect(Buffer.concat(socket.taken).equals(read)).toBe(true)
 })

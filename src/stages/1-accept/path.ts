@@ -6,7 +6,7 @@ const plain = /^(?:\/[A-Za-z0-9._~!$&'()*+,=:@%-]+)+$/
 const dotted = /\/\.{1,2}(?:\/|$)/
 /**
  * Each hides something from a reader who does not decode: the unreserved characters of RFC 3986 (letters, digits, - . _ ~),
- * which nothing but a disguise escapes; ; ? # \\ %, controls and DEL.
+ * which nothing but a disguise escapes; ; ? # \ %, controls and DEL.
  */
 const hidden = /%(?:2d|2e|3[0-9]|4[1-9a-f]|5[0-9a]|5f|6[1-9a-f]|7[0-9a]|7e|3b|3f|23|5c|25|[01][0-9a-f]|7f)/i
 /** Allowed in a model's name only: a slash, and a space, which some servers trim. */

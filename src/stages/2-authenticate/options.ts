@@ -2,7 +2,7 @@
 // file holds nothing worth stealing.
 
 import { z } from 'zod'
-import { expected, flag, label, list, secret, slug } from '../../config/fields.ts'
+import { expected, flag, keyHash, label, list, secret, slug } from '../../config/fields.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 
@@ -16,9 +16,7 @@ const staticKey = z
   .strictObject(
     {
       name: slug().describe('Name of the key in logs and reports; unique.'),
-      hash: z
-        .string({ error: expected('sha256: and 64 hex digits') })
-        .regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 lower-case hex digits')
+      hash: keyHash()
         .optional()
         .describe('SHA-256 of the key as `headgate init` prints it. Either this or `value`.'),
       value: secret()

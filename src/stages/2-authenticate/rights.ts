@@ -25,7 +25,7 @@ export function mayUseModel(x: Exchange): void {
   const { request } = x
   const { model, modelInPath } = x.endpoint!
   const unreadable = x.bodyBytes === null && x.requestBody !== null
-  if (model === 'elsewhere' || request.upgrade !== null || unreadable) throw unchecked(x)
+  if (model === 'elsewhere' || unreadable) throw unchecked(x)
   // A look at a model changes nothing; what is deleted must be the principal's to use.
   if (modelInPath && request.method !== 'GET' && !isAllowed(models, modelOf(request.path)))
     throw new Failure('model_not_allowed', `The key "${key}" may not use this model.`, { param: 'model' })
@@ -79,7 +79,7 @@ function checkBody(x: Exchange, bytes: Uint8Array): void {
 function checkMediaType(x: Exchange): void {
   const { headers } = x.request
   const type = headers.count('content-type') === 1 ? headers.get('content-type')! : ''
-  if (/^application\/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?$/i.test(type)) return
+  if (/^application\/json(?:[ \t]*;[ \t]*charset=(?:utf-?8|"utf-?8"))?$/i.test(type)) return
   throw new Failure(
     'unsupported_media_type',
     `The key "${x.principal.key}" is bound to certain models: send one Content-Type, application/json, with the body.`,

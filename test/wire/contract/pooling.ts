@@ -2,8 +2,11 @@
 
 import { expect, test } from 'bun:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '../../../src/base/clock.ts'
 import { WholeBody } from '../../../src/net/wire/body.ts'
-import { wireTo, type Kind } from '../kinds.ts'
+import type { WireError, WireReply } from '../../../src/net/wire/message.ts'
+import { Sweeper } from '../../../src/net/wire/sweeper.ts'
+import { optionsFor, wireTo, type Kind } from '../kinds.ts'
 import { exchange, request, TestBody } from '../outcome.ts'
 import { always, RawUpstream, until, type Script } from '../raw-upstream.ts'
 
@@ -108,6 +111,47 @@ export function repeatTests(kind: Kind): void {
 
 /** Of our own client only: `fetch` keeps its sockets to itself. */
 export function poolTests(kind: Kind): void {
+  for (const [workedMs, resent] of [
+    [900, true],
+    [1100, false],
+  ] as const) {
+    test(`a reset after ${workedMs} ms on a used socket: sent anew ${resent}, and whoever asks can count it`, async () => {
+      let nowMs = 1000
+      const clock: Clock = { nowMs: () => nowMs, wallMs: () => nowMs }
+      const script = thenAtSecond((connection) => {
+        nowMs += workedMs
+        connection.reset()
+      })
+      const upstream = await RawUpstream.start(script)
+      const wire = kind.make(optionsFor(upstream.origin), new Sweeper(clock))
+      const first = await wire.send(request()).reply
+      expect(first.resent).toBe(false)
+      const second = wire.send(request({ method: 'POST', body: new WholeBody(Buffer.from('{}')) })).reply
+      const outcome: WireReply | WireError = await second.catch((cause: WireError) => cause)
+      expect(outcome.resent).toBe(resent)
+      if (!resent) expect(outcome).toMatchObject({ fault: 'reset', answered: false })
+      expect(upstream.connections.map((each) => each.requests)).toEqual(resent ? [2, 1] : [2])
+      wire.close()
+      upstream.stop()
+    })
+  }
+
+  test('a request sent twice that fails says so', async () => {
+    const upstream = await RawUpstream.start(async (connection) => {
+      await connection.nextRequest()
+      if (upstream.connections.length > 1) return connection.reset()
+      connection.write(ok)
+      await connection.nextRequest()
+      connection.reset()
+    })
+    const wire = wireTo(kind, upstream.origin)
+    await exchange(wire)
+    const cause = await wire.send(request()).reply.catch((each: WireError) => each)
+    expect(cause).toMatchObject({ fault: 'reset', answered: false, resent: true })
+    wire.close()
+    upstream.stop()
+  })
+
   test('parallel requests take sockets of their own, and maxIdle of them stay', async () => {
     const upstream = await RawUpstream.start(always(ok))
     const wire = wireTo(kind, upstream.origin, { keepAlive: { idleMs: 20_000, maxIdle: 3 } })
