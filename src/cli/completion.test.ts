@@ -46,7 +46,13 @@ describe('bash', () => {
     expect(complete('headgate', '')).toEqual(commands)
     expect(complete('headgate', 'se')).toEqual(['serve'])
     expect(complete('headgate', 'serve', '--w')).toEqual(['--watch'])
-    expect(complete('headgate', 'check', '--')).toEqual(['--config', '--help', '--json'])
+    expect(complete('headgate', 'check', '--')).toEqual([
+      '--config',
+      '--data',
+      '--help',
+      '--json',
+      '--listen',
+    ])
     expect(complete('headgate', 'completion', '')).toContain('fish')
   })
 
@@ -65,7 +71,7 @@ test.skipIf(!has('fish'))('fish offers commands, options and words (needs fish)'
       .toSorted()
   run('fish', '--no-config', '-n', 'fish')
   expect(complete('headgate ')).toEqual(commands)
-  expect(complete('headgate check --')).toEqual(['--config', '--help', '--json'])
+  expect(complete('headgate check --')).toEqual(['--config', '--data', '--help', '--json', '--listen'])
   expect(complete('headgate completion z')).toEqual(['zsh'])
   expect(complete('headgate serve --config a')).toEqual(['a.yaml'])
 })
