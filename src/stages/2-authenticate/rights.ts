@@ -7,16 +7,16 @@ import { topLevelKeyCount } from '../../openai/json-keys.ts'
 
 /** @throws Failure('access_denied') where the principal's list does not name this endpoint; unknown ones are never named */
 export function mayUseEndpoint(x: Exchange): void {
-  const { endpoints, key } = x.principal
+  const { endpoints } = x.principal
   if (endpoints === null) return
   const { operation } = x.endpoint!
   if (operation !== 'unknown' && endpoints.some((glob) => matches(glob, operation))) return
-  throw new Failure('access_denied', `The key "${key}" may not use this endpoint. Ask its owner for access.`)
+  throw new Failure('access_denied', `${named(x)} may not use this endpoint. Ask its owner for access.`)
 }
 
 /** @throws Failure('model_not_allowed') where the principal's list does not name the model, or it cannot be read */
 export function mayUseModel(x: Exchange): void {
-  const { models, key } = x.principal
+  const { models } = x.principal
   if (models === null) return
   const endpoint = x.endpoint!
   if (x.bodyBytes === null) {
@@ -25,7 +25,7 @@ export function mayUseModel(x: Exchange): void {
     if (harmless) return
     throw new Failure(
       'model_not_allowed',
-      `The key "${key}" is bound to certain models, and this request's model cannot be checked.`,
+      `${named(x)} is bound to certain models, and this request's model cannot be checked.`,
     )
   }
   x.json()
@@ -35,8 +35,12 @@ export function mayUseModel(x: Exchange): void {
     throw new Failure('bad_request', 'The body names its model twice. Name it once.', { param: 'model' })
   }
   if (model !== null && models.some((glob) => matches(glob, model))) return
-  const message = model === null ? 'The body names no model.' : `The key "${key}" may not use this model.`
+  const message = model === null ? 'The body names no model.' : `${named(x)} may not use this model.`
   throw new Failure('model_not_allowed', message, { param: 'model' })
+}
+
+function named({ principal }: Exchange): string {
+  return principal.key === null ? 'Your token' : `The key "${principal.key}"`
 }
 
 /** `*` stands for any characters; linear in both lengths' product at worst, which the configuration bounds. */
