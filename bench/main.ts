@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { benchIdle } from './idle.ts'
 import { benchJson } from './json.ts'
+import { benchJwt } from './jwt.ts'
 import { benchLatency } from './latency.ts'
 import { stopAll } from './machine.ts'
 import { formatTable, type Figure } from './report.ts'
@@ -27,6 +28,7 @@ export interface Plan {
 const benches: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   idle: benchIdle,
   json: benchJson,
+  jwt: benchJwt,
   streams: benchStreams,
   latency: benchLatency,
   upload: benchUpload,

@@ -2,8 +2,10 @@
 // assigns them. Every field starts inert (a principal with no rights, no holds, no usage), so that code which runs
 // too early fails closed, and so that every exchange has one hidden class.
 
+import type { Address } from './base/address.ts'
 import type { Clock } from './base/clock.ts'
 import type { Endpoint } from './openai/endpoints.ts'
+import { endUserIn } from './openai/end-user.ts'
 import { firstText } from './openai/outermost.ts'
 import type { Usage } from './openai/usage.ts'
 import type { Body, Tunnel } from './net/wire/message.ts'
@@ -12,9 +14,11 @@ import { Failure } from './failure.ts'
 
 /** Who asks, and what they may do. Immutable. */
 export interface Principal {
-  readonly kind: 'nobody' | 'anonymous' | 'key'
+  readonly kind: 'nobody' | 'anonymous' | 'key' | 'jwt'
   /** Name or id of the key; null for anonymous. */
   readonly key: string | null
+  /** Id of a key from the store, `key_…`; null for any other. */
+  readonly keyId: string | null
   readonly team: string | null
   readonly app: string | null
   readonly user: string | null
@@ -23,18 +27,35 @@ export interface Principal {
   readonly models: readonly string[] | null
   /** Endpoint operations this principal may use; null = all. */
   readonly endpoints: readonly string[] | null
+  /** Addresses and CIDR blocks it may come from; null = any. */
+  readonly addresses: readonly string[] | null
+  /** Addresses and CIDR blocks it may not come from; absent = none. */
+  readonly deniedAddresses?: readonly string[]
+  /** User-agent globs it may come by; null = any. */
+  readonly userAgents: readonly string[] | null
+  /** User-agent globs it may not come by; absent = none. */
+  readonly deniedUserAgents?: readonly string[]
+  /** Whether the header fields of `access.identity` are believed. */
+  readonly mayName: boolean
+  /** Wall clock from when on it counts no more; null = never. */
+  readonly expiresAtMs: number | null
 }
 
 /** The principal every exchange starts with: may do nothing. */
 export const nobody: Principal = {
   kind: 'nobody',
   key: null,
+  keyId: null,
   team: null,
   app: null,
   user: null,
   env: null,
   models: [],
   endpoints: [],
+  addresses: [],
+  userAgents: [],
+  mayName: false,
+  expiresAtMs: null,
 }
 
 /** A request as the front received it. */
@@ -46,7 +67,7 @@ export interface IncomingRequest {
   readonly query: string
   readonly headers: HeaderBlock
   readonly body: Body | null
-  /** Address of the socket's other end. */
+  /** Address of the socket's other end, or the one that the PROXY protocol names. */
   readonly peerAddress: string
   /** The Upgrade token asked for, lower-cased (`websocket`), or null. */
   readonly upgrade: string | null
@@ -88,6 +109,10 @@ export class Exchange {
   readonly startedWallMs: number
 
   // 1-accept
+  /** Who asks, behind the proxies that are trusted; null = not known yet, or the socket has none any more. */
+  clientAddress: Address | null = null
+  /** Lines that go with whatever is answered, in place of the upstream's own cross-origin fields; null = no such rules. */
+  corsLines: string | null = null
   endpoint: Endpoint | null = null
   /** The JSON body's bytes where it was read whole; null = none, or streamed. */
   bodyBytes: Uint8Array | null = null
@@ -95,9 +120,12 @@ export class Exchange {
   requestBody: Body | null = null
   #json: unknown = undefined
   #parsed: 'not yet' | 'good' | 'broken' = 'not yet'
+  #modelSeen: string | null | undefined = undefined
 
   // 2-authenticate
   principal: Principal = nobody
+  /** Numbers of header fields that are meant for the gate and go no further; see net/wire/field-names.ts. */
+  ownFields: readonly number[] = none
 
   // 3-limit
   /** What is reserved for this exchange and not settled yet. */
@@ -157,11 +185,21 @@ export class Exchange {
    */
   get model(): string | null {
     if (this.#parsed === 'broken' || this.bodyBytes === null) return null
-    if (this.#parsed === 'not yet') return firstText(this.bodyBytes, modelName)
+    if (this.#parsed === 'not yet') {
+      // More than one asks for it when all is over: the log, and what keeps recent requests.
+      if (this.#modelSeen === undefined) this.#modelSeen = firstText(this.bodyBytes, modelName)
+      return this.#modelSeen
+    }
     const json = this.#json as { model?: unknown } | null
     return typeof json?.model === 'string' ? json.model : null
   }
+
+  /** The end user that the JSON body names, read from its bytes: to report, never to decide by. */
+  get endUser(): string | null {
+    return this.bodyBytes === null ? null : endUserIn(this.bodyBytes)
+  }
 }
 
+const none: readonly number[] = []
 const modelName = Buffer.from('"model"')
 const decoder = new TextDecoder('utf-8', { fatal: true })

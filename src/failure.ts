@@ -30,6 +30,7 @@ const kinds = {
   misdirected_request: { status: 421, type: invalid, retryable: false },
   expectation_failed: { status: 417, type: invalid, retryable: false, close: true },
   upgrade_required: { status: 426, type: invalid, retryable: false },
+  rate_limit_exceeded: { status: 429, type: 'requests', retryable: true },
   headers_too_large: { status: 431, type: invalid, retryable: false, close: true },
   client_gone: { status: 499, type: invalid, retryable: false, close: true },
   internal_error: { status: 500, type: 'server_error', retryable: true },
@@ -55,17 +56,25 @@ export class Failure {
   readonly detail: string | null
   /** May the client send the same request again? False where a repeat could pay twice. */
   readonly retryable: boolean
+  /** When to try again, in milliseconds; null = nothing is said. */
+  readonly retryAfterMs: number | null
 
   constructor(
     code: FailureCode,
     message: string,
-    more: { readonly param?: string; readonly detail?: string; readonly retryable?: boolean } = {},
+    more: {
+      readonly param?: string
+      readonly detail?: string
+      readonly retryable?: boolean
+      readonly retryAfterMs?: number
+    } = {},
   ) {
     this.code = code
     this.message = message
     this.param = more.param ?? null
     this.detail = more.detail ?? null
     this.retryable = more.retryable ?? kinds[code].retryable
+    this.retryAfterMs = more.retryAfterMs ?? (this.status === 503 ? 1000 : null)
   }
 
   get status(): number {

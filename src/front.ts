@@ -13,13 +13,13 @@ import type { ServerRequest } from './net/wire/server-request.ts'
 import type { ServerHandler, ServerReply } from './net/wire/server.ts'
 import { finish, proxy, type Stages } from './proxy.ts'
 import { failureReply } from './refuse.ts'
+import type { Running } from './running.ts'
 
 export interface FrontOptions {
   /** The stages in force. */
   readonly stages: () => Stages
   readonly clock: Clock
-  readonly began: () => void
-  readonly ended: () => void
+  readonly running: Running
 }
 
 export function createFront(options: FrontOptions): ServerHandler {
@@ -38,7 +38,7 @@ function begin(request: ServerRequest, options: FrontOptions): void {
   const clock = options.clock
   const stages = options.stages()
   const x = new Exchange(newExchangeId(), request, clock)
-  options.began()
+  options.running.began(x, request)
   request.onGone = () => {
     // Where something had failed already, the connection was cut for that: the client did not leave.
     x.gone = x.failure === null
@@ -51,7 +51,7 @@ function begin(request: ServerRequest, options: FrontOptions): void {
     if (!complete && x.failure === null)
       x.failure = new Failure('client_gone', 'The client closed the connection.')
     if (x.failure?.code === 'client_gone') x.status = x.failure.status
-    options.ended()
+    options.running.ended(x)
     finish(x, stages)
   }
   // `proxy` never rejects; `respond` may find a bug of ours, which must not end the process.
@@ -66,6 +66,9 @@ function begin(request: ServerRequest, options: FrontOptions): void {
     })
 }
 
+/** An upstream's own: two answers to one question are none. What we say ourselves stands in `corsLines`. */
+const crossOriginLine = /^access-control-[^\r\n]*\r\n/gim
+
 function serverReply(x: Exchange, reply: Reply): ServerReply {
   let headerLines = reply.headerLines
   if (x.upstreamRequestId === null) headerLines += `x-request-id: ${x.id}\r\n`
@@ -73,6 +76,7 @@ function serverReply(x: Exchange, reply: Reply): ServerReply {
   if (x.upstream !== null) {
     headerLines += `x-headgate-upstream: ${x.upstream}\r\nx-headgate-attempts: ${x.attempts}\r\nx-cache-status: BYPASS\r\n`
   }
+  if (x.corsLines !== null) headerLines = headerLines.replace(crossOriginLine, '') + x.corsLines
   return {
     status: reply.status,
     headerLines,

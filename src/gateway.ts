@@ -1,21 +1,22 @@
 // What stays: the stages built from one configuration, and where it listens. A reload builds new stages and swaps them:
 // exchanges under way end with the stages they began with, so no request sees half of a change.
 
-import type { AdminServer } from './admin/admin.ts'
 import type { Clock } from './base/clock.ts'
 import type { Config } from './config/schema.ts'
 import { createFront } from './front.ts'
-import { Listeners, StartFailure } from './listeners.ts'
-import type { HttpServer } from './net/wire/server.ts'
+import type { KeyLookup } from './keys/key-service.ts'
+import { Listeners, startable } from './listeners.ts'
 import { Sweeper } from './net/wire/sweeper.ts'
-import type { Stages } from './proxy.ts'
+import { OperatorView, type AdminBackend } from './operator-view.ts'
+import { closeStages, type Stages } from './proxy.ts'
+import { Running } from './running.ts'
 import { createAccept } from './stages/1-accept/accept.ts'
-import { createAuthenticate } from './stages/2-authenticate/authenticate.ts'
+import { createAuthenticate, JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { createLimit } from './stages/3-limit/limit.ts'
 import { createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
 import { createRoute } from './stages/6-route/route.ts'
-import { createUpstream, type UpstreamOptions, type UpstreamStage } from './stages/7-upstream/upstream.ts'
+import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter } from './stages/8-meter/meter.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
@@ -27,28 +28,36 @@ export interface GatewayParts {
   readonly log: LogStage
   /** The sandbox of this process; asked for only where an upstream needs it. */
   readonly sandbox: () => Promise<Pick<UpstreamOptions, 'baseUrl' | 'keys'>>
+  /** Keys of the store; absent = there is none. */
+  readonly keys?: KeyLookup
+  /** What the admin port works on besides the gateway itself. */
+  readonly admin?: AdminBackend
 }
 
 export class Gateway {
   readonly #sweeper: Sweeper
   readonly #listeners: Listeners
+  readonly #refusedKeys: RefusedKeys = new Map()
+  readonly #jwtKeeper: JwtKeeper
+  readonly #view: OperatorView
+  /** Exchanges under way. */
+  readonly running = new Running()
   #stages!: Stages
-  #exchanges = 0
-  #draining = false
 
   private constructor(private readonly parts: GatewayParts) {
     this.#sweeper = new Sweeper(parts.clock)
+    this.#jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,
-      began: () => void this.#exchanges++,
-      ended: () => void this.#exchanges--,
+      running: this.running,
     })
-    const health = {
-      notReady: () => this.#notReady(),
-      counts: () => ({ connections: this.#listeners.openConnections, exchanges: this.#exchanges }),
-    }
-    this.#listeners = new Listeners({ handler, sweeper: this.#sweeper, health })
+    this.#view = new OperatorView(parts, {
+      stages: () => this.#stages,
+      connections: () => this.#listeners.openConnections,
+      exchanges: () => this.running.size,
+    })
+    this.#listeners = new Listeners({ handler, sweeper: this.#sweeper, admin: this.#view })
   }
 
   /** Starts all listeners or none. @throws StartFailure where an address cannot be had */
@@ -59,13 +68,13 @@ export class Gateway {
   }
 
   /** Addresses of the proxy port, and of the admin port, as bound. */
-  get addresses(): { readonly proxy: readonly HttpServer[]; readonly admin: AdminServer } {
+  get addresses(): Pick<Listeners, 'proxy' | 'admin'> {
     return this.#listeners
   }
 
   /** Exchanges under way. */
   get exchanges(): number {
-    return this.#exchanges
+    return this.running.size
   }
 
   /** Puts a configuration in force. Where it cannot be, everything stays as it was. @throws StartFailure */
@@ -78,72 +87,63 @@ export class Gateway {
       this.#listeners.move(config)
     } catch (cause) {
       if (previous !== undefined) this.#stages = previous
-      next.upstream.close()
+      closeStages(next)
       throw cause
     }
-    previous?.upstream.close()
+    if (previous !== undefined) closeStages(previous)
   }
 
   /** Accepts no more and resolves when every exchange has ended. */
   async drain(): Promise<void> {
-    this.#draining = true
+    this.#view.draining = true
     await this.#listeners.drain()
   }
 
   /** Cuts what is still open and frees every address. */
   stop(): void {
     this.#listeners.stop()
-    this.#stages.upstream.close()
+    closeStages(this.#stages)
   }
 
   async #build(config: Config): Promise<Stages> {
-    const { limits, publicHosts } = config.server
-    const { anonymous, keys } = config.access
-    const upstream = await this.#upstream(config)
+    const authenticate = this.#authenticate(config)
+    const upstream = await this.#upstream(config).catch((cause: unknown) => {
+      authenticate.close()
+      throw cause
+    })
     return {
-      accept: createAccept({
-        publicHosts,
-        jsonBodyBytesMax: limits.jsonBodyBytes,
-        uploadBytesMax: limits.uploadBytes,
-      }),
-      authenticate: createAuthenticate({ anonymous: anonymous === 'allow', keys }),
+      accept: createAccept({ ...config.server, ...config.server.limits }),
+      authenticate,
       limit: createLimit([]),
       transform: createTransform([]),
       cache: createCache(null),
       route: createRoute(upstream.accounts),
       upstream,
       meter: createMeter(),
-      log: this.parts.log,
+      log: this.#view.keeping(this.parts.log),
     }
   }
 
-  async #upstream(config: Config): Promise<UpstreamStage> {
+  #authenticate(config: Config): Stages['authenticate'] {
+    const { clock, keys: stored = null } = this.parts
+    const options = { ...config.access, anonymous: config.access.anonymous === 'allow', stored, clock }
+    return startable(() => createAuthenticate(options, this.#jwtKeeper))
+  }
+
+  async #upstream(config: Config): Promise<Stages['upstream']> {
     const upstreams: UpstreamOptions[] = []
     for (const each of config.upstreams) {
       if (each.provider === 'sandbox') upstreams.push({ ...each, ...(await this.parts.sandbox()) })
       else upstreams.push({ ...each, baseUrl: new URL(each.baseUrl) })
     }
-    try {
-      return createUpstream(upstreams, { clock: this.parts.clock, sweeper: this.#sweeper })
-    } catch (cause) {
-      throw new StartFailure((cause as Error).message)
-    }
-  }
-
-  #notReady(): string[] {
-    const expired = this.#stages.upstream.accounts.filter((account) => account.identityLines() === null)
-    return [
-      ...(this.#draining ? ['draining: no new requests are taken'] : []),
-      ...expired.map((account) => `upstream ${account.name}: every key has expired`),
-    ]
+    const { clock, log } = this.parts
+    const warn = (message: string) => log.event('warn', message)
+    const parts = { clock, sweeper: this.#sweeper, refusedKeys: this.#refusedKeys, warn }
+    return startable(() => createUpstream(upstreams, parts))
   }
 }
 
 /** Opens the access log, which outlives every configuration. @throws StartFailure where it cannot be written */
 export function openLog(settings: LogSettings, io: LogIo): LogStage {
-  try {
-    return createLog(settings, io)
-  } catch (cause) {
-    throw new StartFailure((cause as Error).message)
-  }
+  return startable(() => createLog(settings, io))
 }

@@ -2,19 +2,30 @@
 // opens what is new before it closes what is gone, and leaves everything as it was where an address cannot be had.
 
 import { isIP } from 'node:net'
-import { startAdmin, type AdminServer, type Health } from './admin/admin.ts'
+import { AdminServer, type AdminParts } from './admin/admin.ts'
+import { CidrSet, parsePeerAddress } from './base/address.ts'
 import { formatListenAddress } from './config/listen-address.ts'
 import type { Config } from './config/schema.ts'
 import { HttpServer, type ServerHandler, type ServerLimits } from './net/wire/server.ts'
+import type { ProxyProtocol } from './net/wire/proxy-protocol.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
 
 /** An address, or a file the process needs, that cannot be had: one clear line, for exit code 1. */
 export class StartFailure extends Error {}
 
+/** What `make` gives. @throws StartFailure in place of any other error */
+export function startable<T>(make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    throw new StartFailure((cause as Error).message)
+  }
+}
+
 export interface ListenersParts {
   readonly handler: ServerHandler
   readonly sweeper: Sweeper
-  readonly health: Health
+  readonly admin: AdminParts
 }
 
 export class Listeners {
@@ -72,9 +83,12 @@ export class Listeners {
 
   #moveAdmin(config: Config): void {
     const address = config.admin.listen
-    if (this.#admin !== null && this.#admin.requested === keyOf(address)) return
-    const next = bind(adminPort, address, () => startAdmin(address, this.parts.health))
-    this.#admin?.stop()
+    if (this.#admin !== null && this.#admin.requested === keyOf(address)) {
+      this.#admin.configure(config.admin)
+      return
+    }
+    const next = bind(adminPort, address, () => new AdminServer(config.admin, this.parts.admin))
+    this.#admin?.retire()
     this.#admin = next
   }
 }
@@ -118,5 +132,16 @@ function serverLimits(config: Config): ServerLimits {
     connectionsPerAddressMax: limits.connectionsPerAddress,
     headerMs: timeouts.header,
     idleMs: timeouts.idle,
+    proxyProtocol: proxyProtocol(config),
   }
+}
+
+function proxyProtocol({ server }: Config): ProxyProtocol | null {
+  if (server.proxyProtocol === 'off') return null
+  const trusted = CidrSet.of(server.trustedProxies)
+  const trusts = (peerAddress: string): boolean => {
+    const peer = parsePeerAddress(peerAddress)
+    return peer !== null && trusted.has(peer)
+  }
+  return { mode: server.proxyProtocol, trusts }
 }

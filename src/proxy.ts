@@ -30,8 +30,10 @@ export interface Stages {
 export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
   const { accept, authenticate, limit, transform, cache, route, upstream, meter, log } = stages
   try {
-    accept.head(x)
-    authenticate.credential(x)
+    const answer = accept.head(x)
+    if (answer !== null) return deliver(x, answer, [])
+    const known = authenticate.credential(x)
+    if (known !== undefined) await known
     const body = accept.body(x)
     if (body !== undefined) await body
     authenticate.rights(x)
@@ -55,4 +57,10 @@ export function finish(x: Exchange, stages: Stages): void {
       log.bug(cause)
     }
   }
+}
+
+/** Ends what stages run beside requests. Exchanges under way end all the same. */
+export function closeStages({ authenticate, upstream }: Stages): void {
+  authenticate.close()
+  upstream.close()
 }

@@ -22,7 +22,9 @@ export function refuse(x: Exchange, cause: unknown, onBug: (cause: unknown) => v
 export function failureReply(failure: Failure): Reply {
   let headerLines = `Content-Type: application/json\r\nx-should-retry: ${failure.retryable}\r\n`
   if (failure.status === 401) headerLines += 'WWW-Authenticate: Bearer\r\n'
-  if (failure.status === 503) headerLines += 'retry-after: 1\r\nretry-after-ms: 1000\r\n'
+  const { retryAfterMs } = failure
+  if (retryAfterMs !== null)
+    headerLines += `retry-after: ${Math.ceil(retryAfterMs / 1000)}\r\nretry-after-ms: ${retryAfterMs}\r\n`
   return {
     status: failure.status,
     headerLines,

@@ -28,7 +28,7 @@ export function hashClientKey(text: string): string {
 }
 
 /** CRC-32 (ISO-HDLC, as in zip) as six base62 digits. */
-function checksum(text: string): string {
+export function checksum(text: string): string {
   let rest = Bun.hash.crc32(text)
   let suffix = ''
   for (let place = 0; place < 6; place += 1) {

@@ -40,14 +40,21 @@ export function completionScript(program: Command, shell: Shell): string {
 }
 
 function entry(program: Command, command: Command): Entry {
-  const words = { completion: shells, help: program.commands.map((one) => one.name()) }[command.name()] ?? []
+  const below = command.commands
+  const listed = { completion: shells, help: program.commands.map((one) => one.name()) }[command.name()]
+  const words = listed ?? below.map((one) => one.name())
   const help: Flag = { names: ['-h', '--help'], text: 'show help', value: 'none' }
   return {
     name: command.name(),
     text: command.description(),
-    flags: [...command.options.map(flag), help],
+    flags: [...firstOfEach([command, ...below].flatMap((one) => one.options.map(flag))), help],
     words,
   }
+}
+
+/** Commands below one command share most of their options. */
+function firstOfEach(flags: readonly Flag[]): Flag[] {
+  return [...new Map(flags.toReversed().map((one) => [one.names.join(), one])).values()].toReversed()
 }
 
 function flag(option: Option): Flag {

@@ -13,7 +13,15 @@ export function withFirstKey(
   if (loaded.file !== null || loaded.config.access.keys.length > 0) return { loaded, secret: null }
   const kept = previous?.config.access.keys
   const secret = createClientKey('dev')
-  const fresh = { name: 'first', value: new Secret(secret), team: null, app: null, user: null, env: 'dev' }
+  const fresh = {
+    name: 'first',
+    value: new Secret(secret),
+    team: null,
+    app: null,
+    user: null,
+    env: 'dev',
+    mayName: false,
+  }
   const onlySandbox = loaded.config.upstreams.every((upstream) => upstream.provider === 'sandbox')
   const access = {
     ...loaded.config.access,

@@ -8,6 +8,7 @@ Examples:
   headgate init                          a commented headgate.yaml and a first key
   headgate check --config headgate.yaml  every problem in it, with its line
   headgate serve --config headgate.yaml  run
+  headgate keys create --name web        a client key, its secret shown once
   headgate sandbox                       a fake OpenAI, to try things out
   eval "$(headgate completion bash)"     complete commands and options in this shell
 

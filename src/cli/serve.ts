@@ -3,24 +3,39 @@
 
 import { mkdirSync } from 'node:fs'
 import { isatty } from 'node:tty'
+import type { ReloadOutcome } from '../admin/route.ts'
+import { generatedToken, type GeneratedToken } from '../admin/token-file.ts'
 import { systemClock } from '../base/clock.ts'
 import { Secret } from '../base/secret.ts'
 import { colourUnwanted } from '../config/env.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
 import { Gateway, openLog } from '../gateway.ts'
 import { StartFailure } from '../listeners.ts'
+import { StorageFailure } from '../storage/open.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
 import { printError } from './print.ts'
+import { openStore, type Store } from './store.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
+const storeCloseMs = 2000
+
+/** A reason to read the configuration anew. */
+interface Change {
+  readonly why: string
+  /** Who, for the audit log. */
+  readonly by: string
+  /** What is not fetched again: the output of commands, or that and the file's own text. Absent = all is. */
+  readonly keep?: 'commands' | 'text'
+}
 
 export interface ServeOptions {
   readonly config?: string
@@ -36,7 +51,8 @@ export async function runServe(options: ServeOptions): Promise<number> {
     await server.start()
     return await server.stopped
   } catch (cause) {
-    if (!(cause instanceof ConfigProblems) && !(cause instanceof StartFailure)) throw cause
+    const expected = [ConfigProblems, StartFailure, StorageFailure]
+    if (!(cause instanceof Error) || !expected.some((kind) => cause instanceof kind)) throw cause
     printError(
       cause instanceof ConfigProblems ? `${cause.format('headgate: ')}\n` : `headgate: ${cause.message}\n`,
     )
@@ -50,9 +66,11 @@ class Server {
   #loaded!: LoadedConfig
   #log!: LogSwitch
   #gateway!: Gateway
+  #store!: Store
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
-  #reloading: Promise<void> = Promise.resolve()
+  #reloading: Promise<unknown> = Promise.resolve()
+  #adminToken: GeneratedToken | null = null
   #draining = false
   #drainingSinceMs = 0
 
@@ -65,21 +83,36 @@ class Server {
     this.#loaded = first.loaded
     const { config } = this.#loaded
     makeDataDirectory(config.storage.path)
+    this.#store = await openStore(config.storage, {
+      event: (level, text) => this.#log.event(level, text),
+      revoked: (keyId) => this.#revoked(keyId),
+    })
     this.#log = new LogSwitch(openLog(config.log, logIo()))
     const sandbox = () => this.#sandboxUpstream()
     try {
-      this.#gateway = await Gateway.start(config, { clock: systemClock, log: this.#log, sandbox })
+      this.#needAdminToken(config)
+      const { keys, audit } = this.#store
+      const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
+      const admin = { keys, audit, reload, generatedToken: () => this.#adminToken?.digest ?? null }
+      this.#gateway = await Gateway.start(config, {
+        clock: systemClock,
+        log: this.#log,
+        sandbox,
+        keys,
+        admin,
+      })
     } catch (cause) {
       await this.#log.close()
+      await this.#store.close()
       await (await this.#sandbox)?.close()
       throw cause
     }
     this.#catchAll()
     // Before the first line is printed: whoever waits for it may send a signal at once.
     this.#listenToSignals()
-    if (this.options.watch === true)
-      this.#watch = new FileWatch(this.#loaded.watched, () => this.#reload('a file changed'))
-    printError(banner(this.#loaded, this.#gateway.addresses, first.secret))
+    this.#watchFiles()
+    const secrets = { clientKey: first.secret, adminToken: this.#adminToken?.fresh?.reveal() ?? null }
+    printError(banner(this.#loaded, this.#gateway.addresses, secrets))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
   }
 
@@ -90,12 +123,37 @@ class Server {
     return { baseUrl: new URL(url), keys: [{ value: new Secret('sandbox'), notAfter: null }] }
   }
 
-  async #load(file: string | undefined): Promise<LoadedConfig> {
+  /** With `--watch` all that the configuration is made of, otherwise only the files that hold its secrets. */
+  #watchFiles(): void {
+    const all = this.options.watch === true
+    const files = all ? this.#loaded.watched : this.#loaded.secretFiles
+    const change: Change = all
+      ? { why: 'a file changed', by: 'file', keep: 'commands' }
+      : { why: 'a secret changed', by: 'file', keep: 'text' }
+    try {
+      if (this.#watch !== null) this.#watch.replace(files)
+      else this.#watch = new FileWatch(files, () => void this.#reload(change))
+    } catch (cause) {
+      // Such as the system's bound on watches: not worth refusing to serve for.
+      this.#log.event('warn', `files cannot be watched, so reload by SIGHUP: ${(cause as Error).message}`)
+    }
+  }
+
+  async #load(file: string | undefined, keep?: Change['keep']): Promise<LoadedConfig> {
     const { listen, data } = this.options
-    const loaded = await loadConfig({ file, listen, data })
+    const commandsOf = keep === undefined ? undefined : this.#loaded
+    const textOf = keep === 'text' ? this.#loaded : undefined
+    const loaded = await loadConfig({ file, listen, data, commandsOf, textOf })
     const found = await verifyConfig(loaded)
     if (found.some(({ severity }) => severity === 'error')) throw new ConfigProblems(found)
     return { ...loaded, warnings: [...loaded.warnings, ...found] }
+  }
+
+  #revoked(keyId: string): void {
+    if (this.#loaded.config.access.onRevoke !== 'abort') return
+    const count = this.#gateway.running.cut(keyId)
+    if (count > 0)
+      this.#log.event('info', `the key ${keyId} was revoked: ${count} answers under way were cut`)
   }
 
   /** The last resort: a bug is logged, and the process goes on serving. */
@@ -107,7 +165,7 @@ class Server {
   #listenToSignals(): void {
     process.on('SIGHUP', () => {
       this.#log.reopen()
-      this.#reload('SIGHUP')
+      void this.#reload({ why: 'SIGHUP', by: 'signal' })
     })
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
@@ -123,44 +181,82 @@ class Server {
   }
 
   /** One after the other: two changes at once must not leave the older one in force. */
-  #reload(why: string): void {
-    this.#reloading = this.#reloading.then(async () => {
-      try {
-        await this.#apply(withFirstKey(await this.#reread(), this.#loaded).loaded)
-        this.#log.event('info', `configuration reloaded: ${why}`)
-      } catch (cause) {
-        const text = cause instanceof ConfigProblems ? cause.format() : (cause as Error).message
-        this.#log.event('error', `configuration not reloaded, the old one stays in force: ${text}`)
-      }
+  #reload(change: Change): Promise<ReloadOutcome> {
+    const reloading = this.#reloading.then(async () => {
+      const outcome = this.#draining ? ({ kind: 'stopping' } as const) : await this.#reloadNow(change)
+      await this.#noteReload(change, outcome)
+      return outcome
     })
+    this.#reloading = reloading
+    return reloading
+  }
+
+  async #reloadNow({ why, keep }: Change): Promise<ReloadOutcome> {
+    try {
+      const loaded = withFirstKey(await this.#reread(keep), this.#loaded).loaded
+      const before = this.#addresses()
+      makeDataDirectory(loaded.config.storage.path)
+      // Whatever can fail comes before anything that is in force is changed.
+      const moved = !Bun.deepEquals(loaded.config.log, this.#loaded.config.log)
+      const hadToken = this.#adminToken !== null
+      this.#needAdminToken(loaded.config)
+      const log = moved ? openLog(loaded.config.log, logIo()) : null
+      await this.#gateway.reload(loaded.config).catch(async (cause: unknown) => {
+        await log?.close()
+        throw cause
+      })
+      if (log !== null) this.#log.replace(log)
+      if (!sameStore(loaded, this.#loaded))
+        this.#log.event('warn', 'storage has changed: that takes effect at the next start')
+      this.#loaded = loaded
+      this.#watchFiles()
+      for (const warning of loaded.warnings) this.#log.event('warn', formatProblem(warning))
+      this.#log.event('info', `configuration reloaded: ${why}`)
+      const now = this.#addresses()
+      if (now !== before) this.#log.event('warn', `listening on ${now}, no longer on ${before}`)
+      const fresh = hadToken ? null : (this.#adminToken?.fresh ?? null)
+      // Not through the log, which would take it out again.
+      if (fresh !== null) printError(`admin token, shown this once: ${fresh.reveal()}\n`)
+      return { kind: 'reloaded', warnings: loaded.warnings }
+    } catch (cause) {
+      const known = cause instanceof ConfigProblems
+      const text = known ? cause.format() : cause instanceof Error ? cause.message : String(cause)
+      this.#log.event('error', `configuration not reloaded, the old one stays in force: ${text}`)
+      return known ? { kind: 'invalid', problems: cause.problems } : { kind: 'failed', message: text }
+    }
+  }
+
+  /** A reload stands in the audit log, whoever asked for it, but not one that found the gateway stopping. */
+  async #noteReload({ why, by }: Change, outcome: ReloadOutcome): Promise<void> {
+    if (outcome.kind === 'stopping') return
+    const action = outcome.kind === 'reloaded' ? 'config.reload' : 'config.reload_failed'
+    const details = { why, ...(outcome.kind === 'invalid' ? { problems: outcome.problems.length } : {}) }
+    try {
+      await this.#store.audit.add({ by, action, target: this.#loaded.file ?? '', details })
+    } catch (cause) {
+      this.#log.event('error', `the audit log cannot be written: ${(cause as Error).message}`)
+    }
+  }
+
+  /** Made only where no token is configured, and before the admin port opens. @throws StartFailure */
+  #needAdminToken({ admin }: Config): void {
+    if (this.#adminToken !== null || admin.token !== undefined || admin.tokens.length > 0) return
+    try {
+      this.#adminToken = generatedToken(this.#loaded.config.storage.path)
+    } catch (cause) {
+      throw new StartFailure((cause as Error).message)
+    }
   }
 
   /**
    * The configuration anew, from the file it came from: one that is gone, or empty, is somebody's slip or amid being
    * written. Taken for "no settings" it would open the gate and move its listeners.
    */
-  async #reread(): Promise<LoadedConfig> {
-    const loaded = await this.#load(this.#loaded.file ?? undefined)
-    if (!loaded.empty || this.#loaded.empty) return loaded
-    throw new Error(`${loaded.file} is empty`)
-  }
-
-  /** Puts a configuration in force. Whatever can fail comes before anything that is in force is changed. */
-  async #apply(loaded: LoadedConfig): Promise<void> {
-    const before = this.#addresses()
-    makeDataDirectory(loaded.config.storage.path)
-    const moved = !Bun.deepEquals(loaded.config.log, this.#loaded.config.log)
-    const log = moved ? openLog(loaded.config.log, logIo()) : null
-    await this.#gateway.reload(loaded.config).catch(async (cause: unknown) => {
-      await log?.close()
-      throw cause
-    })
-    if (log !== null) this.#log.replace(log)
-    this.#loaded = loaded
-    this.#watch?.replace(loaded.watched)
-    for (const warning of loaded.warnings) this.#log.event('warn', formatProblem(warning))
-    const now = this.#addresses()
-    if (now !== before) this.#log.event('warn', `listening on ${now}, no longer on ${before}`)
+  async #reread(keep: Change['keep']): Promise<LoadedConfig> {
+    const { file, empty } = this.#loaded
+    const loaded = await this.#load(file ?? undefined, keep)
+    if (!loaded.empty || empty) return loaded
+    throw new Error(`${file} is empty`)
   }
 
   #addresses(): string {
@@ -183,8 +279,26 @@ class Server {
     this.#watch?.close()
     this.#gateway.stop()
     this.#log.event('info', how)
-    void this.#log.close().finally(() => this.#stop(0))
+    void closeStore(this.#store)
+      .then(() => this.#log.close())
+      .finally(() => this.#stop(0))
   }
+}
+
+function sameStore(
+  { config: { storage: a } }: LoadedConfig,
+  { config: { storage: b } }: LoadedConfig,
+): boolean {
+  const same = (left?: Secret, right?: Secret): boolean => left?.reveal() === right?.reveal()
+  return a.path === b.path && same(a.postgres, b.postgres) && same(a.pepper, b.pepper)
+}
+
+/** A store that is away must not keep the process from ending. Never rejects. */
+async function closeStore(store: Store): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, storeCloseMs)))
+  await Promise.race([store.close().catch(() => {}), late])
+  clearTimeout(timer)
 }
 
 function logIo() {

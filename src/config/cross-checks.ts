@@ -4,27 +4,35 @@
 import { hashClientKey } from '../base/client-key.ts'
 import { operations } from '../openai/endpoints.ts'
 import { formatListenAddress, isLoopback } from './listen-address.ts'
-import type { Finding } from './problem.ts'
+import { pathText, type Finding } from './problem.ts'
 import type { ParsedConfig } from './schema.ts'
 import { nearestName } from './suggest.ts'
 
 /** Contradictions in `sound`; `tree` is the whole as written, for what can be told even from parts. */
 export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding[] {
-  const written = tree as { upstreams?: unknown; access?: { keys?: unknown } } | null
+  const written = tree as {
+    upstreams?: unknown
+    access?: { keys?: unknown }
+    admin?: { tokens?: unknown }
+  } | null
   const upstreams = Array.isArray(written?.upstreams) ? (written.upstreams as unknown[]) : []
   const clients = Array.isArray(written?.access?.keys) ? (written.access.keys as unknown[]) : []
   return [
     ...sameNames(written?.upstreams, ['upstreams']),
     ...sameNames(written?.access?.keys, ['access', 'keys']),
+    ...sameNames(written?.admin?.tokens, ['admin', 'tokens']),
     ...upstreams.flatMap((upstream, index) => slipsOfUpstream(upstream, ['upstreams', index])),
     ...clients.flatMap((key, index) => {
       const value = (key as { value?: unknown } | null)?.value
       return variableName(value, ['access', 'keys', index, 'value']).map(asWarning)
     }),
+    ...tokenIssuers(sound.access),
     ...openDoor(sound),
     ...idleUpstreams(sound),
     ...sameAddress(sound),
+    ...trustedProxies(sound),
     ...(sound.access === undefined ? [] : staticKeys(sound.access.keys)),
+    ...adminTokens(sound),
   ]
 }
 
@@ -62,11 +70,15 @@ function openDoor({ server, access }: Partial<ParsedConfig>): Finding[] {
 
 /** Said aloud, since an upstream that is never asked would be found out only when it is needed. */
 function idleUpstreams({ upstreams }: Partial<ParsedConfig>): Finding[] {
-  return (upstreams ?? []).slice(1).map((_, index) => ({
-    path: ['upstreams', index + 1],
-    message: 'is not used: this version sends everything to the first upstream',
-    severity: 'warning' as const,
-  }))
+  const envs: (string | null)[] = []
+  return (upstreams ?? []).flatMap(({ env }, index): Finding[] => {
+    const idle = envs.includes(null) || envs.includes(env)
+    envs.push(env)
+    if (!idle) return []
+    const message =
+      'is not used: this version sends everything to the first upstream that the caller may reach'
+    return [{ path: ['upstreams', index], message, severity: 'warning' }]
+  })
 }
 
 function sameAddress({ server, admin }: Partial<ParsedConfig>): Finding[] {
@@ -96,9 +108,59 @@ function sameAddress({ server, admin }: Partial<ParsedConfig>): Finding[] {
   return findings
 }
 
+/** Who is believed about the client: nobody where a header is demanded, or everybody, are both slips. */
+function trustedProxies({ server }: Partial<ParsedConfig>): Finding[] {
+  if (server === undefined) return []
+  const findings: Finding[] = []
+  if (server.proxyProtocol !== 'off' && server.trustedProxies.length === 0) {
+    const message = 'needs server.trustedProxies: the header is taken from those only'
+    findings.push({
+      path: ['server', 'proxyProtocol'],
+      message,
+      suggestion: 'name the addresses of your proxies',
+    })
+  }
+  for (const [index, block] of server.trustedProxies.entries()) {
+    if (!block.endsWith('/0')) continue
+    const message = 'believes everybody: each client can claim any address'
+    const suggestion = 'name the addresses of your proxies only'
+    findings.push({ path: ['server', 'trustedProxies', index], message, suggestion, severity: 'warning' })
+  }
+  return findings
+}
+
 function sameHost(a: string, b: string): boolean {
   const plain = (host: string): string => host.toLowerCase().replace(/^localhost$/, '127.0.0.1')
   return plain(a) === plain(b)
+}
+
+function tokenIssuers(access: ParsedConfig['access'] | undefined): Finding[] {
+  if (access === undefined || access.jwt.length === 0) return []
+  const seen = new Set<string>()
+  const findings: Finding[] = []
+  for (const [index, { issuer, required, claims }] of access.jwt.entries()) {
+    const path = ['access', 'jwt', index]
+    if (seen.has(issuer)) {
+      const suggestion = 'an issuer stands here once; `audience` may be a list'
+      findings.push({ path: [...path, 'issuer'], message: 'another one has this issuer', suggestion })
+    }
+    seen.add(issuer)
+    for (const [place, field] of required.entries()) {
+      if (claims[field] !== undefined) continue
+      const message = `no claim is named for ${field}, so no token could have it`
+      findings.push({ path: [...path, 'required', place], message, suggestion: `set claims.${field}` })
+    }
+  }
+  for (const [index, { value }] of access.keys.entries()) {
+    if (value === undefined || !/^(eyJ.*\.|[\w-]+\.[\w-]*\.[\w-]*$)/.test(value.reveal())) continue
+    const message = 'looks like a JSON web token, and with access.jwt it would only ever be judged as one'
+    findings.push({
+      path: ['access', 'keys', index, 'value'],
+      message,
+      suggestion: '`headgate init` makes a key',
+    })
+  }
+  return findings
 }
 
 function staticKeys(keys: ParsedConfig['access']['keys']): Finding[] {
@@ -166,4 +228,41 @@ function baseUrlSlips(text: unknown, path: readonly (string | number)[]): Findin
   if (pathname !== '' || username !== '' || password !== '') return []
   const message = 'has no path: most servers have their API below /v1'
   return [{ path, message, suggestion: 'write https://host/v1', severity: 'warning' }]
+}
+
+/** A token that is also a client key would let every application administrate; one that is short can be guessed. */
+function adminTokens({ admin, access }: Partial<ParsedConfig>): Finding[] {
+  if (admin === undefined) return []
+  const open = !isLoopback(admin.listen.hostname)
+  const seen = new Map<string, string>()
+  for (const [index, key] of (access?.keys ?? []).entries()) {
+    const hash = key.hash ?? (key.value === undefined ? undefined : hashClientKey(key.value.reveal()))
+    if (hash !== undefined) seen.set(hash, `access.keys[${index}]`)
+  }
+  const findings: Finding[] = []
+  const one =
+    admin.token === undefined ? [] : [{ path: ['admin', 'token'], value: admin.token, hash: undefined }]
+  const several = admin.tokens.map(({ value, hash }, index) => ({
+    path: ['admin', 'tokens', index],
+    value,
+    hash,
+  }))
+  for (const { path, value, hash = value === undefined ? '' : hashClientKey(value.reveal()) } of [
+    ...one,
+    ...several,
+  ]) {
+    const twin = seen.get(hash)
+    if (twin !== undefined)
+      findings.push({
+        path,
+        message: `is the same secret as ${twin}`,
+        suggestion: 'each needs a token of its own',
+      })
+    seen.set(hash, pathText(path))
+    if (value === undefined || value.reveal().length >= 16) continue
+    const message = 'is shorter than 16 characters and can be guessed'
+    const suggestion = 'leave it away, and one is made at the first start'
+    findings.push({ path, message, suggestion, severity: open ? 'error' : 'warning' })
+  }
+  return findings
 }

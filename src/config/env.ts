@@ -19,6 +19,11 @@ export function hasOpenAiKey(env: Environment = process.env): boolean {
   return filled(env['OPENAI_API_KEY']) !== null
 }
 
+/** Whether `HEADGATE_ADMIN_TOKEN` holds anything: the admin token where the configuration names none. */
+export function hasAdminToken(env: Environment = process.env): boolean {
+  return filled(env['HEADGATE_ADMIN_TOKEN']) !== null
+}
+
 /** Whether colour is unwanted: NO_COLOR set to anything (no-color.org), or a terminal that cannot show it. */
 export function colourUnwanted(env: Environment = process.env): boolean {
   return filled(env['NO_COLOR']) !== null || env['TERM'] === 'dumb'

@@ -5,6 +5,8 @@
 import { z } from 'zod'
 import { byteSizePattern, formatByteSize, parseByteSize } from '../base/byte-size.ts'
 import { durationPattern, formatDuration, parseDuration } from '../base/duration.ts'
+import { parseCidr } from '../base/address.ts'
+import { parseRate, ratePattern } from '../base/rate.ts'
 import { Secret } from '../base/secret.ts'
 import { parseListenAddress } from './listen-address.ts'
 
@@ -128,4 +130,23 @@ export function secret() {
     .regex(/^[\x21-\x7e]+$/, 'holds a space, a line break or a character outside ASCII: not a usable key')
     .max(8192, 'is longer than 8192 characters: not a usable key')
     .transform((text) => new Secret(text))
+}
+
+/** An address or a CIDR block; comes out as a block in its canonical spelling. */
+export function cidr() {
+  const what = 'an address or CIDR block, such as 10.0.0.0/8 or 2001:db8::/32'
+  return z.string({ error: expected(what) }).transform((text, context) => {
+    const block = parseCidr(text)
+    return 'wrong' in block ? refuseValue(context, block.wrong, block.hint) : block.text
+  })
+}
+
+/** A rate such as `20/1m`. */
+export function rate(range: { default: string }) {
+  const what = 'a rate: a count and the time it is for, such as 20/1m'
+  return z
+    .string({ error: expected(what) })
+    .regex(ratePattern, `expected ${what}`)
+    .transform((text, context) => parseRate(text) ?? refuseValue(context, `expected ${what}`))
+    .prefault(range.default)
 }

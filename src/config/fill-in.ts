@@ -16,7 +16,12 @@ export interface Surroundings {
   /** Relative paths count from here, and commands run here. */
   readonly folder: string
   readonly commandTimeoutMs?: number
+  /** What commands gave before, by their text: these are not run again. */
+  readonly commands?: CommandResults
 }
+
+/** What `${command:…}` gave, by the command's text. */
+export type CommandResults = ReadonlyMap<string, ReturnType<typeof runCommand>>
 
 /** A tree whose texts are filled in. */
 export interface FilledIn {
@@ -28,6 +33,7 @@ export interface FilledIn {
   readonly origins: ReadonlyMap<string, string>
   /** Settings whose reference failed: their value means nothing. */
   readonly failed: ReadonlySet<string>
+  readonly commands: CommandResults
 }
 
 const notData = Symbol('neither text, number, list nor mapping')
@@ -41,8 +47,8 @@ export async function fillIn(tree: unknown, surroundings: Surroundings): Promise
   const filler = new Filler(surroundings)
   const copy = filler.copy(tree, [])
   await Promise.all(filler.waiting)
-  const { findings, files, origins, failed } = filler
-  return { tree: copy, findings, files: [...files], origins, failed }
+  const { findings, files, origins, failed, commands } = filler
+  return { tree: copy, findings, files: [...files], origins, failed, commands }
 }
 
 type Path = readonly (string | number)[]
@@ -54,7 +60,7 @@ class Filler {
   readonly failed = new Set<string>()
   readonly waiting: Promise<void>[] = []
   readonly #ancestors = new Set<object>()
-  readonly #commands = new Map<string, ReturnType<typeof runCommand>>()
+  readonly commands = new Map<string, ReturnType<typeof runCommand>>()
   #nodes = 0
 
   constructor(private readonly surroundings: Surroundings) {}
@@ -171,12 +177,12 @@ class Filler {
 
   async #fromCommand(body: string, path: Path): Promise<string | null> {
     this.#cameFrom(path, '${command:…}')
-    let run = this.#commands.get(body)
+    let run = this.commands.get(body) ?? this.surroundings.commands?.get(body)
     if (run === undefined) {
       const { env, folder, commandTimeoutMs = 10_000 } = this.surroundings
       run = runCommand(body, { env, folder, timeoutMs: commandTimeoutMs, outputBytesMax: secretBytesMax })
-      this.#commands.set(body, run)
     }
+    this.commands.set(body, run)
     const result = await run
     return 'wrong' in result ? this.#fail(path, result.wrong) : result.output
   }

@@ -4,6 +4,7 @@
 
 import { spawn } from 'node:child_process'
 import { basename, dirname } from 'node:path'
+import { isWellFormedAdminToken } from '../base/admin-token.ts'
 import { isWellFormedClientKey } from '../base/client-key.ts'
 
 /** A place where a live-looking credential stands, from 1. */
@@ -19,6 +20,7 @@ const shapes: readonly (readonly [kind: string, source: string])[] = [
   ['an OpenRouter key', 'sk-or-[A-Za-z0-9_-]{20,}'],
   ['an OpenAI key', 'sk-[A-Za-z0-9_-]{20,}'],
   ['a Headgate client key', 'hg_[a-z0-9-]+_[A-Za-z0-9]{46}'],
+  ['a Headgate admin token', 'hga_[A-Za-z0-9]{46}'],
   ['an AWS access key', '(?:AKIA|ASIA)[A-Z0-9]{16}'],
   ['a Groq key', 'gsk_[A-Za-z0-9]{20,}'],
   ['an xAI key', 'xai-[A-Za-z0-9]{20,}'],
@@ -52,6 +54,7 @@ export function maskKeys(text: string): string {
 
 function isLive(text: string): boolean {
   if (text.startsWith('hg_')) return isWellFormedClientKey(text)
+  if (text.startsWith('hga_')) return isWellFormedAdminToken(text)
   return /[0-9]/.test(text) && /[A-Za-z]/.test(text)
 }
 

@@ -27,6 +27,7 @@ async function problemsOf(loading: Promise<unknown>): Promise<string> {
 }
 
 const openaiDefaults = {
+  env: null,
   baseUrl: 'https://api.openai.com/v1',
   insecureHttp: false,
   organization: null,
@@ -37,11 +38,23 @@ const openaiDefaults = {
   proxy: null,
 }
 
+/** Defaults of who may call, from where. */
+const openCallers = {
+  jwt: [],
+  onRevoke: 'finish' as const,
+  addresses: { allow: [], deny: [] },
+  userAgents: { allow: [], deny: [] },
+  identity: { userHeader: 'x-headgate-user', appHeader: 'x-headgate-app' },
+  guessing: { failures: { count: 60, windowMs: 60_000 } },
+}
+const noProxies = { trustedProxies: [], proxyProtocol: 'off' as const }
+
 function defaults(folder: string): Config {
   return {
     server: {
       listen: [{ hostname: '127.0.0.1', port: 8080 }],
       publicHosts: [],
+      ...noProxies,
       limits: {
         headerBytes: 32_768,
         headers: 100,
@@ -51,10 +64,10 @@ function defaults(folder: string): Config {
       },
       timeouts: { header: 10_000, idle: 60_000, drain: 600_000 },
     },
-    admin: { listen: { hostname: '127.0.0.1', port: 8081 } },
+    admin: { listen: { hostname: '127.0.0.1', port: 8081 }, tokens: [], publicHosts: [] },
     storage: { path: join(folder, '.headgate') },
-    upstreams: [{ name: 'sandbox', provider: 'sandbox' }],
-    access: { anonymous: 'deny', iKnow: false, keys: [] },
+    upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null }],
+    access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
     log: { file: join(folder, '.headgate', 'access.log'), format: 'auto', rotate: 104_857_600, keep: 14 },
   }
 }
@@ -84,7 +97,7 @@ test('with OPENAI_API_KEY and no upstreams, OpenAI serves', async () => {
     expect((config.upstreams[0] as { keys: { value: Secret }[] }).keys[0]?.value.reveal()).toBe('k1')
   }
   const { config } = await loadConfig({ cwd: folderWith({}), env: { OPENAI_API_KEY: ' ' } })
-  expect(config.upstreams).toEqual([{ name: 'sandbox', provider: 'sandbox' }])
+  expect(config.upstreams).toEqual([{ name: 'sandbox', provider: 'sandbox', env: null }])
   const folder = folderWith({})
   expect(await problemsOf(loadConfig({ cwd: folder, env: { OPENAI_API_KEY: 'a b' } }))).toBe(
     'upstreams[0].keys[0]: holds a space, a line break or a character outside ASCII: not a usable key; the value comes from ${env:OPENAI_API_KEY}',
@@ -166,7 +179,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
 `,
   })
   const { config, watched } = await loadConfig({ cwd: folder, env: { K2: 'k2' } })
-  const nobody = { team: null, app: null, user: null, env: null }
+  const nobody = { team: null, app: null, user: null, env: null, mayName: false }
   expect(config).toEqual({
     server: {
       listen: [
@@ -175,6 +188,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         { hostname: 'gate.internal', port: 80 },
       ],
       publicHosts: ['api.example.com', '[::1]'],
+      ...noProxies,
       limits: {
         headerBytes: 16_384,
         headers: 50,
@@ -184,7 +198,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
       },
       timeouts: { header: 500, idle: 300_000, drain: 3_600_000 },
     },
-    admin: { listen: { hostname: 'localhost', port: 0 } },
+    admin: { listen: { hostname: 'localhost', port: 0 }, tokens: [], publicHosts: [] },
     storage: { path: join(folder, 'data') },
     upstreams: [
       {
@@ -196,6 +210,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
           { value: new Secret('k2'), notAfter: Date.UTC(2027, 0, 2) - 1 },
           { value: new Secret('k3'), notAfter: Date.UTC(2027, 0, 1, 10) },
         ],
+        env: null,
         insecureHttp: false,
         organization: 'org-1',
         project: 'proj_1',
@@ -212,9 +227,10 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         keys: [],
         insecureHttp: true,
       },
-      { name: 'toy', provider: 'sandbox' },
+      { name: 'toy', provider: 'sandbox', env: null },
     ],
     access: {
+      ...openCallers,
       anonymous: 'allow',
       iKnow: true,
       keys: [
@@ -236,6 +252,15 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
   expect(watched).toEqual([join(folder, 'headgate.yaml'), join(folder, 'ca.pem')])
 })
 
+test('files of token issuers are absolute and watched', async () => {
+  const jwt = '{ issuer: a, audience: b, jwksFile: keys.json, tls: { caFile: ca.pem } }'
+  const folder = folderWith({ 'headgate.yaml': `access: { jwt: [${jwt}] }\n` })
+  const { config, watched } = await loadConfig({ cwd: folder, env: {} })
+  const [keys, ca] = [join(folder, 'keys.json'), join(folder, 'ca.pem')]
+  expect(config.access.jwt[0]).toMatchObject({ jwksFile: keys, tls: { caFile: ca }, algorithms: ['RS256'] })
+  expect(watched).toEqual([join(folder, 'headgate.yaml'), keys, ca])
+})
+
 test('numbers and yes/no may come from references', async () => {
   const text =
     'server: { limits: { headers: "${env:N}" } }\naccess: { iKnow: "${env:YES}" }\nlog: { keep: "5" }\n'
@@ -250,6 +275,42 @@ test('numbers and yes/no may come from references', async () => {
     'headgate.yaml:1: server.limits.headers: expected a whole number; the value comes from ${env:N}\n' +
       'headgate.yaml:2: access.iKnow: expected true or false; the value comes from ${env:YES}',
   )
+})
+
+test('HEADGATE_ADMIN_TOKEN is the admin token where the file names none', async () => {
+  const token = async (text: string) => {
+    const env = { HEADGATE_ADMIN_TOKEN: 'token-of-the-environment' }
+    const { config } = await loadConfig({ cwd: folderWith({ 'headgate.yaml': text }), env })
+    return [config.admin.token?.reveal(), config.admin.listen.port, config.admin.tokens.length]
+  }
+  expect(await token('')).toEqual(['token-of-the-environment', 8081, 0])
+  expect(await token('admin: { listen: 0.0.0.0:9 }')).toEqual(['token-of-the-environment', 9, 0])
+  expect(await token('admin: { token: token-of-the-file }')).toEqual(['token-of-the-file', 8081, 0])
+  const people = 'admin: { tokens: [{ name: ann, value: token-of-the-list }] }'
+  expect(await token(people)).toEqual([undefined, 8081, 1])
+})
+
+test('a load that keeps the text, or what commands gave, reads only the rest', async () => {
+  const text =
+    'log: { keep: ${env:N} }\nstorage: { path: "${file:path}" }\naccess: { keys: [{ name: a, value: "${command:echo x >> runs; cat runs | wc -l}-key-of-some-length" }] }\n'
+  const folder = folderWith({ 'headgate.yaml': text, path: 'one' })
+  const first = await loadConfig({ cwd: folder, env: { N: '1' } })
+  expect(first.secretFiles).toEqual([join(folder, 'path')])
+  writeFileSync(join(folder, 'headgate.yaml'), 'nonsense: 1')
+  writeFileSync(join(folder, 'path'), 'two')
+  const second = await loadConfig({ cwd: folder, env: { N: '2' }, commandsOf: first, textOf: first })
+  const told = ({ config }: typeof first) => [
+    config.log.keep,
+    config.storage.path,
+    config.access.keys[0]!.value!.reveal(),
+  ]
+  expect(told(first)).toEqual([1, join(folder, 'one'), '1-key-of-some-length'])
+  expect(told(second)).toEqual([2, join(folder, 'two'), '1-key-of-some-length'])
+  writeFileSync(join(folder, 'headgate.yaml'), text)
+  const third = await loadConfig({ cwd: folder, env: { N: '3' }, commandsOf: second })
+  expect(told(third)[2]).toBe('1-key-of-some-length')
+  const fourth = await loadConfig({ cwd: folder, env: { N: '4' } })
+  expect(told(fourth)[2]).toBe('2-key-of-some-length')
 })
 
 test('anchors, aliases and merge keys work', async () => {

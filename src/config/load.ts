@@ -3,9 +3,9 @@
 
 import { stat } from 'node:fs/promises'
 import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
-import { dataDirectory, hasOpenAiKey, processEnvironment } from './env.ts'
+import { dataDirectory, hasAdminToken, hasOpenAiKey, processEnvironment } from './env.ts'
 import type { Environment } from './env.ts'
-import { fillIn, isPlainObject } from './fill-in.ts'
+import { fillIn, isPlainObject, type CommandResults } from './fill-in.ts'
 import { parseListenAddress } from './listen-address.ts'
 import { findLiteralKeys, isTracked, maskKeys } from './literal-keys.ts'
 import { loadModule } from './load-module.ts'
@@ -27,6 +27,10 @@ export interface LoadOptions {
   cwd?: string | undefined
   /** The environment for `${env:…}`; absent = the process's own. */
   env?: Environment | undefined
+  /** Commands whose output is known are not run again. */
+  commandsOf?: LoadedConfig | undefined
+  /** The configuration file itself is not read again either: only what its references name. */
+  textOf?: LoadedConfig | undefined
 }
 
 /** A configuration and where it came from. */
@@ -38,9 +42,13 @@ export interface LoadedConfig {
   watched: string[]
   /** A file was read and held no setting at all: empty, only comments, or sections without anything in them. */
   empty: boolean
+  /** Those of them that `${file:…}` names: read again without `--watch` too, so that a secret can be replaced. Absolute. */
+  secretFiles: string[]
   warnings: Problem[]
   /** A finding made later, such as by verify.ts, as a problem with its place in the file. */
   place(finding: Finding): Problem
+  /** What a later load may go by; see `LoadOptions`. */
+  readonly kept: { readonly source: Source; readonly commands: CommandResults }
 }
 
 const fileBytesMax = 1024 * 1024
@@ -57,7 +65,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const file = found[0] ?? null
   const folder = file === null ? cwd : dirname(file)
   const name = file === null ? null : shownName(file, cwd)
-  const source = file === null ? noSource : await readSource(file, cwd)
+  const source = options.textOf?.kept.source ?? (file === null ? noSource : await readSource(file, cwd))
   const literals = file === null ? [] : await literalKeys(file, source.text)
   const inFile = (fault: Fault): Problem => ({ ...blank, file: name, ...fault })
   const place = (finding: Finding): Problem => inFile(toFault(finding, source.locate))
@@ -68,7 +76,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   if (listen !== undefined && 'wrong' in listen) {
     problems.push({ ...blank, path: '--listen', message: listen.wrong, suggestion: listen.hint })
   }
-  const filled = await fillIn(prepare(source.tree, options.listen, env), { env, folder })
+  const commands = options.commandsOf?.kept.commands ?? new Map()
+  const filled = await fillIn(prepare(source.tree, options.listen, env), { env, folder, commands })
   const checked = validate(filled)
   for (const finding of [...filled.findings, ...checked.findings]) {
     // An address from the command line stands in no line of the file, and is judged above.
@@ -86,14 +95,22 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
       ? place(finding)
       : { ...place(finding), file: null, line: null, column: null, path }
   }
-  const watched = [...(file === null ? [] : [file]), ...source.modules, ...filled.files, ...caFiles(settled)]
+  const watched = [
+    ...(file === null ? [] : [file]),
+    ...source.modules,
+    ...filled.files,
+    ...caFiles(settled),
+    ...tokenFiles(settled),
+  ]
   return {
     config: settled,
     file,
     watched: [...new Set(watched)],
+    secretFiles: [...filled.files],
     empty: file !== null && holdsNothing(source.tree),
     warnings: inOrder(problems),
     place: placeLater,
+    kept: { source, commands: filled.commands },
   }
 }
 
@@ -190,6 +207,10 @@ function prepare(tree: unknown, listen: string | undefined, env: Environment): u
   prepared['upstreams'] ??= hasOpenAiKey(env)
     ? [{ name: 'openai', provider: 'openai', keys: ['${env:OPENAI_API_KEY}'] }]
     : [{ name: 'sandbox', provider: 'sandbox' }]
+  const admin = root['admin'] ?? {}
+  const own = isPlainObject(admin) && (admin['token'] ?? admin['tokens']) !== undefined
+  if (!own && isPlainObject(admin) && hasAdminToken(env))
+    prepared['admin'] = { ...admin, token: '${env:HEADGATE_ADMIN_TOKEN}' }
   return prepared
 }
 
@@ -231,9 +252,15 @@ function settle(config: ParsedConfig, from: { folder: string; cwd: string; data:
     if (upstream.provider === 'sandbox' || upstream.tls.caFile === null) return upstream
     return { ...upstream, tls: { caFile: resolve(from.folder, upstream.tls.caFile) } }
   })
+  const jwt = config.access.jwt.map((issuer) => ({
+    ...issuer,
+    jwksFile: issuer.jwksFile === undefined ? undefined : resolve(from.folder, issuer.jwksFile),
+    tls: { caFile: issuer.tls.caFile === null ? null : resolve(from.folder, issuer.tls.caFile) },
+  }))
   return {
     ...config,
-    storage: { path: dataPath },
+    access: { ...config.access, jwt },
+    storage: { ...config.storage, path: dataPath },
     upstreams,
     log: { ...config.log, file: file === 'stdout' ? null : logFile },
   }
@@ -242,6 +269,12 @@ function settle(config: ParsedConfig, from: { folder: string; cwd: string; data:
 function caFiles(config: Config): string[] {
   return config.upstreams.flatMap((upstream) =>
     upstream.provider === 'sandbox' || upstream.tls.caFile === null ? [] : [upstream.tls.caFile],
+  )
+}
+
+function tokenFiles({ access }: Config): string[] {
+  return access.jwt.flatMap(({ jwksFile, tls }) =>
+    [jwksFile, tls.caFile].filter((file) => typeof file === 'string'),
   )
 }
 

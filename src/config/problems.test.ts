@@ -36,11 +36,11 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'an unknown key like no other': [
     'storage:\n  bucket: x\n',
-    'headgate.yaml:2: storage.bucket: unknown key (known here: path)',
+    'headgate.yaml:2: storage.bucket: unknown key (known here: path, postgres, pepper)',
   ],
   'a key the provider does not have': [
     'upstreams:\n  - name: a\n    provider: sandbox\n    baseUrl: https://x\n',
-    'headgate.yaml:4: upstreams[0].baseUrl: unknown key (known here: name, provider)',
+    'headgate.yaml:4: upstreams[0].baseUrl: unknown key (known here: name, provider, env)',
   ],
   'a section of a later version': [
     'limits:\n  - { name: burst }\n',
@@ -80,7 +80,7 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'two upstreams of one name': [
     'upstreams:\n  - { name: a, provider: sandbox }\n  - { name: a, provider: sandbox }\n',
-    'headgate.yaml:3: warning: upstreams[1]: is not used: this version sends everything to the first upstream',
+    'headgate.yaml:3: warning: upstreams[1]: is not used: this version sends everything to the first upstream that the caller may reach',
     'headgate.yaml:3: upstreams[1].name: another one has this name (names must differ)',
   ],
   'a name that is none': [
@@ -167,7 +167,34 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'an admin port for everyone': [
     'admin:\n  listen: 0.0.0.0:8081\n',
-    'headgate.yaml:2: admin.listen: must be a loopback address: the admin port asks for no credential in this version (write 127.0.0.1:8081)',
+    'headgate.yaml:2: admin.listen: can be reached by others, and no admin token is configured (set admin.token: ${env:HEADGATE_ADMIN_TOKEN}, or listen on 127.0.0.1:8081)',
+  ],
+  'an admin token that can be guessed, on an open port': [
+    'admin:\n  listen: 0.0.0.0:8081\n  token: short\n',
+    'headgate.yaml:3: admin.token: is shorter than 16 characters and can be guessed (leave it away, and one is made at the first start)',
+  ],
+  'admin tokens that are one another, or a client key': [
+    'access: { keys: [{ name: a, value: the-same-secret-01 }] }\nadmin:\n  token: the-same-secret-02\n  tokens:\n' +
+      '    - { name: ann, value: the-same-secret-01 }\n    - { name: ann, value: the-same-secret-02 }\n',
+    'headgate.yaml:5: admin.tokens[0]: is the same secret as access.keys[0] (each needs a token of its own)',
+    'headgate.yaml:6: admin.tokens[1]: is the same secret as admin.token (each needs a token of its own)',
+    'headgate.yaml:6: admin.tokens[1].name: another one has this name (names must differ)',
+  ],
+  'an admin token without a secret, with two, and of an unknown role': [
+    'admin:\n  tokens:\n    - { name: a }\n    - { name: b, value: some-secret-of-16, hash: "sha256:' +
+      'a'.repeat(64) +
+      '" }\n    - { name: c, role: root, value: some-secret-of-17 }\n',
+    'headgate.yaml:3: admin.tokens[0]: needs either hash or value (value: ${env:NAME})',
+    'headgate.yaml:4: admin.tokens[1]: has both hash and value (keep hash)',
+    'headgate.yaml:5: admin.tokens[2].role: expected admin or viewer',
+  ],
+  'an admin host with a port': [
+    'admin:\n  publicHosts: ["admin.example.com:8081"]\n',
+    'headgate.yaml:2: admin.publicHosts[0]: expected a host name or address, without port',
+  ],
+  'an upstream of an environment that is none': [
+    'upstreams:\n  - { name: a, provider: sandbox, env: Prod! }\n',
+    'headgate.yaml:2: upstreams[0].env: expected lower-case letters, digits and hyphens, 32 at most',
   ],
   'an admin port that the proxy has': [
     'server: { listen: 0.0.0.0:8081 }\nadmin: { listen: 127.0.0.1:8081 }\n',

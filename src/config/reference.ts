@@ -59,7 +59,7 @@ with \`export default defineConfig({ … })\` from \`headgate\`. Every setting i
 Unknown settings are errors; \`headgate check\` shows all of them with their lines.
 
 - **Durations** are a number and a unit: \`250ms\`, \`10s\`, \`5m\`, \`1h\`, \`30d\`, \`1w\`, \`1y\`. **Sizes** likewise: \`512B\`,
-  \`32KB\`, \`1GB\`; a kilobyte is 1024 bytes.
+  \`32KB\`, \`1GB\`; a kilobyte is 1024 bytes. **Rates** are a count and a duration: \`20/1m\`.
 - **Text** may hold \`\${env:NAME}\`, \`\${env:NAME:-default}\` (also used where the variable is empty), \`\${file:/run/secrets/x}\`
   (line breaks at the end are dropped, 64 KB at most) and \`\${command:…}\` (run with \`sh -c\` in the file's folder, 10 s and
   64 KB at most; what it prints, without spaces around it). \`$\${\` stands for \`\${\`. Numbers and true/false may be given this way too.
@@ -122,7 +122,7 @@ function described(node: Node): { meaning: string; avoid: string } {
 function typeName(node: Node): string {
   if (node.const !== undefined) return code(node.const)
   if (node.enum !== undefined) return node.enum.map(code).join(', ')
-  if (node.pattern?.includes('(ms|') === true) return 'duration'
+  if (node.pattern?.includes('(ms|') === true) return node.pattern.includes('\\/') ? 'rate' : 'duration'
   if (node.pattern?.includes('KiB') === true) return 'size'
   if (node.type === 'array') return `list of ${node.items === undefined ? 'anything' : typeName(node.items)}`
   if (node.type === 'integer') return `number, ${node.minimum} to ${node.maximum}`

@@ -34,7 +34,7 @@ export type ParsedConfig = z.output<typeof configSchema>
 
 /** A checked configuration: durations in ms, sizes in bytes, credentials as `Secret`, paths absolute. */
 export interface Config extends Omit<ParsedConfig, 'storage' | 'log' | 'upstreams'> {
-  readonly storage: { readonly path: string }
+  readonly storage: Omit<ParsedConfig['storage'], 'path'> & { readonly path: string }
   /** At least one. */
   readonly upstreams: UpstreamConfig[]
   /** `file` null = no file: lines go to standard output. */

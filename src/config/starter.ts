@@ -27,7 +27,8 @@ server:
   # publicHosts: [api.example.com]  # Host names accepted; without this line, any
 
 admin:
-  listen: 127.0.0.1:8081            # /healthz and /readyz, this machine only
+  listen: 127.0.0.1:8081            # health, and the API for operators; this machine only
+  # token: \${env:HEADGATE_ADMIN_TOKEN}  # without this line one is made at the first start and printed once
 
 storage:
   ${dataPath === null ? dataComment : `path: ${JSON.stringify(dataPath)}`}

@@ -1,7 +1,7 @@
 // Where Headgate keeps what outlives the process.
 
 import { z } from 'zod'
-import { expected, path } from './fields.ts'
+import { expected, path, secret } from './fields.ts'
 
 /** Section `storage`. */
 export const storageOptions = z
@@ -12,7 +12,25 @@ export const storageOptions = z
         .describe(
           'Data directory, made with mode 0700 where missing. `--data` and `$HEADGATE_DATA` come first. Absent = `.headgate` ' +
             'in the directory the process was started in, wherever this file is; a relative path given here counts from ' +
-            'the folder of this file. Caution: not on a network file system, and never shared by two processes.',
+            'the folder of this file. Caution: not on a network file system. The gateway and the command line may use it at the same time; ' +
+            'gateways on several machines share `postgres` instead.',
+        ),
+      postgres: secret()
+        .refine((url) => /^postgres(?:ql)?:\/\/./.test(url.reveal()), {
+          error: 'expected postgres://user:password@host/database',
+        })
+        .optional()
+        .describe(
+          'PostgreSQL 12 or later, as `postgres://user:password@host/database`, in place of the SQLite file in the data ' +
+            'directory: for several gateways that share their keys. Taken in at start. Caution: each of them needs the same pepper.',
+        ),
+      pepper: secret()
+        .refine((text) => text.reveal().length >= 32, { error: 'is shorter than 32 characters' })
+        .optional()
+        .describe(
+          'Secret that the digests of stored client keys are made with, best as `${file:/run/secrets/pepper}`. Absent = the ' +
+            'file `pepper` in the data directory, made at the first start. Taken in at start. Caution: with another pepper ' +
+            'no stored key is recognised, so keep a copy of it apart from the backups of the database.',
         ),
     },
     { error: expected('a mapping of settings') },

@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts'
 import type { LoadedConfig } from './load.ts'
 import type { Finding, Problem } from './problem.ts'
 import { fileTrouble, readText } from './read-text.ts'
+import { readKeySet } from '../stages/2-authenticate/authenticate.ts'
 
 /** Problems of a loaded configuration on this machine, beside its own warnings. Leaves nothing behind, opens no port. */
 export async function verifyConfig(loaded: LoadedConfig, clock: Clock = systemClock): Promise<Problem[]> {
@@ -18,6 +19,7 @@ export async function verifyConfig(loaded: LoadedConfig, clock: Clock = systemCl
     ...(await directory(config.storage.path, ['storage', 'path'], 'the data directory')),
     ...(config.log.file === null ? [] : await logFile(config.log.file, config.storage.path)),
     ...(await Promise.all(config.upstreams.map((upstream, index) => certificates(upstream, index)))).flat(),
+    ...(await Promise.all(config.access.jwt.map((issuer, index) => tokenFiles(issuer, index)))).flat(),
     ...expired(loaded, clock.wallMs()),
     ...shortKeys(loaded),
   ]
@@ -77,14 +79,37 @@ async function certificates(
   index: number,
 ): Promise<Finding[]> {
   if (upstream.provider === 'sandbox' || upstream.tls.caFile === null) return []
-  const { caFile } = upstream.tls
-  const wrong = (message: string): Finding[] => [
-    {
-      path: ['upstreams', index, 'tls', 'caFile'],
-      message,
-      suggestion: 'name a PEM file that holds the certificates of the CA',
-    },
-  ]
+  return authority(upstream.tls.caFile, ['upstreams', index, 'tls', 'caFile'])
+}
+
+/** What an issuer of tokens has in files: its keys, or the CA to fetch them by. */
+async function tokenFiles(
+  { jwksFile, tls }: LoadedConfig['config']['access']['jwt'][number],
+  index: number,
+): Promise<Finding[]> {
+  const path = ['access', 'jwt', index]
+  if (tls.caFile !== null) return authority(tls.caFile, [...path, 'tls', 'caFile'])
+  if (jwksFile === undefined) return []
+  const suggestion = 'name a file that holds a JSON Web Key Set: {"keys":[…]} with public keys'
+  const wrong = (message: string, more?: Partial<Finding>): Finding => ({
+    path: [...path, 'jwksFile'],
+    message,
+    suggestion,
+    ...more,
+  })
+  const read = await readText(jwksFile, 256 * 1024)
+  if ('wrong' in read) return [wrong(`cannot read ${jwksFile}: ${read.wrong}`)]
+  try {
+    const { leftAside } = readKeySet(Buffer.from(read.text))
+    return leftAside.map((why) => wrong(`is left aside: ${why}`, { severity: 'warning', suggestion: null }))
+  } catch (cause) {
+    return [wrong(`${jwksFile} cannot be used: ${(cause as Error).message}`)]
+  }
+}
+
+async function authority(caFile: string, path: (string | number)[]): Promise<Finding[]> {
+  const suggestion = 'name a PEM file that holds the certificates of the CA'
+  const wrong = (message: string): Finding[] => [{ path, message, suggestion }]
   const read = await readText(caFile, 4 * 1024 * 1024)
   if ('wrong' in read) return wrong(`cannot read ${caFile}: ${read.wrong}`)
   const blocks = read.text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []

@@ -15,7 +15,7 @@ const patterns: readonly RegExp[] = [
   new RegExp(`${boundary}sk[-_]${masked}{3,}`, 'gi'),
   // Account and object ids that name an owner, our own keys, and the prefixes of other providers.
   new RegExp(
-    `${boundary}(?:org-|proj_|user-|acct_|(?:pk|rk|ek|key|hg|sess|gsk|pplx|xai|fw|r8|hf|nvapi|csk)[-_])${unlikeWords}${masked}{3,}`,
+    `${boundary}(?:org-|proj_|user-|acct_|(?:pk|rk|ek|key|hg|hga|sess|gsk|pplx|xai|fw|r8|hf|nvapi|csk)[-_])${unlikeWords}${masked}{3,}`,
     'gi',
   ),
   new RegExp(`${boundary}(?:org-|proj_|user-)[A-Za-z0-9]{16,}`, 'gi'),

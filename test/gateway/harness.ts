@@ -3,7 +3,7 @@
 // fails the test: `stop` throws.
 
 import { afterAll, setDefaultTimeout } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Secret } from '../../src/base/secret.ts'
@@ -13,13 +13,26 @@ import { Gateway } from '../../src/gateway.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { jsonLine } from '../../src/stages/9-log/json-lines.ts'
 import type { LogStage } from '../../src/stages/9-log/log.ts'
+import { filesOf, findMarked, type Place } from '../canary/search.ts'
 import { readReply, type RawReply } from './message.ts'
 import { dial, patienceMs, type Peer } from './peer.ts'
 
 /** The client key that `access` below knows. */
-export const clientKey = 'hg_test_client-key-000000000000000001'
+export const clientKey = 'hg_test_7Rk2vXq9LmZt4WcYb8NfHs3JgPd6Ua5E'
 /** The upstream key of `upstreamAt` below: no part of it may ever be seen by a client. */
 export const upstreamKey = 'sk-upstream-canary-7f3a9c2e5b8d1046'
+
+/** The part of them that stands in no other text. */
+const marked = [
+  { name: 'the upstream key', random: upstreamKey.slice('sk-upstream-canary-'.length) },
+  { name: 'the client key', random: clientKey.slice('hg_test_'.length) },
+]
+
+/** What any gate of any test has said or kept holds no piece of either key. */
+function noSecretIn(places: readonly Place[]): void {
+  const found = findMarked(marked, places)
+  if (found.length > 0) throw new Error(`a secret was seen: ${found.join('; ')}`)
+}
 
 /** A line of the access log, parsed. */
 export type LogLine = Record<string, any>
@@ -108,10 +121,11 @@ export async function startGate(tree: ConfigTree): Promise<Gate> {
     (await loadConfig({ file: writeConfig(wanted, folder), cwd: folder, env: {} })).config
   const lines: LogLine[] = []
   const bugs: unknown[] = []
+  const events: unknown[] = []
   const log: LogStage = {
     write: (x) => void lines.push(JSON.parse(jsonLine(x, systemClock.nowMs())) as LogLine),
     bug: (cause) => void bugs.push(cause),
-    event: () => {},
+    event: (...said) => void events.push(said),
     flush: () => Promise.resolve(),
     reopen: () => {},
     close: () => Promise.resolve(),
@@ -128,6 +142,7 @@ export async function startGate(tree: ConfigTree): Promise<Gate> {
   finallyClose(async () => {
     gateway.stop()
     await (await sandbox)?.close()
+    noSecretIn([{ name: 'the log', bytes: Bun.inspect([lines, events, bugs], { depth: 8 }) }])
     if (bugs.length > 0)
       throw new AggregateError(
         bugs,
@@ -262,6 +277,11 @@ export async function serve(options: ServeOptions): Promise<Served | Refused> {
   finallyClose(async () => {
     if (code === null) child.kill('SIGKILL')
     await exited
+    noSecretIn([
+      { name: 'stdout', bytes: said.stdout },
+      { name: 'stderr', bytes: said.stderr },
+      ...(existsSync(join(folder, 'data')) ? filesOf(join(folder, 'data')) : []),
+    ])
   })
   await eventually(() => code !== null || /Try it:/.test(said.stderr), 'the gateway to start', 30_000)
   if (code !== null) return { code, ...said }

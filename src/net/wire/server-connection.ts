@@ -27,7 +27,9 @@ const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
 
 export class ServerConnection implements Waiting, BodyOwner, Responder {
   deadlineAtMs: number
-  readonly peerAddress: string
+  /** The socket's other end, or the client that a PROXY header names; `opening`: what came of it, null = settled. */
+  peerAddress: string
+  opening: Buffer | null = null
   readonly outbox: Outbox
   #state: State = 'head'
   #stash: Buffer | null = null

@@ -5,6 +5,7 @@
 
 import type { Socket, TCPSocketListener } from 'bun'
 import { ServerConnection } from './server-connection.ts'
+import { readProxyHeader, type ProxyProtocol } from './proxy-protocol.ts'
 import { FrontRefusal } from './request-head.ts'
 import type { Body, Tunnel } from './message.ts'
 import type { ServerRequest } from './server-request.ts'
@@ -44,12 +45,22 @@ export interface ServerLimits {
   readonly headerMs: number
   /** Between two requests, between two pieces of a body, and between two pieces a slow reader takes. */
   readonly idleMs: number
+  /** Whether connections begin with a PROXY header; absent or null = never. */
+  readonly proxyProtocol?: ProxyProtocol | null
 }
 
 const tooMany = new FrontRefusal(
   'overloaded',
   'Too many connections from this address. Close some, or reuse them.',
 )
+
+const noHeader = new FrontRefusal('malformed_request', 'Connections here begin with a PROXY protocol header.')
+const badHeader = new FrontRefusal('malformed_request', 'The PROXY protocol header is malformed.')
+const strangersHeader = new FrontRefusal(
+  'malformed_request',
+  'A PROXY protocol header is taken from trusted proxies only.',
+)
+const nothing = Buffer.alloc(0)
 
 /** An idle connection gets this long for a request that is on its way already when draining starts. */
 const drainLingerMs = 1000
@@ -80,7 +91,7 @@ export class HttpServer {
       port: address.port,
       socket: {
         open: (socket) => this.#open(socket),
-        data: (socket, bytes) => socket.data?.onData(bytes),
+        data: (socket, bytes) => this.#data(socket.data, bytes),
         drain: (socket) => socket.data?.onDrain(),
         end: (socket) => socket.data?.onEnd(),
         close: (socket) => this.#closed(socket.data),
@@ -141,21 +152,68 @@ export class HttpServer {
 
   #open(socket: Socket<ServerConnection>): void {
     const connection = new ServerConnection(socket, this)
-    const address = connection.peerAddress
-    const open = this.#perAddress.get(address) ?? 0
     socket.data = connection
     this.#connections.add(connection)
-    this.#perAddress.set(address, open + 1)
     this.sweeper.add(connection)
+    const { proxyProtocol = null, headerMs } = this.limits
+    if (proxyProtocol !== null) {
+      connection.opening = nothing
+      if (proxyProtocol.mode === 'required') connection.deadlineAtMs = this.sweeper.clock.nowMs() + headerMs
+    }
+    this.#enter(connection)
+  }
+
+  /** Counts the connection with those of its address. */
+  #enter(connection: ServerConnection): void {
+    const open = this.#perAddress.get(connection.peerAddress) ?? 0
+    this.#perAddress.set(connection.peerAddress, open + 1)
     if (open >= this.limits.connectionsPerAddressMax) connection.refuse(tooMany)
+  }
+
+  #leave(connection: ServerConnection): void {
+    const left = this.#perAddress.get(connection.peerAddress)! - 1
+    if (left > 0) this.#perAddress.set(connection.peerAddress, left)
+    else this.#perAddress.delete(connection.peerAddress)
+  }
+
+  #data(connection: ServerConnection | undefined, bytes: Buffer): void {
+    if (connection === undefined) return
+    if (connection.opening === null) connection.onData(bytes)
+    else this.#readOpening(connection, bytes)
+  }
+
+  /** Reads on whether the connection begins with a PROXY header. */
+  #readOpening(connection: ServerConnection, bytes: Buffer): void {
+    const { proxyProtocol = null, headerMs, idleMs } = this.limits
+    const opening = connection.opening!
+    const data = opening.length === 0 ? bytes : Buffer.concat([opening, bytes])
+    // A reload may have switched it off since the connection was opened.
+    const read = proxyProtocol === null ? 'none' : readProxyHeader(data)
+    if (read === 'more') {
+      connection.opening = data
+      if (opening.length === 0) connection.deadlineAtMs = this.sweeper.clock.nowMs() + headerMs
+      return
+    }
+    connection.opening = null
+    if (read === 'none') {
+      if (proxyProtocol?.mode === 'required') return connection.refuse(noHeader)
+      return connection.onData(data)
+    }
+    if (read === 'bad') return connection.refuse(badHeader)
+    if (!proxyProtocol!.trusts(connection.peerAddress)) return connection.refuse(strangersHeader)
+    connection.deadlineAtMs = this.sweeper.clock.nowMs() + idleMs
+    if (read.address !== null) {
+      this.#leave(connection)
+      connection.peerAddress = read.address
+      this.#enter(connection)
+    }
+    if (data.length > read.length) connection.onData(data.subarray(read.length))
   }
 
   #closed(connection: ServerConnection | undefined): void {
     if (connection === undefined || !this.#connections.delete(connection)) return
     this.sweeper.remove(connection)
-    const left = this.#perAddress.get(connection.peerAddress)! - 1
-    if (left > 0) this.#perAddress.set(connection.peerAddress, left)
-    else this.#perAddress.delete(connection.peerAddress)
+    this.#leave(connection)
     connection.onClose()
     if (this.#connections.size === 0) this.#empty?.resolve()
   }

@@ -2,10 +2,12 @@
 // hosts and upgrades that could be read in two ways, and reads or bounds the body. The head is judged before anybody is
 // authenticated; the body is read only afterwards, so that a stranger cannot make us hold 32 MB.
 
-import type { Exchange } from '../../exchange.ts'
+import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { findEndpoint, unknownEndpoint } from '../../openai/endpoints.ts'
 import { bodyPlan, readJson } from './body.ts'
+import { createFindClient } from './client-address.ts'
+import { createCors, type CorsOptions } from './cors.ts'
 import { LimitedBody } from './limited-body.ts'
 import { pathProblem } from './path.ts'
 
@@ -13,22 +15,30 @@ import { pathProblem } from './path.ts'
 export interface AcceptOptions {
   /** Host names accepted, lower-case, without port; empty = any. */
   readonly publicHosts: readonly string[]
-  readonly jsonBodyBytesMax: number
-  readonly uploadBytesMax: number
+  /** CIDR blocks of proxies whose word about the client is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly cors?: CorsOptions | undefined
+  /** Longest JSON body, and longest body of any other kind. */
+  readonly jsonBodyBytes: number
+  readonly uploadBytes: number
 }
 
 export interface AcceptStage {
-  /** Judges the head: host, path, endpoint, upgrade. @throws Failure */
-  head(x: Exchange): void
+  /** Judges the head: client, host, path, endpoint, upgrade. The answer, where there is no more to ask for. @throws Failure */
+  head(x: Exchange): Reply | null
   /** Reads a JSON body whole, puts a bound on any other. Undefined where there is nothing to wait for. @throws Failure */
   body(x: Exchange): Promise<void> | undefined
 }
 
 export function createAccept(options: AcceptOptions): AcceptStage {
   const hosts = new Set(options.publicHosts)
+  const findClient = createFindClient(options.trustedProxies)
+  const cors = options.cors === undefined ? null : createCors(options.cors)
   return {
     head(x) {
       const { request } = x
+      if (cors !== null) x.corsLines = cors.lines(request.headers)
+      x.clientAddress = findClient(request)
       if (hosts.size > 0) checkHost(request.headers.get('host')!, hosts)
       const endpoint = findEndpoint(request.method, request.path)
       const problem = pathProblem(request.path, endpoint?.modelInPath ?? false)
@@ -41,14 +51,18 @@ export function createAccept(options: AcceptOptions): AcceptStage {
       }
       x.endpoint = endpoint ?? unknownEndpoint
       checkUpgrade(x)
+      const allowed = cors === null ? null : cors.preflight(request)
+      if (allowed === null) return null
+      x.corsLines += allowed
+      return { status: 204, headerLines: '', dated: false, contentType: '', body: null, tunnel: null }
     },
     body(x) {
       const { body } = x.request
       if (body === null) return undefined
       const plan = bodyPlan(x, options)
-      if (body.whole === null && plan === 'whole') return readJson(x, body, options.jsonBodyBytesMax)
+      if (body.whole === null && plan === 'whole') return readJson(x, body, options.jsonBodyBytes)
       if (body.whole === null) {
-        x.requestBody = new LimitedBody(body, options.uploadBytesMax, (bytes) => (x.bytesIn = bytes))
+        x.requestBody = new LimitedBody(body, options.uploadBytes, (bytes) => (x.bytesIn = bytes))
         return undefined
       }
       x.requestBody = body

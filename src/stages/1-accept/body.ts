@@ -7,15 +7,15 @@ import { collect, WholeBody } from '../../net/wire/body.ts'
 import { WireError, type Body } from '../../net/wire/message.ts'
 
 export interface BodyLimits {
-  readonly jsonBodyBytesMax: number
-  readonly uploadBytesMax: number
+  readonly jsonBodyBytes: number
+  readonly uploadBytes: number
 }
 
 /** `whole`: read before going on; `stream`: pass on as it comes. @throws Failure('request_too_large' | 'unsupported_media_type') */
 export function bodyPlan(x: Exchange, limits: BodyLimits): 'whole' | 'stream' {
   const length = x.request.body!.length
   const whole = isJson(x, length, limits)
-  const bytesMax = whole ? limits.jsonBodyBytesMax : limits.uploadBytesMax
+  const bytesMax = whole ? limits.jsonBodyBytes : limits.uploadBytes
   if (length > bytesMax) throw tooLarge(bytesMax)
   const { headers } = x.request
   const coded = headers.find('content-encoding') >= 0
@@ -34,9 +34,7 @@ function isJson(x: Exchange, length: number, limits: BodyLimits): boolean {
   if (kind !== 'any') return false
   // Of unknown shape: JSON by its label, and held only where it is known to fit.
   const type = x.request.headers.get('content-type')
-  return (
-    type !== null && /^application\/json\b/i.test(type) && length >= 0 && length <= limits.jsonBodyBytesMax
-  )
+  return type !== null && /^application\/json\b/i.test(type) && length >= 0 && length <= limits.jsonBodyBytes
 }
 
 /** Reads the body into the exchange. */

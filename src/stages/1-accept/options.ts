@@ -2,8 +2,18 @@
 // typing slip cannot switch a protection off.
 
 import { z } from 'zod'
-import { byteSize, count, duration, expected, list, listenAddress, refuseValue } from '../../config/fields.ts'
+import {
+  byteSize,
+  cidr,
+  count,
+  duration,
+  expected,
+  list,
+  listenAddress,
+  refuseValue,
+} from '../../config/fields.ts'
 import { isHostName } from '../../config/listen-address.ts'
+import { corsOptions } from './cors-options.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 
@@ -82,8 +92,22 @@ export const serverOptions = z
           'Host names accepted in the Host header, without port; any other gets 421. Empty = any. ' +
             'Caution: leave it empty only behind a proxy that checks, or on loopback.',
         ),
+      trustedProxies: list(cidr())
+        .prefault([])
+        .describe(
+          'Addresses and CIDR blocks of proxies whose `X-Forwarded-For`, `Forwarded` or PROXY header says who the client is; ' +
+            'of anyone else they are ignored. Caution: every machine named here can claim any address.',
+        ),
+      proxyProtocol: z
+        .enum(['off', 'optional', 'required'], { error: expected('off, optional or required') })
+        .prefault('off')
+        .describe(
+          'Whether connections begin with a PROXY protocol header (version 1 or 2). Taken from `trustedProxies` only; from ' +
+            'anyone else it is refused. `required` refuses connections without one.',
+        ),
       limits,
       timeouts,
+      cors: corsOptions,
     },
     mapping,
   )

@@ -3,7 +3,8 @@
 import { nobody, type Principal } from '../../exchange.ts'
 import type { Authenticator } from './authenticator.ts'
 
-const anonymous: Principal = { ...nobody, kind: 'anonymous', models: null, endpoints: null }
+const unbound = { models: null, endpoints: null, addresses: null, userAgents: null }
+const anonymous: Principal = { ...nobody, ...unbound, kind: 'anonymous' }
 
 export function createAnonymous(allowed: boolean): Authenticator {
   return { identify: (credential) => (allowed && credential === null ? anonymous : null) }

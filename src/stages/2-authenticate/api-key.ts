@@ -3,7 +3,9 @@
 
 import type { Secret } from '../../base/secret.ts'
 import type { Principal } from '../../exchange.ts'
+import type { AddressLists } from './address-rules.ts'
 import type { Authenticator } from './authenticator.ts'
+import type { UserAgentLists } from './user-agents.ts'
 
 /** One configured key: its hash, or its text. */
 export interface ApiKeyOptions {
@@ -17,6 +19,9 @@ export interface ApiKeyOptions {
   readonly env: string | null
   readonly models?: readonly string[] | undefined
   readonly endpoints?: readonly string[] | undefined
+  readonly addresses?: AddressLists | undefined
+  readonly userAgents?: UserAgentLists | undefined
+  readonly mayName?: boolean
 }
 
 export function createApiKeys(keys: readonly ApiKeyOptions[]): Authenticator {
@@ -32,13 +37,24 @@ function principalOf(key: ApiKeyOptions): Principal {
   return {
     kind: 'key',
     key: key.name,
+    keyId: null,
     team: key.team,
     app: key.app,
     user: key.user,
     env: key.env,
     models: key.models ?? null,
     endpoints: key.endpoints ?? null,
+    addresses: unlessEmpty(key.addresses?.allow),
+    deniedAddresses: key.addresses?.deny ?? [],
+    userAgents: unlessEmpty(key.userAgents?.allow),
+    deniedUserAgents: key.userAgents?.deny ?? [],
+    mayName: key.mayName ?? false,
+    expiresAtMs: null,
   }
+}
+
+function unlessEmpty(allow: readonly string[] | undefined): readonly string[] | null {
+  return allow === undefined || allow.length === 0 ? null : allow
 }
 
 function sha256(text: string): string {

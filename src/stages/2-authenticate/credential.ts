@@ -1,9 +1,9 @@
 // Finds the one credential of a request. Two credentials are refused even where both are good: which of them counts
 // would depend on the reader.
 
-import { Failure } from '../../failure.ts'
 import { fieldId } from '../../net/wire/field-names.ts'
 import type { HeaderBlock } from '../../net/wire/headers.ts'
+import { malformedKey, twoKeys } from './invalid-key.ts'
 
 const authorization = fieldId('authorization')
 const subprotocol = fieldId('sec-websocket-protocol')
@@ -21,17 +21,17 @@ export function readCredential(headers: HeaderBlock, websocket: boolean): string
   for (let index = 0; index < headers.size; index++) {
     const id = headers.id(index)
     if (id === 0 || !carriers.has(id)) continue
-    if (found !== null) throw twoCredentials()
+    if (found !== null) throw twoKeys
     const value = headers.value(index)
     found = id === authorization ? bearer(value) : value
-    if (found === null || !shape.test(found)) throw malformed()
+    if (found === null || !shape.test(found)) throw malformedKey
   }
   if (!websocket) return found
   for (const protocol of protocols(headers)) {
     if (!protocol.startsWith(protocolPrefix)) continue
-    if (found !== null) throw twoCredentials()
+    if (found !== null) throw twoKeys
     found = protocol.slice(protocolPrefix.length)
-    if (!shape.test(found)) throw malformed()
+    if (!shape.test(found)) throw malformedKey
   }
   return found
 }
@@ -48,15 +48,4 @@ function protocols(headers: HeaderBlock): string[] {
     for (const each of headers.value(index).split(',')) found.push(each.trim())
   }
   return found
-}
-
-function twoCredentials(): Failure {
-  return new Failure('invalid_api_key', 'More than one credential was sent. Send exactly one.')
-}
-
-function malformed(): Failure {
-  return new Failure(
-    'invalid_api_key',
-    'The credential is malformed. Send it as: Authorization: Bearer <key>.',
-  )
 }

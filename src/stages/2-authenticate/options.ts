@@ -3,6 +3,15 @@
 
 import { z } from 'zod'
 import { expected, flag, keyHash, label, list, secret, slug } from '../../config/fields.ts'
+import { issuerOptions } from './jwt-options.ts'
+import {
+  addressOptions,
+  guessingOptions,
+  identityOptions,
+  keyAddressOptions,
+  keyUserAgentOptions,
+  userAgentOptions,
+} from './caller-options.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 
@@ -43,6 +52,9 @@ const staticKey = z
         .describe(
           'Operations the key may use, such as `chat.completions`. Absent = all. Unknown paths are then refused.',
         ),
+      addresses: keyAddressOptions,
+      userAgents: keyUserAgentOptions,
+      mayName: flag().describe('Believe the headers of `access.identity` on requests with this key.'),
     },
     mapping,
   )
@@ -70,6 +82,18 @@ export const accessOptions = z
         'Confirms `anonymous: allow` on a listener that others can reach. Caution: not without another gate in front.',
       ),
       keys: list(staticKey).prefault([]).describe('Client keys kept in this file.'),
+      onRevoke: z
+        .enum(['finish', 'abort'], { error: expected('finish or abort') })
+        .prefault('finish')
+        .describe(
+          'What becomes of answers under way when a stored key is revoked: `finish` lets them end, `abort` cuts their ' +
+            'connections, WebSockets too. New requests are refused either way.',
+        ),
+      jwt: list(issuerOptions).prefault([]).describe('Issuers of JSON web tokens that count as credentials.'),
+      addresses: addressOptions,
+      userAgents: userAgentOptions,
+      identity: identityOptions,
+      guessing: guessingOptions,
     },
     mapping,
   )

@@ -7,11 +7,11 @@ import { lenientName, visitMembers, type MemberSearch } from '../../openai/json-
 
 /** @throws Failure('access_denied') where the principal's list does not name this endpoint; unknown ones are never named */
 export function mayUseEndpoint(x: Exchange): void {
-  const { endpoints, key } = x.principal
+  const { endpoints } = x.principal
   if (endpoints === null) return
   const { operation } = x.endpoint!
   if (operation !== 'unknown' && endpoints.some((glob) => matches(glob, operation))) return
-  throw new Failure('access_denied', `The key "${key}" may not use this endpoint. Ask its owner for access.`)
+  throw new Failure('access_denied', `${named(x)} may not use this endpoint. Ask its owner for access.`)
 }
 
 /**
@@ -20,7 +20,7 @@ export function mayUseEndpoint(x: Exchange): void {
  * @throws Failure('model_not_allowed' | 'bad_request' | 'invalid_json' | 'unsupported_media_type')
  */
 export function mayUseModel(x: Exchange): void {
-  const { models, key } = x.principal
+  const { models } = x.principal
   if (models === null) return
   const { request } = x
   const { model, modelInPath } = x.endpoint!
@@ -28,7 +28,7 @@ export function mayUseModel(x: Exchange): void {
   if (model === 'elsewhere' || unreadable) throw unchecked(x)
   // A look at a model changes nothing; what is deleted must be the principal's to use.
   if (modelInPath && request.method !== 'GET' && !isAllowed(models, modelOf(request.path)))
-    throw new Failure('model_not_allowed', `The key "${key}" may not use this model.`, { param: 'model' })
+    throw new Failure('model_not_allowed', `${named(x)} may not use this model.`, { param: 'model' })
   if (x.bodyBytes !== null && x.bodyBytes.length > 0) checkBody(x, x.bodyBytes)
   if (model === 'body' && x.model === null)
     throw new Failure('model_not_allowed', 'The body names no model.', { param: 'model' })
@@ -38,7 +38,7 @@ function unchecked(x: Exchange): Failure {
   const why = 'does not show in a JSON body which model it runs'
   return new Failure(
     'model_not_allowed',
-    `The key "${x.principal.key}" is bound to certain models, and this request ${why}. Ask the key's owner for access.`,
+    `${named(x)} is bound to certain models, and this request ${why}. Ask the key's owner for access.`,
   )
 }
 
@@ -58,7 +58,6 @@ const naming: MemberSearch = {
 function checkBody(x: Exchange, bytes: Uint8Array): void {
   checkMediaType(x)
   x.json()
-  const { key } = x.principal
   const models = x.principal.models!
   let count = 0
   visitMembers(bytes, naming, ({ name, depth, texts }) => {
@@ -71,7 +70,7 @@ function checkBody(x: Exchange, bytes: Uint8Array): void {
     const which = outermost
       ? 'this model'
       : `what the body names in a nested or further "${lenientName(name)}"`
-    throw new Failure('model_not_allowed', `The key "${key}" may not use ${which}.`, { param: 'model' })
+    throw new Failure('model_not_allowed', `${named(x)} may not use ${which}.`, { param: 'model' })
   })
 }
 
@@ -82,12 +81,16 @@ function checkMediaType(x: Exchange): void {
   if (/^application\/json(?:[ \t]*;[ \t]*charset=(?:utf-?8|"utf-?8"))?$/i.test(type)) return
   throw new Failure(
     'unsupported_media_type',
-    `The key "${x.principal.key}" is bound to certain models: send one Content-Type, application/json, with the body.`,
+    `${named(x)} is bound to certain models: send one Content-Type, application/json, with the body.`,
   )
 }
 
 function isAllowed(models: readonly string[], model: string): boolean {
   return models.some((glob) => matches(glob, model))
+}
+
+function named({ principal }: Exchange): string {
+  return principal.key === null ? 'Your token' : `The key "${principal.key}"`
 }
 
 /** `*` stands for any characters; linear in both lengths' product at worst, which the configuration bounds. */

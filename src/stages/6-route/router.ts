@@ -2,9 +2,11 @@
 
 import type { Exchange, Reply } from '../../exchange.ts'
 
-/** An upstream as a route sees it: a name to choose by. */
+/** An upstream as a route sees it: what there is to choose by. */
 export interface Target {
   readonly name: string
+  /** Environment whose callers alone may be sent there; null = all. */
+  readonly env: string | null
 }
 
 /** Asks one upstream once. @throws Failure */

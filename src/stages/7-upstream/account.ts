@@ -1,21 +1,33 @@
 // One upstream account as it runs: its wire, its keys, and the header lines that are the same for every request.
 
 import type { Clock } from '../../base/clock.ts'
-import type { Secret } from '../../base/secret.ts'
 import type { Wire } from '../../net/wire/message.ts'
+import { KeyRing, type AccountKey, type KeyCounts, type RefusedKeys } from './key-ring.ts'
 import type { AccountNames, Provider } from './provider.ts'
-
-/** One key of an account; `notAfter` in ms since the Unix epoch, null = for ever. */
-export interface AccountKey {
-  readonly value: Secret
-  readonly notAfter: number | null
-}
 
 export interface AccountOptions extends AccountNames {
   readonly name: string
+  readonly provider: string
   /** Where the API begins, such as `https://api.openai.com/v1`: takes the place of `/v1` in a client's path. */
   readonly baseUrl: URL
   readonly keys: readonly AccountKey[]
+  /** Environment whose callers alone may be sent here; null = all. */
+  readonly env: string | null
+}
+
+/** What an account is given besides its options. */
+export interface AccountParts {
+  readonly wire: Wire
+  readonly clock: Clock
+  readonly refusedKeys: RefusedKeys
+  /** Tells the operator of a key that was refused. */
+  readonly warn: (message: string) => void
+}
+
+/** Header lines that identify the account, and the key in them. */
+export interface Identity {
+  readonly key: AccountKey | null
+  readonly lines: string
 }
 
 /** Shorter keys are placeholders for servers that want any text. */
@@ -23,17 +35,26 @@ const secretLengthMin = 8
 
 export class Account {
   readonly name: string
+  readonly env: string | null
   /** Key texts, for the check that none of them leaves in an answer. */
   readonly keyTexts: readonly string[]
   readonly #basePath: string
   readonly #fixedLines: string
+  readonly #ring: KeyRing
+  #identity: Identity | null = null
 
   constructor(
     private readonly options: AccountOptions,
     private readonly provider: Provider,
-    private readonly parts: { readonly wire: Wire; readonly clock: Clock },
+    private readonly parts: AccountParts,
   ) {
     this.name = options.name
+    this.env = options.env
+    this.#ring = new KeyRing(options.keys, {
+      account: options.name,
+      clock: parts.clock,
+      refused: parts.refusedKeys,
+    })
     // A stand-in such as `none` is no secret, and would be found in every answer.
     this.keyTexts = options.keys
       .map((key) => key.value.reveal())
@@ -51,12 +72,44 @@ export class Account {
     return this.#basePath === '/v1' ? path + query : this.#basePath + path.slice('/v1'.length) + query
   }
 
-  /** Lines that identify the account, with the first key that has not expired. Null where keys exist but none is valid. */
-  identityLines(): string | null {
-    const { keys } = this.options
-    if (keys.length === 0) return this.provider.credentialLine(null) + this.#fixedLines
-    const wallMs = this.parts.clock.wallMs()
-    const key = keys.find((each) => each.notAfter === null || wallMs <= each.notAfter)
-    return key === undefined ? null : this.provider.credentialLine(key.value) + this.#fixedLines
+  /** Which kind of provider it is, such as `openai`. */
+  get providerName(): string {
+    return this.options.provider
+  }
+
+  /** Where the account lies, such as `api.openai.com`. */
+  get host(): string {
+    return this.options.baseUrl.host
+  }
+
+  /** Who the next request is from, as the upstream sees it. Null where keys exist but all are past their date. */
+  identity(): Identity | null {
+    const key = this.#ring.current()
+    if (key === null && !this.#ring.empty) return null
+    // The same lines as for the request before, unless the key has changed.
+    if (this.#identity !== null && this.#identity.key === key) return this.#identity
+    const lines = this.provider.credentialLine(key?.value ?? null) + this.#fixedLines
+    return (this.#identity = { key, lines })
+  }
+
+  /** The upstream answered: was it content with the key? */
+  learn(key: AccountKey | null, refused: boolean): void {
+    if (key === null) return
+    if (!refused) return this.#ring.accept(key)
+    if (!this.#ring.refuse(key)) return
+    const next = this.#ring.trouble()
+    this.parts.warn(
+      `The upstream ${this.name} refused a key (401, fingerprint ${key.value.fingerprint}). ` +
+        (next === null ? 'The next one is used from now on.' : 'No other is left: give it a new one.'),
+    )
+  }
+
+  /** Why no request can be answered for want of a key; null where one is left. */
+  keyTrouble(): string | null {
+    return this.#ring.trouble()
+  }
+
+  keyCounts(): KeyCounts {
+    return this.#ring.counts()
   }
 }

@@ -10,6 +10,7 @@ import { collect, WholeBody } from '../../net/wire/body.ts'
 import { WireError, type Body, type WireReply } from '../../net/wire/message.ts'
 import { redactErrorBody } from '../../openai/errors.ts'
 import type { Account } from './account.ts'
+import type { AccountKey } from './key-ring.ts'
 import { failureOf } from './failures.ts'
 import { holdWhole } from './hold-whole.ts'
 import { responseHeaderLines } from './response-headers.ts'
@@ -18,15 +19,29 @@ import { responseHeaderLines } from './response-headers.ts'
 const heldBytesMax = 1024 * 1024
 /** An error's text beyond this is not read for keys, so it does not pass. */
 const errorBytesMax = 256 * 1024
+/** As much of a 401 is read to see what it is about. */
+const refusalBytesMax = 16 * 1024
+const refusalWaitMs = 2000
+
+/** Who was asked, and with which of its keys. */
+export interface Asked {
+  readonly account: Account
+  readonly key: AccountKey | null
+}
 
 /** Turns a wire's reply into the exchange's: at once where nothing has to be waited for. @throws Failure */
-export function answerOf(x: Exchange, account: Account, wire: WireReply): Reply | Promise<Reply> {
+export function answerOf(x: Exchange, { account, key }: Asked, wire: WireReply): Reply | Promise<Reply> {
   const { status, headers } = wire
-  if (status === 101) return tunnelReply(wire, account)
+  if (status === 101) {
+    account.learn(key, false)
+    return tunnelReply(wire, account)
+  }
   x.upstreamRequestId = harmless(headers.get('x-request-id'), account)
-  if (status === 401 || status === 407 || (status >= 300 && status < 400 && status !== 304)) {
+  if (status === 401) return refusedKey({ account, key }, wire.body)
+  if (status < 300) account.learn(key, false)
+  if (status === 407 || (status >= 300 && status < 400 && status !== 304)) {
     wire.body.abort()
-    throw status === 401 ? badKey(account) : status === 407 ? barred(account) : redirected(account, status)
+    throw status === 407 ? barred(account) : redirected(account, status)
   }
   const encoded = isEncoded(headers)
   const reply: Reply = {
@@ -111,6 +126,22 @@ function tunnelReply(wire: WireReply, account: Account): Reply {
     body: null,
     tunnel: wire.tunnel,
   }
+}
+
+/**
+ * A 401 is about the key, unless its text says that the key is good and lacks a right: then any caller could have every
+ * key set aside by asking for what the account may not do.
+ */
+async function refusedKey({ account, key }: Asked, body: Body): Promise<never> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, refusalWaitMs, null)))
+  const bytes = await Promise.race([collect(body, refusalBytesMax), late]).catch(() => null)
+  clearTimeout(timer)
+  if (bytes === null) body.abort()
+  const text = bytes === null ? '' : Buffer.from(bytes).toString('utf8')
+  const lacksRight = /missing scopes?|insufficient[_ ]permission/i.test(text)
+  if (!lacksRight) account.learn(key, true)
+  throw badKey(account)
 }
 
 function badKey(account: Account): Failure {

@@ -140,8 +140,18 @@ const header = (what: string) =>
 
 const name = slug().describe('Name in logs, metrics and the x-headgate-upstream header; unique.')
 
+const env = z
+  .string({ error: expected('an environment such as dev or prod') })
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected lower-case letters, digits and hyphens, 32 at most')
+  .nullable()
+  .prefault(null)
+  .describe(
+    'Environment, such as prod: only callers of the same `env` are sent here, any other gets 403. Absent = all callers.',
+  )
+
 // What every provider reached over HTTP has.
 const remote = {
+  env,
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
@@ -183,7 +193,8 @@ const openai = z
         account,
         'is an empty list: an openai upstream needs a key, such as ${env:OPENAI_API_KEY}',
       ).describe(
-        'API keys of the account: text, or `{ value, notAfter }`. The first that has not expired is used.',
+        'API keys of the account: text, or `{ value, notAfter }`. The first one is used, until its date or until the ' +
+          'upstream refuses it (401); then the next.',
       ),
       ...remote,
     },
@@ -201,7 +212,9 @@ const openaiCompatible = z
       baseUrl: baseUrl.describe('Where the API begins, with its /v1 where it has one. Required.'),
       keys: list(account)
         .prefault([])
-        .describe('API keys: text, or `{ value, notAfter }`. Empty = no credential is sent.'),
+        .describe(
+          'API keys: text, or `{ value, notAfter }`, used in this order as for openai. Empty = no credential is sent.',
+        ),
       ...remote,
     },
     mapping,
@@ -216,6 +229,7 @@ const sandbox = z.strictObject(
       .describe(
         'The built-in fake OpenAI, for first steps and tests. Caution: it answers with made-up text.',
       ),
+    env,
   },
   mapping,
 )

@@ -22,12 +22,16 @@ const dropped = new Set(
 
 const subprotocol = fieldId('sec-websocket-protocol')
 
-/** Header lines for the upstream, each ended by CRLF, in the client's order. */
-export function requestHeaderLines(headers: HeaderBlock, websocket: boolean): string {
+/** Header lines for the upstream, each ended by CRLF, in the client's order. `own`: numbers of fields that are for us alone. */
+export function requestHeaderLines(
+  headers: HeaderBlock,
+  websocket: boolean,
+  own: readonly number[] = [],
+): string {
   const nominated = headers.nominated()
   const lines = headers.without((index) => {
     const id = headers.id(index)
-    if (id !== 0 && dropped.has(id)) return true
+    if (id !== 0 && (dropped.has(id) || own.includes(id))) return true
     if (headers.nameStartsWith(index, 'x-headgate-') || headers.nameStartsWith(index, 'x-forwarded-'))
       return true
     return nominated.length > 0 && nominated.includes(headers.name(index))

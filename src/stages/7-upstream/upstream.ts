@@ -10,8 +10,7 @@ import { canTunnel } from '../../net/wire/egress.ts'
 import { FetchWire } from '../../net/wire/fetch.ts'
 import { WireError, type Wire, type WireOptions } from '../../net/wire/message.ts'
 import type { Sweeper } from '../../net/wire/sweeper.ts'
-import { Account, type AccountOptions } from './account.ts'
-
+import { Account, type AccountOptions, type AccountParts } from './account.ts'
 import { answerOf } from './answer.ts'
 import { failureOf } from './failures.ts'
 import { openaiCompatible } from './openai-compatible/openai-compatible.ts'
@@ -39,6 +38,7 @@ export interface UpstreamOptions extends Partial<AccountOptions> {
 
 const defaults = {
   keys: [],
+  env: null,
   organization: null,
   project: null,
   timeouts: { connect: 10_000, firstByte: 60_000, idle: 60_000, total: 600_000 },
@@ -48,6 +48,7 @@ const defaults = {
 }
 
 export type { Account } from './account.ts'
+export type { RefusedKeys } from './key-ring.ts'
 
 export interface UpstreamStage {
   readonly accounts: readonly Account[]
@@ -66,13 +67,16 @@ const providers: Record<UpstreamOptions['provider'], Provider> = {
 
 export function createUpstream(
   upstreams: readonly UpstreamOptions[],
-  parts: { clock: Clock; sweeper: Sweeper },
+  parts: { clock: Clock; sweeper: Sweeper } & Partial<AccountParts>,
 ): UpstreamStage {
+  const { clock, refusedKeys = new Map(), warn = () => {} } = parts
   const accounts = upstreams.map((given) => {
     const options = { ...defaults, ...given }
     return new Account(options, providers[given.provider], {
       wire: wireOf(options, parts.sweeper),
-      clock: parts.clock,
+      clock,
+      refusedKeys,
+      warn,
     })
   })
   return {
@@ -103,7 +107,9 @@ function wireOf(options: Required<UpstreamOptions>, sweeper: Sweeper): Wire {
 // Not an async function: on the hot path every promise in between costs as much as a stage.
 function send(x: Exchange, account: Account): Promise<Reply> {
   const { request } = x
-  const identity = account.identityLines()
+  // Whoever chose the account: a caller of one environment never spends another's.
+  if (account.env !== null && account.env !== x.principal.env) return Promise.reject(otherEnvironment())
+  const identity = account.identity()
   if (identity === null) {
     const message = `Every key of the upstream "${account.name}" has expired. Its operator must add a new one.`
     return Promise.reject(new Failure('upstream_auth_failed', message))
@@ -112,13 +118,20 @@ function send(x: Exchange, account: Account): Promise<Reply> {
   const call = account.wire.send({
     method: request.method,
     target: account.target(request.path, request.query),
-    headerLines: requestHeaderLines(request.headers, websocket) + identity,
+    headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
     body: x.requestBody,
     upgrade: websocket ? 'websocket' : null,
   })
   x.onGone = () => call.abort()
   if (x.gone) call.abort()
-  return call.reply.then((wire) => answerOf(x, account, wire), rethrow)
+  return call.reply.then((wire) => answerOf(x, { account, key: identity.key }, wire), rethrow)
+}
+
+function otherEnvironment(): Failure {
+  return new Failure(
+    'access_denied',
+    'No upstream serves the environment of your key. Ask its owner for access.',
+  )
 }
 
 function rethrow(cause: unknown): never {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { Exchange } from '../../exchange.ts'
+import { Exchange, nobody } from '../../exchange.ts'
 import type { Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { HeaderBlock } from '../../net/wire/headers.ts'
@@ -12,6 +12,7 @@ import { inert } from './member.ts'
 
 const wallMs = Date.UTC(2026, 10, 22, 9, 15, 3, 7)
 const web: Principal = {
+  ...nobody,
   kind: 'key',
   key: 'web',
   team: 'core',

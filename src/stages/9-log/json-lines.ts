@@ -15,6 +15,7 @@ const failure = new Member('failure')
 const detail = new Member('detail', Infinity)
 const model = new Member('model')
 const answeredModel = new Member('answeredModel')
+const endUser = new Member('endUser')
 const upstream = new Member('upstream')
 const address = new Member('address')
 const userAgent = new Member('userAgent')
@@ -90,7 +91,7 @@ export function jsonLine(x: Exchange, endedAtMs: number): string {
     `{"at":"${isoTime(x.startedWallMs)}","id":"${x.id}"${requestId.once(x.upstreamRequestId)}` +
     `${method.of(request.method)}${path.of(request.path)}${query},"endpoint":"${operation}","status":${statusOf(x)}` +
     `${failureMembers(x)}${principalMembers(x.principal)}${model.of(x.model)}${answeredModel.of(x.answeredModel)}` +
-    `${upstream.of(x.upstream)}${courseMembers(x)}${usageMember(x.usage)},"bytesIn":${x.bytesIn},"bytesOut":${x.bytesOut}` +
-    `${firstByteMember(x)},"durationMs":${took}${address.of(request.peerAddress)}${agent}}\n`
+    `${endUser.of(x.endUser)}${upstream.of(x.upstream)}${courseMembers(x)}${usageMember(x.usage)},"bytesIn":${x.bytesIn},"bytesOut":${x.bytesOut}` +
+    `${firstByteMember(x)},"durationMs":${took}${address.of(x.clientAddress?.text ?? request.peerAddress)}${agent}}\n`
   )
 }

@@ -1,0 +1,108 @@
+// The contract of the admin API: a route is data. From the table of them come the router, the check of roles and of
+// what is sent, the OpenAPI description, and the tests that walk every route with every role: a route that is forgotten
+// in one of these cannot exist.
+
+import type { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
+import type { KeyService } from '../keys/key-service.ts'
+import type { RecentRequests } from './recent-requests.ts'
+import type { Operator, Role } from './tokens.ts'
+
+/** An entry of the audit log. */
+export interface AuditRow {
+  readonly number: number
+  readonly atMs: number
+  readonly by: string
+  readonly action: string
+  readonly target: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/** The audit log. Both may throw where the store cannot be reached. */
+export interface AuditLog {
+  add(entry: Omit<AuditRow, 'number' | 'atMs'>): Promise<void>
+  /** Newest first; `before`: only entries with a smaller number. */
+  read(page: { readonly limit: number; readonly before: number | null }): Promise<readonly AuditRow[]>
+}
+
+/** An upstream account, as operators see it: nothing of its keys but how many there are. */
+export interface UpstreamRow {
+  readonly name: string
+  readonly provider: string
+  /** Host and port of its base URL; for the sandbox, where it listens in this process. */
+  readonly host: string
+  readonly env: string | null
+  readonly sockets: { readonly idle: number; readonly busy: number }
+  readonly keys: { readonly total: number; readonly expired: number; readonly refused: number }
+}
+
+/** What is wrong with a configuration that was not put in force. */
+export interface ReloadProblem {
+  readonly file: string | null
+  readonly line: number | null
+  readonly column: number | null
+  readonly path: string
+  readonly message: string
+  readonly suggestion: string | null
+  readonly severity: 'error' | 'warning'
+}
+
+/** How a reload ended. `failed`: something else than the configuration, such as an address that is taken. */
+export type ReloadOutcome =
+  | { readonly kind: 'reloaded'; readonly warnings: readonly ReloadProblem[] }
+  | { readonly kind: 'invalid'; readonly problems: readonly ReloadProblem[] }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'stopping' }
+
+/** What the API works on. */
+export interface AdminWorld {
+  readonly clock: Clock
+  readonly requests: RecentRequests
+  /** Null where the gateway runs without a store. */
+  readonly keys: KeyService | null
+  readonly audit: AuditLog | null
+  upstreams(): readonly UpstreamRow[]
+  /** Reads the configuration anew, in the name of `by`. */
+  reload(by: string): Promise<ReloadOutcome>
+}
+
+/** A checked call. */
+export interface Call<Query, Body> {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Query
+  readonly body: Body
+  readonly operator: Operator
+  readonly world: AdminWorld
+}
+
+/** One route. */
+export interface Route<Query = unknown, Body = unknown> {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** `:id` stands for one segment. */
+  readonly path: `/api/${string}`
+  /** The least role that may. */
+  readonly role: Role
+  readonly summary: string
+  readonly description?: string
+  /** Unknown members of the query or the body are refused. */
+  readonly query?: z.ZodType<Query>
+  readonly body?: z.ZodType<Body>
+  /** The body may be left away: then it counts as `{}`. */
+  readonly bodyOptional?: boolean
+  readonly status: 200 | 201
+  readonly answer: z.ZodType
+  /** Statuses it may refuse with, besides those that every route has. */
+  readonly refusals: readonly (404 | 409 | 422 | 503)[]
+  /** @throws ApiProblem */
+  handle(call: Call<Query, Body>): unknown
+}
+
+/** A route whose handler gets what its schemas give. */
+export function route<Query, Body>(one: Route<Query, Body>): Route {
+  return one
+}
+
+/** The name under which an operator's change stands in the audit log. */
+export function actor(operator: Operator): string {
+  return `admin:${operator.name}`
+}

@@ -1,0 +1,100 @@
+// What operators see of a running gateway, and what they may do to it: the admin port's world, made of the stages in
+// force. The data path knows nothing of it but one line: each exchange that ends is also taken down for GET /api/requests.
+
+import { RecentRequests } from './admin/recent-requests.ts'
+import type { AdminWorld, UpstreamRow } from './admin/route.ts'
+import type { AdminParts, Health } from './admin/admin.ts'
+import type { Clock } from './base/clock.ts'
+import type { Stages } from './proxy.ts'
+
+/** What the process behind a gateway gives its admin port. */
+export interface AdminBackend extends Pick<AdminWorld, 'keys' | 'audit' | 'reload'> {
+  /** Digest of the token that was made at the first start; null where one is configured. */
+  generatedToken(): Buffer | null
+}
+
+/** A gateway by itself: no store, no configuration to read anew, no token but configured ones. */
+const noBackend: AdminBackend = {
+  keys: null,
+  audit: null,
+  reload: () =>
+    Promise.resolve({ kind: 'failed', message: 'this gateway was not started from a configuration' }),
+  generatedToken: () => null,
+}
+
+/** What the gateway was built of. */
+export interface ViewParts {
+  readonly clock: Clock
+  readonly log: Stages['log']
+  readonly admin?: AdminBackend
+}
+
+/** The state of a gateway that is asked for at each look. */
+export interface Watched {
+  stages(): Stages
+  connections(): number
+  /** Under way. */
+  exchanges(): number
+}
+
+export class OperatorView implements AdminParts {
+  draining = false
+  readonly health: Health
+  readonly world: AdminWorld
+  readonly event: AdminParts['event']
+  readonly generatedToken: AdminParts['generatedToken']
+  readonly #requests = new RecentRequests()
+
+  constructor(
+    private readonly parts: ViewParts,
+    private readonly watched: Watched,
+  ) {
+    const { clock, log, admin: backend = noBackend } = parts
+    this.event = log.event
+    this.generatedToken = backend.generatedToken
+    this.health = {
+      notReady: () => this.#notReady(),
+      remarks: () => watched.stages().authenticate.troubles(),
+      counts: () => ({ connections: watched.connections(), exchanges: watched.exchanges() }),
+    }
+    this.world = {
+      clock,
+      keys: backend.keys,
+      audit: backend.audit,
+      requests: this.#requests,
+      upstreams: () => this.#upstreams(),
+      reload: (by) => backend.reload(by),
+    }
+  }
+
+  /** `log`, whose lines are also kept for a while. */
+  keeping(log: Stages['log']): Stages['log'] {
+    const requests = this.#requests
+    const { clock } = this.parts
+    const write: Stages['log']['write'] = (x) => {
+      requests.add(x, clock.nowMs())
+      log.write(x)
+    }
+    return { ...log, write }
+  }
+
+  #notReady(): string[] {
+    const reasons = this.draining ? ['draining: no new requests are taken'] : []
+    for (const account of this.watched.stages().upstream.accounts) {
+      const trouble = account.keyTrouble()
+      if (trouble !== null) reasons.push(`upstream ${account.name}: ${trouble}`)
+    }
+    return reasons
+  }
+
+  #upstreams(): UpstreamRow[] {
+    return this.watched.stages().upstream.accounts.map((account) => ({
+      name: account.name,
+      provider: account.providerName,
+      host: account.host,
+      env: account.env,
+      sockets: account.wire.counts(),
+      keys: account.keyCounts(),
+    }))
+  }
+}

@@ -1,0 +1,84 @@
+// Kysely on bun:sqlite. A query runs at once and takes microseconds; waiting for another process's lock must not, since it
+// would stop every request of this one. So SQLite itself waits only briefly, and a transaction that finds the file locked
+// is begun again from a timer. Transactions begin `immediate`: one that began as a reader could not become a writer
+// once another had written.
+
+import { Database as File } from 'bun:sqlite'
+import { closeSync, openSync } from 'node:fs'
+import {
+  CompiledQuery,
+  SqliteAdapter,
+  SqliteDriver,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  type DatabaseConnection,
+  type Dialect,
+  type Kysely,
+  type SqliteDatabase,
+  type SqliteStatement,
+} from 'kysely'
+
+/** How long a transaction tries to begin while others write. */
+const patienceMs = 5_000
+const againMs = 10
+/** How long SQLite itself may block the process. */
+const blockMs = 20
+
+/** Opens or creates the file, readable by this user alone. @throws the system's or SQLite's error */
+export function openSqliteFile(file: string): File {
+  // SQLite would make it by the umask; its companions (-wal, -shm) take the mode of the file.
+  closeSync(openSync(file, 'a', 0o600))
+  const db = new File(file)
+  // Long while it is opened, when nothing is served yet: several processes may start at once.
+  db.run(`PRAGMA busy_timeout = ${patienceMs}`)
+  db.run('PRAGMA journal_mode = WAL')
+  db.run('PRAGMA synchronous = NORMAL')
+  db.run('PRAGMA foreign_keys = ON')
+  db.run(`PRAGMA busy_timeout = ${blockMs}`)
+  return db
+}
+
+/** The dialect for a file opened above; closing Kysely closes the file. */
+export function sqliteDialect(file: File): Dialect {
+  const database: SqliteDatabase = {
+    close: () => file.close(),
+    prepare: (sql) => statement(file, sql),
+  }
+  return {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new PatientDriver({ database }),
+    createIntrospector: (db: Kysely<unknown>) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  }
+}
+
+class PatientDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    for (let left = patienceMs / (againMs + blockMs); ; left--) {
+      try {
+        await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+        return
+      } catch (cause) {
+        if (!isBusy(cause) || left <= 0) throw cause
+        await new Promise((resolve) => setTimeout(resolve, againMs))
+      }
+    }
+  }
+}
+
+/** Whether another process held the lock for too long. */
+export function isBusy(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && String(cause.code).startsWith('SQLITE_BUSY')
+}
+
+type Values = (string | number | bigint | null)[]
+
+function statement(file: File, sql: string): SqliteStatement {
+  const prepared = file.query<unknown, Values>(sql)
+  return {
+    reader: prepared.columnNames.length > 0,
+    all: (parameters) => prepared.all(...(parameters as Values)),
+    run: (parameters) => prepared.run(...(parameters as Values)),
+    iterate: (parameters) => prepared.iterate(...(parameters as Values)),
+  }
+}
