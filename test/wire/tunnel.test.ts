@@ -308,13 +308,12 @@ test('joined: a quiet tunnel outlives every time-out, also after it was full', a
 test('end with bytes that nobody takes: cut after a moment', async () => {
   const { upstream, wire } = await upstreamWith(accept, 20_000)
   const { tunnel } = await wire.send(upgrade).reply
-  let cause: string | null = null
-  tunnel!.incoming.start({ chunk: () => {}, end: () => {}, error: (each) => void (cause = each.fault) })
+  const read = drain(tunnel!.incoming)
   upstream.connections[0]!.socket.pause()
   expect(tunnel!.write(Buffer.alloc(30_000_000))).toBe(false)
   const endedAtMs = performance.now()
   tunnel!.end()
   await until('nothing is left', () => wire.counts().busy === 0)
   expect(performance.now() - endedAtMs).toBeLessThan(15_000)
-  expect(cause).toBe('idle_timeout')
+  expect((await read).cause).toMatchObject({ fault: 'idle_timeout' })
 })

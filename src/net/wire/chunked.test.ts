@@ -87,7 +87,7 @@ test('a giant size is counted, not allocated', () => {
   expect(decode('ffffffffffff\r\nab')).toEqual({ body: 'ab', used: 16, done: false })
 })
 
-test('one piece a read, however small its chunks: a view where it lies together, else a copy', () => {
+test('few pieces a read, however small its chunks: large parts are views, small ones are put together', () => {
   const pieces = (text: string): { parts: Uint8Array[]; source: Buffer; used: number } => {
     const parts: Uint8Array[] = []
     const source = Buffer.from(new Uint8Array(Buffer.from(text, 'latin1')).buffer)
@@ -103,6 +103,10 @@ test('one piece a read, however small its chunks: a view where it lies together,
   const long = 'x'.repeat(100)
   const mixed = pieces(`3\r\nabc\r\n64\r\n${long}\r\n1\r\nd\r\n0\r\n\r\n`)
   expect(mixed.parts.map((part) => Buffer.from(part).toString())).toEqual([`abc${long}d`])
+  const large = 'y'.repeat(0x5000)
+  const around = pieces(`1\r\na\r\n1\r\nb\r\n5000\r\n${large}\r\n1\r\nc\r\n1\r\nd\r\n0\r\n\r\n`)
+  expect(around.parts.map((part) => Buffer.from(part).toString())).toEqual(['ab', large, 'cd'])
+  expect(around.parts[1]!.buffer).toBe(around.source.buffer)
   // What came before the break is not lost.
   const broken = pieces('1\r\na\r\n1\r\nb\r\nno')
   expect([broken.used, ...broken.parts.map((part) => Buffer.from(part).toString())]).toEqual([-1, 'ab'])

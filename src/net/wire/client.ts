@@ -1,6 +1,7 @@
 // Our HTTP/1.1 client: one pool of keep-alive sockets for one account. The newest idle socket is used first, so that the
 // others grow old and are closed. A socket that the upstream closed while it lay idle is noticed only when it is used:
-// such a request is sent once anew on a fresh socket, and only if not one byte of an answer had come and the reset came at once.
+// such a request is sent once anew on a fresh socket, and only if the reset came at once and not one byte of an answer
+// had come: an upstream that has worked on a request may have it done, and charge it.
 
 import { ClientConnection, type ExchangeSink } from './client-connection.ts'
 import {

@@ -20,18 +20,25 @@ export type WireFault =
 
 /** A broken message. Plain value, no stack: breaking is an expected event on a network. */
 export class WireError {
+  #resent = false
+
   constructor(
     readonly fault: WireFault,
     readonly detail: string,
     /** At least one byte of an answer had come. */
     readonly answered: boolean,
-    /** The request had been sent twice: see `WireReply.resent`. */
-    readonly resent = false,
   ) {}
+
+  /** The request had been sent twice: see `WireReply.resent`. */
+  get resent(): boolean {
+    return this.#resent
+  }
 
   /** The same, for a request that had been sent twice. */
   ofResent(): WireError {
-    return new WireError(this.fault, this.detail, this.answered, true)
+    const error = new WireError(this.fault, this.detail, this.answered)
+    error.#resent = true
+    return error
   }
 }
 
