@@ -22,6 +22,8 @@ export interface FollowEvents {
 export interface FollowParts {
   readonly storage: Storage
   readonly hash: KeyedHash
+  /** What the pepper of the keys in the store must come to. */
+  readonly pepperCheck: string
   readonly events: FollowEvents
   /** How often changes of others are looked for. */
   readonly pollMs: number
@@ -34,6 +36,7 @@ export class Follower {
   #seen = 0
   #stamp: number | null = null
   #lost = false
+  #pepperSeen = false
   #closed = false
   #timer: ReturnType<typeof setTimeout> | null = null
   #reading: Promise<void> = Promise.resolve()
@@ -111,8 +114,20 @@ export class Follower {
       await this.#rebuild(newest)
     } else if (newest > this.#seen) {
       this.#seen = await this.#readInto(this.#index, this.#seen)
+      if (!this.#pepperSeen) await this.#comparePepper()
     }
     this.#stamp = stamp
+  }
+
+  /** Where this process started before there was any key, another may have made the first one with another pepper. */
+  async #comparePepper(): Promise<void> {
+    const query = this.parts.storage.db.selectFrom('facts').select('value').where('name', '=', 'pepper_check')
+    const kept = (await query.executeTakeFirst())?.value ?? this.parts.pepperCheck
+    this.#pepperSeen = true
+    if (kept === this.parts.pepperCheck) return
+    const text =
+      'the keys in the store were made with another pepper: none of them works here until this gateway has it'
+    this.parts.events.event('warn', text)
   }
 
   async #rebuild(newest: number): Promise<void> {

@@ -30,9 +30,10 @@ export async function openKeys(storage: Storage, options: OpenKeysOptions): Prom
     const pepper = await matchingPepper(storage, options)
     const hash = pepper.hasher('client-key')
     const every = options.pollMs ?? pollMs[storage.kind]
-    const follower = new Follower({ storage, hash, events, pollMs: every })
+    const pepperCheck = pepper.check
+    const follower = new Follower({ storage, hash, pepperCheck, events, pollMs: every })
     await follower.start()
-    return new StoredKeys({ storage, follower, hash, pepperCheck: pepper.check, clock })
+    return new StoredKeys({ storage, follower, hash, pepperCheck, clock })
   } catch (cause) {
     if (cause instanceof PepperFailure) throw new StorageFailure(cause.message)
     if (cause instanceof StorageFailure) throw cause

@@ -22,7 +22,7 @@ import {
 const patienceMs = 5_000
 const againMs = 10
 /** How long SQLite itself may block the process. */
-const blockMs = 20
+const blockMs = 5
 
 /** Opens or creates the file, readable by this user alone. @throws the system's or SQLite's error */
 export function openSqliteFile(file: string): File {

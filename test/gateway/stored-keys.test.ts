@@ -67,10 +67,10 @@ const becomes = (gate: Served, key: string, wanted: number) =>
 
 const tree = { upstreams: [upstreamAt(upstream.url)] }
 
-describe('a gateway that runs', async () => {
-  const gate = await served({ tree })
-  const { folder } = gate
+const gate = await served({ tree })
+const { folder } = gate
 
+describe('a gateway that runs', () => {
   test('takes a key made beside it, and the log names its owner', async () => {
     const { secret } = await made(
       folder,
@@ -145,11 +145,11 @@ describe('a gateway that runs', async () => {
 
   test('lets an answer under way end when its key is revoked, unless told otherwise', async () => {
     const slow = ScriptedUpstream.start(async (_, reply) => {
-      reply.write(
+      void reply.write(
         'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n',
       )
       await Bun.sleep(3000)
-      reply.write('e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n')
+      void reply.write('e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n')
     })
     for (const onRevoke of ['finish', 'abort'] as const) {
       const own = await served({ tree: { upstreams: [upstreamAt(slow.url)], access: { onRevoke } } })

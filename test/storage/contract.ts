@@ -105,7 +105,7 @@ function oneProcess(world: () => World): void {
       metadata: { cost: 'R&D' },
       createdBy: 'cli:ann',
       previousUntilMs: null,
-    } as unknown as KeyInfo)
+    })
     expect(await keys.show(id)).toEqual(key)
     expect(keys.lookup(secret.reveal())).toEqual({
       kind: 'key',
@@ -467,6 +467,6 @@ function secrecy(world: () => World): void {
     expect(await readAudit(storage.db, { limit: 1000, before: null })).toEqual(before)
     expect(before[0]).toMatchObject({ by: 'x', action: 'test', target: 't', details: { a: 1 }, atMs: 5 })
     const [older] = await readAudit(storage.db, { limit: 1, before: before[0]!.number })
-    expect(older).toEqual(before[1]!)
+    expect(older).toEqual(before[1])
   })
 }
