@@ -328,15 +328,10 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#stash = null
     this.#closeAfter = true
     if (this.#replied) return this.destroy()
-    const request = this.#request
-    const reply = request?.onRefused?.(refusal) ?? this.server.handler.refuse(refusal, this.peerAddress)
-    this.#request = null
+    const reply = this.#request?.onRefused?.(refusal) ?? this.server.handler.refuse(refusal, this.peerAddress)
     const bytes = reply.body?.whole ?? WholeBody.empty.whole
     writeMessage(this.outbox, refusalHead(reply, bytes.length), bytes)
-    if (request !== null) {
-      request.onGone?.()
-      request.onFinished?.(false)
-    }
+    this.#finish(false)
     this.#close()
   }
 

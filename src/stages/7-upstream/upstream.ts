@@ -124,7 +124,17 @@ function send(x: Exchange, account: Account): Promise<Reply> {
   })
   x.onGone = () => call.abort()
   if (x.gone) call.abort()
-  return call.reply.then((wire) => answerOf(x, { account, key: identity.key }, wire), rethrow)
+  return call.reply.then(
+    (wire) => {
+      if (wire.resent) x.attempts++
+      return answerOf(x, { account, key: identity.key }, wire)
+    },
+    (cause: unknown) => {
+      if (!(cause instanceof WireError)) throw cause
+      if (cause.resent) x.attempts++
+      throw failureOf(cause)
+    },
+  )
 }
 
 function otherEnvironment(): Failure {
@@ -132,8 +142,4 @@ function otherEnvironment(): Failure {
     'access_denied',
     'No upstream serves the environment of your key. Ask its owner for access.',
   )
-}
-
-function rethrow(cause: unknown): never {
-  throw cause instanceof WireError ? failureOf(cause) : cause
 }
