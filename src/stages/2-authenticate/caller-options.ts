@@ -95,7 +95,7 @@ export const identityOptions = z
 export const guessingOptions = z
   .strictObject(
     {
-      failures: rate({ default: '60/1m' }).describe(
+      failures: rate({ default: '600/1m' }).describe(
         'Wrong keys taken from one address (IPv6: one /64) in the long run. Further ones get 429 instead of 401; a key that holds always passes.',
       ),
       burst: count({ default: 1, min: 1, max: 1_000_000 })
