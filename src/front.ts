@@ -38,7 +38,7 @@ function begin(request: ServerRequest, options: FrontOptions): void {
   const clock = options.clock
   const stages = options.stages()
   const x = new Exchange(newExchangeId(), request, clock)
-  options.running.began(x, request)
+  const slot = options.running.began(x, request)
   request.onGone = () => {
     // Where something had failed already, the connection was cut for that: the client did not leave.
     x.gone = x.failure === null
@@ -51,7 +51,7 @@ function begin(request: ServerRequest, options: FrontOptions): void {
     if (!complete && x.failure === null)
       x.failure = new Failure('client_gone', 'The client closed the connection.')
     if (x.failure?.code === 'client_gone') x.status = x.failure.status
-    options.running.ended(x)
+    options.running.ended(slot)
     finish(x, stages)
   }
   // `proxy` never rejects; `respond` may find a bug of ours, which must not end the process.

@@ -9,31 +9,45 @@ interface Cuttable {
   destroy(): void
 }
 
+// Slots that are used again, not a Map: a Map that much goes through keeps what was taken out of it alive until it is
+// rebuilt, long enough for the garbage collector to move every exchange among the old ones.
+
 export class Running {
-  readonly #requests = new Map<Exchange, Cuttable>()
+  readonly #exchanges: (Exchange | null)[] = []
+  readonly #requests: (Cuttable | null)[] = []
+  readonly #free: number[] = []
 
   get size(): number {
-    return this.#requests.size
+    return this.#exchanges.length - this.#free.length
   }
 
-  began(x: Exchange, request: Cuttable): void {
-    this.#requests.set(x, request)
+  /** Takes an exchange in; gives the slot to hand back when it has ended. */
+  began(x: Exchange, request: Cuttable): number {
+    const slot = this.#free.pop() ?? this.#exchanges.length
+    this.#exchanges[slot] = x
+    this.#requests[slot] = request
+    return slot
   }
 
-  ended(x: Exchange): void {
-    this.#requests.delete(x)
+  ended(slot: number): void {
+    this.#exchanges[slot] = null
+    this.#requests[slot] = null
+    this.#free.push(slot)
   }
 
   /** Cuts what runs with a key of the store: the client sees an answer that is not complete. Gives how many. */
   cut(keyId: string): number {
-    const found = [...this.#requests].filter(([x]) => x.principal.keyId === keyId)
-    for (const [x, request] of found) {
+    let found = 0
+    // As long as it was: cutting one ends it, and may let another in.
+    for (const [slot, x] of this.#exchanges.slice().entries()) {
+      if (x === null || x.principal.keyId !== keyId) continue
       x.failure = new Failure('invalid_api_key', 'The API key was revoked.', {
         detail: 'cut: the key was revoked',
       })
       if (x.status === 0) x.status = x.failure.status
-      request.destroy()
+      found++
+      this.#requests[slot]?.destroy()
     }
-    return found.length
+    return found
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { Exchange, nobody } from '../exchange.ts'
 import { HeaderBlock } from '../net/wire/headers.ts'
+import { Failure } from '../failure.ts'
 import { recentMax, RecentRequests } from './recent-requests.ts'
 
 const clock = { nowMs: () => 5, wallMs: () => 0 }
@@ -28,7 +29,7 @@ test('the newest are kept, and a page goes on where the last one ended', () => {
   const recent = new RecentRequests()
   const total = recentMax * 2 + 10
   for (let number = 0; number < total; number++)
-    recent.add(exchange(String(number), number % 2 === 0 ? 'even' : 'odd'), 7)
+    recent.add(exchange(String(number), number % 2 === 0 ? 'even' : 'odd'), number * 10)
   const first = recent.list(any, { limit: 3, before: null })
   expect(idsOf(first.rows)).toEqual([total - 1, total - 2, total - 3].map(String))
   // What has come since does not shift the next page.
@@ -58,4 +59,17 @@ test('a row is bounded, and says what a client that left left behind', () => {
   expect((row['path'] as string).length).toBeLessThan(300)
   expect(recent.list({ ...any, status: '4xx' }, { limit: 1, before: null }).rows).toHaveLength(1)
   expect(recent.list({ ...any, status: '200' }, { limit: 1, before: null }).rows).toEqual([])
+})
+
+test('of a flood of what goes well only a part is kept, of what fails all', () => {
+  const recent = new RecentRequests()
+  for (let number = 0; number < 500; number++) recent.add(exchange(String(number), 'fine'), 7)
+  for (let number = 500; number < 700; number++) {
+    const x = exchange(String(number), 'bad')
+    x.failure = new Failure('invalid_api_key', 'The API key is not valid.')
+    recent.add(x, 8)
+  }
+  const { rows } = recent.list(any, { limit: recentMax, before: null })
+  expect(idsOf(rows).filter((id) => Number(id) < 500)).toHaveLength(100)
+  expect(idsOf(rows).filter((id) => Number(id) >= 500)).toHaveLength(200)
 })

@@ -6,6 +6,9 @@ import type { Usage } from '../openai/usage.ts'
 
 /** Rows kept. */
 export const recentMax = 1000
+/** Of what went well, at most so many rows are taken in so long a time. */
+const windowMax = 100
+const windowMs = 100
 const textMax = 256
 
 interface Row {
@@ -45,10 +48,18 @@ export class RecentRequests {
   readonly #rows: Row[] = []
   /** Exchanges ever added: row n lies at n modulo the ring's size. */
   #added = 0
+  #windowAtMs = -Infinity
+  #inWindow = 0
 
   /** Takes down an exchange that has ended. Never throws. `nowMs`: monotonic. */
   add(x: Exchange, nowMs: number): void {
     const gone = x.gone
+    if (nowMs - this.#windowAtMs >= windowMs) {
+      this.#windowAtMs = nowMs
+      this.#inWindow = 0
+    }
+    // At thousands a second nobody reads them all, and rows that outlive the collector's short rounds are dear.
+    if (++this.#inWindow > windowMax && x.failure === null && !gone) return
     this.#rows[this.#added++ % recentMax] = {
       id: x.id,
       atMs: x.startedWallMs,
