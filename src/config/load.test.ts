@@ -45,7 +45,7 @@ const openCallers = {
   addresses: { allow: [], deny: [] },
   userAgents: { allow: [], deny: [] },
   identity: { userHeader: 'x-headgate-user', appHeader: 'x-headgate-app' },
-  guessing: { failures: { count: 60, windowMs: 60_000 } },
+  guessing: { failures: { count: 600, windowMs: 60_000 } },
 }
 const noProxies = { trustedProxies: [], proxyProtocol: 'off' as const }
 
