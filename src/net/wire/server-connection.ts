@@ -128,8 +128,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     const limits = this.server.limits
     let from = 0
     let data = bytes
-    if (this.#stash === null) this.deadlineAtMs = this.#in(limits.headerMs)
-    else {
+    const first = this.#stash === null
+    if (this.#stash !== null) {
       from = Math.max(0, this.#stash.length - 3)
       data = Buffer.concat([this.#stash, bytes])
       this.#stash = null
@@ -141,6 +141,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     if (end < 0 || end - start > limits.headerBytesMax) {
       const refusal = unfinishedHead(data, start, limits.headerBytesMax)
       if (refusal !== null) return this.refuse(refusal)
+      // Counted from its first byte; one that comes whole, as nearly all do, needs no deadline.
+      if (first) this.deadlineAtMs = this.#in(limits.headerMs)
       this.#stash = data
       return
     }
