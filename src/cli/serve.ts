@@ -83,11 +83,12 @@ class Server {
     this.#loaded = first.loaded
     const { config } = this.#loaded
     makeDataDirectory(config.storage.path)
+    // The log first: a store may have something to say while it opens.
+    this.#log = new LogSwitch(openLog(config.log, logIo()))
     this.#store = await openStore(config.storage, {
       event: (level, text) => this.#log.event(level, text),
       revoked: (keyId) => this.#revoked(keyId),
     })
-    this.#log = new LogSwitch(openLog(config.log, logIo()))
     const sandbox = () => this.#sandboxUpstream()
     try {
       this.#needAdminToken(config)

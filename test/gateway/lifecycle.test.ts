@@ -531,3 +531,23 @@ test('a standard error that is full neither hangs the server nor keeps it from e
   child.kill('SIGTERM')
   expect(await child.exited).toBe(0)
 })
+
+test('a bug in the middle of starting ends the process with 1 and leaves nothing listening', async () => {
+  const folder = scratchFolder()
+  const port = freePort()
+  const file = writeConfig({ ...plain, server: { listen: `127.0.0.1:${port}` } }, folder)
+  const preload = join(folder, 'bug.ts')
+  writeFileSync(
+    preload,
+    `const on = process.on.bind(process)
+process.on = ((event, ...rest) => { if (event === 'SIGHUP') throw new Error('made up'); return on(event, ...rest) }) as never`,
+  )
+  const child = Bun.spawn(
+    [process.execPath, '--preload', preload, main, 'serve', '--config', file, '--data', folder],
+    { stdout: 'ignore', stderr: 'pipe' },
+  )
+  finallyClose(() => child.kill('SIGKILL'))
+  expect(await child.exited).toBe(1)
+  expect(await new Response(child.stderr).text()).toContain('made up')
+  expect(await answers(port)).toBe(false)
+})
