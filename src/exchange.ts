@@ -95,6 +95,56 @@ export interface Tap {
   end(): Uint8Array | null
 }
 
+/**
+ * One call of an upstream. Made by stage 8 when stage 6 asks (`Stages.ask`), and filled as its answer comes; the ledger has a
+ * row for each. An exchange that fails over has several, of which the last one answered.
+ */
+export class Attempt {
+  /** Monotonic. */
+  readonly startedAtMs: number
+  readonly startedWallMs: number
+  /** HTTP status of the answer; 0 = none came. */
+  status = 0
+  failure: Failure | null = null
+  /** Whether a byte of the request may have reached the upstream: from then on it may cost. */
+  sent = true
+  /** The model asked of this upstream: after aliases, and after its own mapping; null = the body names none. */
+  upstreamModel: string | null = null
+  /** Model named in the answer. */
+  answeredModel: string | null = null
+  /** `service_tier` of the answer; null = not said. */
+  serviceTier: string | null = null
+  usage: Usage | null = null
+  /** Monotonic; 0 = not yet. */
+  firstByteAtMs = 0
+  endedAtMs = 0
+  /** `open` until its row is final; exactly one of the others afterwards. */
+  state: 'open' | 'settled' | 'estimated' | 'void' = 'open'
+  /** What it costs us, in nano-dollars; null = no price is known, or not settled yet. */
+  costNanoUsd: number | null = null
+
+  constructor(
+    /** Id of its ledger row: that of the exchange and a number. */
+    readonly id: string,
+    readonly whom: AttemptTarget,
+    clock: Clock,
+  ) {
+    this.startedAtMs = clock.nowMs()
+    this.startedWallMs = clock.wallMs()
+  }
+}
+
+/** Who is asked. */
+export interface AttemptTarget {
+  /** Name of the upstream. */
+  readonly name: string
+  /** Which account of its provider: project, organisation, or the upstream's name. */
+  readonly account: string
+}
+
+/** How the cache took part: the value of `x-cache-status`. */
+export type CacheStatus = 'HIT' | 'SEMANTIC' | 'MISS' | 'BYPASS' | 'EXPIRED' | 'STALE' | 'COALESCED'
+
 /** Something reserved for one exchange; see stages/3-limit. */
 export interface Hold {
   /** Gives back what was reserved and books what was used. Called once. Must not throw. */
@@ -131,6 +181,14 @@ export class Exchange {
   /** What is reserved for this exchange and not settled yet. */
   readonly holds: Hold[] = []
 
+  /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
+  limitLines = ''
+
+  // 5-cache
+  cacheStatus: CacheStatus = 'BYPASS'
+  /** Age of a stored answer in seconds; null = not from the cache. */
+  ageSeconds: number | null = null
+
   // 6-route and 7-upstream
   /** Name of the upstream that answered, or was asked last. */
   upstream: string | null = null
@@ -139,6 +197,14 @@ export class Exchange {
   upstreamRequestId: string | null = null
 
   // 8-meter
+  /** The calls made, in order; `attempts` also counts those that the wire sent again by itself. */
+  readonly tried: Attempt[] = []
+  /** The body to send in place of `requestBody` where the upstream reports usage of streams on request; null = the same. */
+  meteredBody: Body | null = null
+  /** Set while what must be kept is on its way to the disk: the last byte of a reply waits for it. */
+  durable: Promise<void> | null = null
+  /** Set where an answer is read on for its usage though the client has left: the exchange ends with it. */
+  drained: Promise<void> | null = null
   /** Model named in the answer. */
   answeredModel: string | null = null
   usage: Usage | null = null

@@ -52,7 +52,9 @@ function begin(request: ServerRequest, options: FrontOptions): void {
       x.failure = new Failure('client_gone', 'The client closed the connection.')
     if (x.failure?.code === 'client_gone') x.status = x.failure.status
     options.running.ended(slot)
-    finish(x, stages)
+    // An answer that is read on without its client is over when its usage is known.
+    if (x.drained === null) finish(x, stages)
+    else void x.drained.finally(() => finish(x, stages))
   }
   // `proxy` never rejects; `respond` may find a bug of ours, which must not end the process.
   proxy(x, stages)
@@ -74,8 +76,11 @@ function serverReply(x: Exchange, reply: Reply): ServerReply {
   if (x.upstreamRequestId === null) headerLines += `x-request-id: ${x.id}\r\n`
   headerLines += `x-headgate-id: ${x.id}\r\n`
   if (x.upstream !== null) {
-    headerLines += `x-headgate-upstream: ${x.upstream}\r\nx-headgate-attempts: ${x.attempts}\r\nx-cache-status: BYPASS\r\n`
+    headerLines += `x-headgate-upstream: ${x.upstream}\r\nx-headgate-attempts: ${x.attempts}\r\n`
   }
+  if (x.upstream !== null || x.cacheStatus !== 'BYPASS') headerLines += `x-cache-status: ${x.cacheStatus}\r\n`
+  if (x.ageSeconds !== null) headerLines += `age: ${x.ageSeconds}\r\n`
+  if (x.limitLines !== '') headerLines += x.limitLines
   if (x.corsLines !== null) headerLines = headerLines.replace(crossOriginLine, '') + x.corsLines
   return {
     status: reply.status,

@@ -21,6 +21,7 @@ export interface Stages {
   readonly transform: TransformStage
   readonly cache: CacheStage
   readonly route: RouteStage<Account>
+  /** Its `send` has a row in the ledger for each call: see `meter.around`. */
   readonly upstream: UpstreamStage
   readonly meter: MeterStage
   readonly log: LogStage
@@ -37,10 +38,13 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     const body = accept.body(x)
     if (body !== undefined) await body
     authenticate.rights(x)
-    limit.reserve(x)
-    transform.request(x)
+    const reserved = limit.reserve(x)
+    if (reserved !== undefined) await reserved
+    const changed = transform.request(x)
+    if (changed !== undefined) await changed
     const stored = cache.find(x)
     const reply = (stored === undefined ? null : await stored) ?? (await route.attempt(x, upstream.send))
+    if (x.durable !== null) await x.durable
     return deliver(x, reply, [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)])
   } catch (cause) {
     return refuse(x, cause, log.bug)

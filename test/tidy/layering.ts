@@ -50,15 +50,15 @@ function findImports(project: Project, judge: (from: SourceFile, to: string) => 
 }
 
 const frontDoors: Rule = {
-  name: 'only proxy.ts, gateway.ts and config/ import a stage, and only by its front door',
+  name: 'only proxy.ts, assemble.ts, gateway.ts and config/ import a stage, and only by its front door',
   find: (project) =>
     findImports(project, (from, path) => {
       const to = place(path)
       if (to === null || place(from.path) !== null) return null
-      const spine = from.path === 'src/proxy.ts' || from.path === 'src/gateway.ts'
+      const spine = ['src/proxy.ts', 'src/assemble.ts', 'src/gateway.ts'].includes(from.path)
       const config = from.path.startsWith('src/config/')
       if (!spine && !config) {
-        return 'Only src/proxy.ts, src/gateway.ts and src/config/ import a stage: pass what is needed through Exchange, or build it in gateway.ts.'
+        return 'Only src/proxy.ts, src/assemble.ts, src/gateway.ts and src/config/ import a stage: pass what is needed through Exchange, or build it in assemble.ts.'
       }
       if (isFrontDoor(to) || (config && isOptions(to))) return null
       return `Import stages/${to.stage}/${to.verb}.ts${config ? ' or its options.ts' : ''} and let it hand out what is needed.`

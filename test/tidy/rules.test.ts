@@ -43,7 +43,7 @@ console.log(a, c, i, h, z, x)`,
 })
 
 describe('who may import a stage', () => {
-  const rule = 'only proxy.ts, gateway.ts and config/'
+  const rule = 'only proxy.ts, assemble.ts, gateway.ts and config/'
 
   test('the spine may, by the verb file alone', () => {
     expect(find(rule, { 'src/proxy.ts': `import { limit } from './stages/3-limit/limit.ts'` })).toEqual([])

@@ -5,8 +5,8 @@ import type { Exchange } from '../../exchange.ts'
 import type { Limiter } from './limiter.ts'
 
 export interface LimitStage {
-  /** @throws Failure where a limit is reached; then nothing stays reserved */
-  reserve(x: Exchange): void
+  /** Undefined where nothing has to be waited for. @throws Failure where a limit is reached; then nothing stays reserved */
+  reserve(x: Exchange): void | Promise<void>
   settle(x: Exchange): void
 }
 

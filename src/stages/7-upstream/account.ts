@@ -77,6 +77,11 @@ export class Account {
     return this.options.provider
   }
 
+  /** Which account of the provider it is: project, organisation, or else the upstream's own name. */
+  get account(): string {
+    return this.options.project ?? this.options.organization ?? this.name
+  }
+
   /** Where the account lies, such as `api.openai.com`. */
   get host(): string {
     return this.options.baseUrl.host

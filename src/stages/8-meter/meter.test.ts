@@ -13,7 +13,7 @@ import { createMeter } from './meter.ts'
 
 const data = process.env['HEADGATE_TEST_DATA'] ?? resolve(import.meta.dir, '../../../../shared/data')
 const streams = join(data, 'streams')
-const meter = createMeter()
+const meter = createMeter({ clock: systemClock })
 
 function exchange(method = 'POST', path = '/v1/chat/completions'): Exchange {
   const request = {
