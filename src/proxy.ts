@@ -44,8 +44,10 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     if (changed !== undefined) await changed
     const stored = cache.find(x)
     const reply = (stored === undefined ? null : await stored) ?? (await route.attempt(x, upstream.send))
+    const taps = [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)]
+    const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable
-    return deliver(x, reply, [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)])
+    return delivered
   } catch (cause) {
     return refuse(x, cause, log.bug)
   }

@@ -71,6 +71,104 @@ export interface AuditTable {
   details: string
 }
 
+/**
+ * The ledger: rows as src/ledger/row.ts describes them, added and never changed. Moments in milliseconds, durations in µs,
+ * money in nano-dollars, flags 0 or 1; null counts = no usage is known.
+ */
+export interface LedgerTable {
+  id: string
+  operation_id: string
+  at_ms: number
+  endpoint: string
+  method: string
+  model: string | null
+  upstream_model: string | null
+  upstream: string | null
+  account: string | null
+  key_name: string | null
+  key_id: string | null
+  team: string | null
+  app: string | null
+  user_name: string | null
+  env: string | null
+  state: 'settled' | 'estimated' | 'void'
+  estimator: string | null
+  input: number | null
+  cached_input: number | null
+  cache_write: number | null
+  output: number | null
+  reasoning: number | null
+  audio_input: number | null
+  audio_output: number | null
+  total: number | null
+  /** JSON of what is counted in something else than tokens. */
+  units: string | null
+  service_tier: string | null
+  cost_nano: number | null
+  billed_nano: number | null
+  saved_nano: number
+  price_version: string | null
+  cache: string
+  attempt: number
+  is_last: number
+  status: number
+  failure: string | null
+  first_byte_us: number | null
+  duration_us: number
+  overhead_us: number | null
+  stream: number
+  client_gone: number
+  end_user: string | null
+  metadata: string | null
+  retry_count: number
+  unmetered: number
+}
+
+/** What rolled-up rows are grouped by; '' = none, since SQL takes no two nulls for the same. */
+interface RollupGroups {
+  endpoint: string
+  model: string
+  upstream_model: string
+  upstream: string
+  key_name: string
+  key_id: string
+  team: string
+  app: string
+  user_name: string
+  env: string
+  price_version: string
+}
+
+/** Sums of the ledger's rows over an hour or a day (UTC) and one combination of groups: always equal to the rows' own sum. */
+export interface RollupTable extends RollupGroups {
+  /** Start of the hour or day. */
+  at_ms: number
+  /** Rows that are their operation's last. */
+  operations: number
+  /** Rows with an upstream call. */
+  attempts: number
+  /** Last rows with a failure or a status from 400 on. */
+  errors: number
+  estimated: number
+  /** Rows without a price. */
+  unpriced: number
+  input: number
+  cached_input: number
+  cache_write: number
+  output: number
+  reasoning: number
+  audio_input: number
+  audio_output: number
+  cost_nano: number
+  billed_nano: number
+  saved_nano: number
+  /** Part of `billed_nano` that is estimated. */
+  estimated_nano: number
+  /** Rows answered from the cache. */
+  cached: number
+  rows: number
+}
+
 /** All tables, for Kysely. */
 export interface Database {
   migrations: MigrationsTable
@@ -79,4 +177,7 @@ export interface Database {
   keys: KeysTable
   key_digests: KeyDigestsTable
   audit: AuditTable
+  ledger: LedgerTable
+  ledger_hours: RollupTable
+  ledger_days: RollupTable
 }

@@ -4,6 +4,7 @@
 
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from './database.ts'
+import { ledgerTables } from './ledger-tables.ts'
 
 /** Which database the schema is made in. */
 export type StorageKind = 'sqlite' | 'postgres'
@@ -56,6 +57,7 @@ export async function migrate(db: Kysely<Database>, kind: StorageKind, atMs: num
 const steps: readonly Step[] = [
   { number: 1, name: 'counters, facts and audit', up: firstTables },
   { number: 2, name: 'client keys', up: keyTables },
+  { number: 3, name: 'the ledger', up: ledgerTables },
 ]
 
 async function firstTables(db: Transaction<Database>, kind: StorageKind): Promise<void> {
