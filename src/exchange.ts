@@ -119,6 +119,8 @@ export class Attempt {
   units: Units | null = null
   /** `usage` is the whole of it: the answer ended, or said so. False amid a stream of running sums: then it is a lower bound. */
   usageFinal = false
+  /** What a stream has said so far, for an estimate; null = no stream, or nothing yet. */
+  output: SaidText | null = null
   /** Its cost is in rows of their own, one for each `MeteredItem`: its own row counts nothing, and nothing is estimated. */
   itemised = false
   /** Monotonic; 0 = not yet. */
@@ -138,6 +140,13 @@ export class Attempt {
     this.startedAtMs = clock.nowMs()
     this.startedWallMs = clock.wallMs()
   }
+}
+
+/** Text that came in a stream. */
+export interface SaidText {
+  /** Bytes of it; what `text` gives may be its beginning. */
+  readonly bytes: number
+  text(): string
 }
 
 /** Who is asked. */
@@ -219,6 +228,8 @@ export class Exchange {
   upstreamRequestId: string | null = null
   /** The upstream was sent `meteredBody`: what that adds to the answer is taken out again. */
   sentMetered = false
+  /** An answer is under way whose bytes are still to be read for its cost. */
+  reading = false
   /** What goes on of the answer though the client has left; null = it has not, or nothing does. */
   drain: Drain | null = null
 

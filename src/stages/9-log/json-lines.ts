@@ -51,7 +51,8 @@ function usageMember(usage: Usage | null): string {
 }
 
 function imagesAndPredictions(usage: Usage): number {
-  return usage.imageInput + usage.imageOutput + usage.acceptedPrediction + usage.rejectedPrediction
+  const { cachedAudio, imageInput, imageOutput, cachedImage, acceptedPrediction, rejectedPrediction } = usage
+  return cachedAudio + imageInput + imageOutput + cachedImage + acceptedPrediction + rejectedPrediction
 }
 
 function rarest(usage: Usage): string {
