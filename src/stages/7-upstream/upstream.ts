@@ -45,6 +45,8 @@ const defaults = {
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
   proxy: null,
+  includeUsage: true,
+  onClientGone: { drain: null },
 }
 
 export type { Account } from './account.ts'
@@ -115,14 +117,15 @@ function send(x: Exchange, account: Account): Promise<Reply> {
     return Promise.reject(new Failure('upstream_auth_failed', message))
   }
   const websocket = request.upgrade !== null
+  x.sentMetered = x.meteredBody !== null && account.includeUsage
   const call = account.wire.send({
     method: request.method,
     target: account.target(request.path, request.query),
     headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
-    body: x.requestBody,
+    body: x.sentMetered ? x.meteredBody : x.requestBody,
     upgrade: websocket ? 'websocket' : null,
   })
-  x.onGone = () => call.abort()
+  x.onGone = () => account.leaving.left(x, call)
   if (x.gone) call.abort()
   return call.reply.then(
     (wire) => {
