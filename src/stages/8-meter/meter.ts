@@ -56,7 +56,8 @@ export function createMeter(parts: MeterParts): MeterStage {
       try {
         reserve(x, attempt, { ledger, pricing })
       } catch (cause) {
-        attempt.sent = false
+        // It was never made, so there is nothing to keep of it.
+        x.tried.pop()
         return Promise.reject(cause)
       }
       return send(x, target).then(
