@@ -132,7 +132,8 @@ class TappedBody implements Body, BodySink {
     const { x } = this
     x.reading = false
     if (this.#drain !== null) return this.#drain.end()
-    if (x.gone) return this.#sink!.error(cause)
+    // Nobody is left to be told, or what cut the connection has been said.
+    if (x.gone || x.failure !== null) return this.#sink!.error(cause)
     x.failure = streamFailure(cause)
     if (!x.stream) return this.#sink!.error(cause)
     this.#sink!.chunk(Buffer.from(sseErrorFrame(x.failure.toJson()), 'utf8'))
