@@ -7,10 +7,12 @@ import type { FollowEvents } from '../keys/follow.ts'
 import { openKeys } from '../keys/open-keys.ts'
 import type { StoredKeys } from '../keys/stored-keys.ts'
 import { audit, readAudit, type AuditEntry, type AuditRecord } from '../storage/audit.ts'
-import { openStorage } from '../storage/open.ts'
+import { openStorage, type Storage } from '../storage/open.ts'
 
 /** The open store. */
 export interface Store {
+  /** For reports, which only read. */
+  readonly storage: Storage
   readonly keys: StoredKeys
   readonly audit: {
     add(entry: AuditEntry): Promise<void>
@@ -27,6 +29,7 @@ export async function openStore(settings: Config['storage'], events: FollowEvent
   try {
     const keys = await openKeys(storage, { path, pepper, clock: systemClock, events })
     return {
+      storage,
       keys,
       audit: {
         add: (entry) => audit(storage.db, entry, systemClock.wallMs()),
