@@ -14,6 +14,7 @@ import type { Config } from '../config/schema.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
 import { Gateway, openLog } from '../gateway.ts'
+import { Reports } from '../reports/reports.ts'
 import { StartFailure } from '../listeners.ts'
 import { StorageFailure } from '../storage/open.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
@@ -94,7 +95,8 @@ class Server {
       this.#needAdminToken(config)
       const { keys, audit } = this.#store
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
-      const admin = { keys, audit, reload, generatedToken: () => this.#adminToken?.digest ?? null }
+      const reports = new Reports(this.#store.storage)
+      const admin = { keys, audit, reports, reload, generatedToken: () => this.#adminToken?.digest ?? null }
       this.#gateway = await Gateway.start(config, {
         clock: systemClock,
         log: this.#log,

@@ -2,22 +2,9 @@
 
 import type { Storage } from '../storage/open.ts'
 import { requestRows, type RequestFilter, type RequestPage } from './requests.ts'
-import { usageReport, type ColumnGroup, type UsageQuery, type UsageReport } from './usage.ts'
+import { groupColumns, usageReport, type ColumnGroup, type UsageQuery, type UsageReport } from './usage.ts'
 
 const namesMax = 1000
-const nameColumns = {
-  key: 'key_name',
-  user: 'user_name',
-  team: 'team',
-  app: 'app',
-  model: 'model',
-  upstreamModel: 'upstream_model',
-  endpoint: 'endpoint',
-  upstream: 'upstream',
-  env: 'env',
-  priceVersion: 'price_version',
-} as const
-
 export class Reports {
   /** @param flush brings rows that are still on their way into the store, where this process writes them */
   constructor(
@@ -39,7 +26,7 @@ export class Reports {
 
   /** Names that were ever used, a bounded number of them: for suggestions. */
   async names(group: ColumnGroup): Promise<string[]> {
-    const column = nameColumns[group]
+    const column = groupColumns[group]
     const rows = await this.storage.db
       .selectFrom('ledger_days')
       .select(column)

@@ -7,8 +7,8 @@ import { piecesOf, type Grain, type Piece } from './pieces.ts'
 import { addSums, noSums, rowSums, sumOf, type Sums } from './sums.ts'
 import { Zone, type TimeUnit } from './zone.ts'
 
-/** What rows may be grouped by, and the column of it. */
-const columns = {
+/** What rows may be grouped by beside time, and the column of it. */
+export const groupColumns = {
   key: 'key_name',
   user: 'user_name',
   team: 'team',
@@ -24,12 +24,12 @@ const columns = {
 const timeUnits: readonly TimeUnit[] = ['hour', 'day', 'month']
 
 /** A column to group by or to ask for. */
-export type ColumnGroup = keyof typeof columns
+export type ColumnGroup = keyof typeof groupColumns
 /** One word of `by`. */
 export type Group = ColumnGroup | TimeUnit
 
 /** All of them. */
-export const groups = [...(Object.keys(columns) as ColumnGroup[]), ...timeUnits] as readonly Group[]
+export const groups = [...(Object.keys(groupColumns) as ColumnGroup[]), ...timeUnits] as readonly Group[]
 
 /** What rows must have; a key by name or id. */
 export type UsageFilter = Readonly<Partial<Record<ColumnGroup, string>>>
@@ -199,9 +199,9 @@ async function select(storage: Storage, query: UsageQuery, asked: Asked): Promis
   const { grain, pieces, timed } = asked
   const single = grain === 'ledger'
   const sum = sql.raw(asked.sum ?? 'sum')
-  const named = query.by.filter((name) => name in columns) as ColumnGroup[]
+  const named = query.by.filter((name) => name in groupColumns) as ColumnGroup[]
   const columnOf = (name: ColumnGroup): RawBuilder<unknown> =>
-    single ? sql`coalesce(${sql.ref(columns[name])}, '')` : sql.ref(columns[name])
+    single ? sql`coalesce(${sql.ref(groupColumns[name])}, '')` : sql.ref(groupColumns[name])
   // Offsets of zones are whole quarters of an hour, so rows within one are counted under one label.
   const moment = single ? sql`at_ms - at_ms % 900000` : sql.ref('at_ms')
   const keys = [...(timed ? [moment] : []), ...named.map(columnOf)]
@@ -233,17 +233,17 @@ function filtersOf(filter: UsageFilter): RawBuilder<unknown>[] {
   return Object.entries(filter).map(([name, value]) =>
     name === 'key'
       ? sql`(key_name = ${value} or key_id = ${value})`
-      : sql`${sql.ref(columns[name as ColumnGroup])} = ${value}`,
+      : sql`${sql.ref(groupColumns[name as ColumnGroup])} = ${value}`,
   )
 }
 
 function namesOf({ atMs, names }: Found, by: readonly Group[], zone: Zone): string[] {
   let next = 0
-  return by.map((name) => (name in columns ? names[next++]! : zone.label(atMs, name as TimeUnit)))
+  return by.map((name) => (name in groupColumns ? names[next++]! : zone.label(atMs, name as TimeUnit)))
 }
 
 function sorted(lines: Line[], by: readonly Group[]): Line[] {
-  const times = by.flatMap((name, index) => (name in columns ? [] : [index]))
+  const times = by.flatMap((name, index) => (name in groupColumns ? [] : [index]))
   return lines.sort((a, b) => {
     for (const index of times) {
       const [one, other] = [a.names[index]!, b.names[index]!]
