@@ -7,8 +7,16 @@ import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
 
 const hourMs = 3_600_000
 
-/** Adds rows and their sums; those whose id is there already are left away. @returns the ids that were added */
-export async function addRows(db: Kysely<Database>, rows: readonly LedgerTable[]): Promise<string[]> {
+/**
+ * Adds rows and their sums; those whose id is there already are left away.
+ * @param also what belongs into the same transaction; called where any was added
+ * @returns the ids that were added
+ */
+export async function addRows(
+  db: Kysely<Database>,
+  rows: readonly LedgerTable[],
+  also: (change: Kysely<Database>, ids: readonly string[]) => Promise<void> = async () => {},
+): Promise<string[]> {
   return db.transaction().execute(async (change) => {
     const added: LedgerTable[] = []
     for (const row of rows) {
@@ -25,7 +33,9 @@ export async function addRows(db: Kysely<Database>, rows: readonly LedgerTable[]
     ] as const)
       // prettier-ignore
       for (const sums of rollupsOf(added, lengthMs)) await addSums(change, table, sums)
-    return added.map(({ id }) => id)
+    const ids = added.map(({ id }) => id)
+    if (ids.length > 0) await also(change, ids)
+    return ids
   })
 }
 
