@@ -13,10 +13,10 @@ const zone = 'time zone of days and months, such as Europe/Berlin (default: UTC)
 /** Adds `usage` and its commands. `finish` gets the exit code of the one that runs. */
 export function addUsageCommands(program: Command, finish: Finish): void {
   const usage = program
+    // What stands behind `invoice` is its own, though `usage` has an option of the same name.
+    .enablePositionalOptions()
     .command('usage')
     .description('who used what, and what it cost; invoice, reprice, reconcile')
-    // What stands behind the name of a command below is that command's.
-    .enablePositionalOptions()
   usage.helpCommand(false)
   located(period(usage))
     .option(

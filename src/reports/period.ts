@@ -67,6 +67,7 @@ export function periodOf(
   const alone = from !== undefined && stretches.includes(from)
   const last = to === undefined ? { toMs: alone ? first.toMs : nowMs } : readPeriod(to, zone, nowMs)
   if (last === null) return { wrong: 'to', message: `expected ${periodForms}` }
-  if (last.toMs < first.fromMs) return { wrong: 'to', message: 'lies before from' }
+  if (to === undefined && last.toMs < first.fromMs) return { wrong: 'from', message: 'lies in the future' }
+  if (to !== undefined && last.toMs <= first.fromMs) return { wrong: 'to', message: 'lies before from' }
   return { fromMs: first.fromMs, toMs: last.toMs }
 }
