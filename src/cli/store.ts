@@ -15,8 +15,9 @@ export type MeterSettings = () => Pick<Config['meter'], 'durability' | 'retentio
 
 /** The open store. */
 export interface Store {
-  readonly keys: StoredKeys
+  /** For reports, which only read. */
   readonly storage: Storage
+  readonly keys: StoredKeys
   /** Null where it was opened for a command, which makes no rows. */
   readonly ledger: OpenLedger | null
   readonly audit: {
@@ -39,8 +40,8 @@ export async function openStore(
     const keys = await openKeys(storage, { path, pepper, clock: systemClock, events })
     const ledger = meter === undefined ? null : await ledgerOf(storage, path, { meter, events })
     return {
-      keys,
       storage,
+      keys,
       ledger,
       audit: {
         add: (entry) => audit(storage.db, entry, systemClock.wallMs()),

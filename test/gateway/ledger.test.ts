@@ -132,7 +132,7 @@ describe('rule 2: the row is kept before the last byte goes out', () => {
     const { gate, ledger } = await scripted(async (_, peer) => {
       void peer.write(eventsHead + chunk(delta('Hi')))
       await said
-      void peer.write(chunk(usageFrame(9, 2)) + chunk(done) + lastChunk)
+      void peer.write(Buffer.concat([chunk(usageFrame(9, 2)), chunk(done), Buffer.from(lastChunk)]))
     })
     const disk = slowDisk(ledger)
     const peer = await dial(gate.port)

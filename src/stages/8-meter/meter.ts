@@ -5,12 +5,13 @@
 import type { Clock } from '../../base/clock.ts'
 import { Attempt, type AttemptTarget, type Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { LedgerFailure, noLedger, type Ledger } from '../../ledger/ledger.ts'
-import { Book, rowOwner, type BookParts } from './book.ts'
+import { noLedger, type Ledger } from '../../ledger/ledger.ts'
+import { Book, type BookParts } from './book.ts'
 import { BookTap } from './book-tap.ts'
 import { estimateRoughly } from './estimate-roughly.ts'
 import { prepareBody } from './metered-body.ts'
 import { noPricing, type Pricing } from './pricing.ts'
+import { reserve } from './reserve.ts'
 import { tapsOf } from './taps.ts'
 
 export type { Pricing }
@@ -106,50 +107,4 @@ function deliversBy(x: Exchange, attempt: Attempt): void {
   if (x.tried.at(-1) === attempt) return
   x.tried.splice(x.tried.indexOf(attempt), 1)
   x.tried.push(attempt)
-}
-
-/** Keeps what is known before the upstream sees a byte. @throws Failure('overloaded') where it cannot be kept */
-function reserve(
-  x: Exchange,
-  attempt: Attempt,
-  { ledger, pricing }: { readonly ledger: Ledger; readonly pricing: Pricing },
-): void {
-  if (ledger === noLedger || x.endpoint?.metered === 'free') return
-  try {
-    ledger.reserve(reservationOf(x, attempt, pricing))
-  } catch (cause) {
-    if (!(cause instanceof LedgerFailure)) throw cause
-    throw new Failure('overloaded', 'The gateway cannot keep its books at the moment. Try again later.', {
-      detail: cause.message,
-    })
-  }
-}
-
-function reservationOf(x: Exchange, attempt: Attempt, pricing: Pricing) {
-  const { whom, upstreamModel, startedWallMs } = attempt
-  const { usage } = estimateRoughly(x, attempt)
-  const about = {
-    provider: whom.providerName,
-    upstream: whom.name,
-    model: upstreamModel,
-    atMs: startedWallMs,
-  }
-  const price = pricing.price({ ...about, serviceTier: null, usage, units: null, batch: false })
-  return {
-    id: attempt.id,
-    operationId: x.id,
-    atMs: startedWallMs,
-    endpoint: x.endpoint?.operation ?? 'unknown',
-    method: x.request.method,
-    model: x.model,
-    upstreamModel,
-    upstream: whom.name,
-    account: whom.account,
-    owner: rowOwner(x),
-    stream: false,
-    estimatedInput: usage.input,
-    estimatedNanoUsd: price.costNanoUsd,
-    priceVersion: price.priceVersion,
-    attempt: x.tried.length,
-  }
 }
