@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts'
 import { createFront } from './front.ts'
 import { Listeners, startable } from './listeners.ts'
 import { Sweeper } from './net/wire/sweeper.ts'
+import { MemoryObjects } from './objects/objects.ts'
 import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
@@ -31,7 +32,7 @@ export class Gateway {
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper }
+    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, objects: new MemoryObjects() }
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,

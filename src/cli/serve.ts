@@ -100,6 +100,7 @@ class Server {
         log: this.#log,
         sandbox,
         keys,
+        objects: this.#store.objects(config.access.objects.keep),
         admin,
       })
     } catch (cause) {

@@ -6,12 +6,15 @@ import type { Config } from '../config/schema.ts'
 import type { FollowEvents } from '../keys/follow.ts'
 import { openKeys } from '../keys/open-keys.ts'
 import type { StoredKeys } from '../keys/stored-keys.ts'
+import { StoredObjects } from '../objects/stored-objects.ts'
 import { audit, readAudit, type AuditEntry, type AuditRecord } from '../storage/audit.ts'
 import { openStorage } from '../storage/open.ts'
 
 /** The open store. */
 export interface Store {
   readonly keys: StoredKeys
+  /** Made when first asked for; `keepMs`: how long one is remembered that nobody uses. */
+  objects(keepMs: number): StoredObjects
   readonly audit: {
     add(entry: AuditEntry): Promise<void>
     /** Newest first; `before`: only entries with a smaller number. */
@@ -26,14 +29,17 @@ export async function openStore(settings: Config['storage'], events: FollowEvent
   const storage = await openStorage({ path, postgres }, systemClock)
   try {
     const keys = await openKeys(storage, { path, pepper, clock: systemClock, events })
+    let objects: StoredObjects | null = null
     return {
       keys,
+      objects: (keepMs) => (objects ??= new StoredObjects({ storage, clock: systemClock, keepMs })),
       audit: {
         add: (entry) => audit(storage.db, entry, systemClock.wallMs()),
         read: (page) => readAudit(storage.db, page),
       },
       close: async () => {
         await keys.close()
+        await objects?.close()
         await storage.close()
       },
     }

@@ -117,7 +117,7 @@ function send(x: Exchange, account: Account): Promise<Reply> {
   const websocket = request.upgrade !== null
   const call = account.wire.send({
     method: request.method,
-    target: account.target(request.path, request.query),
+    target: account.target(request.path, x.query),
     headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
     body: x.requestBody,
     upgrade: websocket ? 'websocket' : null,
@@ -132,7 +132,7 @@ function send(x: Exchange, account: Account): Promise<Reply> {
     (cause: unknown) => {
       if (!(cause instanceof WireError)) throw cause
       if (cause.resent) x.attempts++
-      throw failureOf(cause)
+      throw x.bodyFailure ?? failureOf(cause)
     },
   )
 }
