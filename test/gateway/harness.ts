@@ -10,6 +10,7 @@ import { Secret } from '../../src/base/secret.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { Gateway } from '../../src/gateway.ts'
+import type { Objects } from '../../src/objects/objects.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { jsonLine } from '../../src/stages/9-log/json-lines.ts'
 import type { LogStage } from '../../src/stages/9-log/log.ts'
@@ -114,8 +115,8 @@ export interface Gate {
   logged(fits: (line: LogLine) => boolean): Promise<LogLine>
 }
 
-/** Starts a gateway here. It is stopped at the end of the file, and bugs that it caught fail the run. */
-export async function startGate(tree: ConfigTree): Promise<Gate> {
+/** Starts a gateway here; `objects`: the table it keeps them in. It is stopped at the end of the file, and bugs that it caught fail the run. */
+export async function startGate(tree: ConfigTree, objects?: Objects): Promise<Gate> {
   const folder = scratchFolder()
   const load = async (wanted: ConfigTree) =>
     (await loadConfig({ file: writeConfig(wanted, folder), cwd: folder, env: {} })).config
@@ -138,6 +139,7 @@ export async function startGate(tree: ConfigTree): Promise<Gate> {
       baseUrl: new URL((await (sandbox ??= startSandbox())).url),
       keys: [{ value: new Secret('sandbox'), notAfter: null }],
     }),
+    ...(objects === undefined ? {} : { objects }),
   })
   finallyClose(async () => {
     gateway.stop()
