@@ -51,7 +51,7 @@ export class RememberedObjects {
 export class MemoryObjects implements Objects {
   readonly #records = new RememberedObjects()
 
-  find(ids: readonly string[]): Map<string, ObjectRecord> {
+  find(ids: readonly string[], _owner: string): Map<string, ObjectRecord> {
     const found = new Map<string, ObjectRecord>()
     for (const id of ids) {
       const record = this.#records.get(id)

@@ -11,11 +11,11 @@ export interface StringSearch {
   readonly skipped: ReadonlySet<string>
 }
 
-/** Names that come again and again are made lenient once. */
 const keptMax = 512
 const kept = new Map<string, string>()
 
-function lenient(name: string): string {
+/** `lenientName`, of which the common ones are kept. */
+export function lenient(name: string): string {
   const known = kept.get(name)
   if (known !== undefined) return known
   const made = lenientName(name)

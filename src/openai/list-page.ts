@@ -11,14 +11,19 @@ interface Span {
 }
 
 export class ListPage {
+  /** The elements, parsed. */
+  readonly items: readonly unknown[]
+  /** Whether the upstream has more of them. */
+  readonly hasMore: boolean
+
   private constructor(
     private readonly text: string,
-    /** The elements, parsed. */
-    readonly items: readonly unknown[],
-    /** Whether the upstream has more of them. */
-    readonly hasMore: boolean,
+    value: { readonly data?: unknown; readonly has_more?: unknown },
     private readonly spans: { readonly members: ReadonlyMap<string, Span>; readonly items: readonly Span[] },
-  ) {}
+  ) {
+    this.items = value.data as unknown[]
+    this.hasMore = value.has_more === true
+  }
 
   /** Reads a page; null where it is none that can be cut. */
   static read(bytes: Uint8Array): ListPage | null {
@@ -36,7 +41,7 @@ export class ListPage {
     if (members === null || data === undefined) return null
     const items = elementsOf(text, data)
     if (items.length !== value.data.length) return null
-    return new ListPage(text, value.data as unknown[], value.has_more === true, { members, items })
+    return new ListPage(text, value, { members, items })
   }
 
   /** The page with the elements of these places alone, in order, and `first_id` and `last_id` of those. */

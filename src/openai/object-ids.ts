@@ -3,7 +3,7 @@
 // could have an id of their choice recorded as theirs would own another's object.
 
 import { lenientName } from './json-keys.ts'
-import { visitStrings, type StringSearch } from './json-strings.ts'
+import { lenient, skipSpace, visitStrings, type StringSearch } from './json-strings.ts'
 
 /** Beginnings of OpenAI's own ids, and of Azure's for files. What is not here is known by the table of ids alone. */
 const prefixed =
@@ -83,27 +83,40 @@ const named: StringSearch = {
   skipped: new Set(['metadata']),
 }
 
-// A name that may hold ids, before a string or a list; a name with what is not visible ASCII near its end, which a lenient
-// reader drops; an escape, which may hide either. Exact enough: in a JSON string no bare quote stands before a colon.
-const hint =
-  /(?:i[^!-~"]*d[^!-~"]*s?|conversation|container|files?|video|voice|skills?|[^!-~"][!#-~]{1,12})[^!-~"]*"\s*:\s*["[]|\\u|\0/gi
-const plainCall = /^id"\s*:\s*"$/i
+const colon = ':'
+const nul = '\0'
+/** A name that is longer, or has an escape or anything beyond ASCII, is not judged by its bytes. */
+const nameMax = 64
 
 /**
- * Whether a JSON text could name an object, without parsing it: a native search. A false yes costs a walk through the text.
- * The ids of tool calls, which every agent sends, are known and passed over.
+ * Whether a JSON text could name an object, without parsing it: only what stands before a colon is looked at, and colons are
+ * found natively. A false yes costs a walk through the text. The ids of tool calls, which every agent sends, are none.
  */
 export function mayNameIds(bytes: Uint8Array): boolean {
   const text = Buffer.prototype.latin1Slice.call(bytes)
-  hint.lastIndex = 0
-  for (let found = hint.exec(text); found !== null; found = hint.exec(text)) {
-    const { index } = found
-    if (!plainCall.test(found[0])) return true
-    const ofTool = text.startsWith('"tool_call_', index - 11)
-    const calls = text.startsWith('call_', hint.lastIndex) && text[index - 1] === '"'
-    if (!ofTool && !calls) return true
+  // Valid JSON has none: it would be text in a coding of two bytes.
+  if (text.includes(nul)) return true
+  for (let at = text.indexOf(colon); at >= 0; at = text.indexOf(colon, at + 1)) {
+    const value = skipSpace(text, at + 1)
+    const begins = text.charCodeAt(value)
+    if ((begins === 0x22 || begins === 0x5b) && isNameOfId(text, at, value)) return true
   }
   return false
+}
+
+/** Whether what stands before the colon `at` may be the name of a member with ids in its value. */
+function isNameOfId(text: string, at: number, value: number): boolean {
+  let end = at - 1
+  while (text.charCodeAt(end) <= 0x20) end--
+  if (text.charCodeAt(end) !== 0x22) return false
+  let before = end
+  while (text.charCodeAt(before - 1) === 0x5c) before--
+  // An escaped quote ends no name: a string holds JSON.
+  if ((end - before) % 2 === 1) return false
+  const name = text.slice(text.lastIndexOf('"', end - 1) + 1, end)
+  if (name.length > nameMax || !/^[ !#-[\]-~]*$/.test(name)) return true
+  const sureness = knownWeight(lenient(name))
+  return sureness === 2 || (sureness === 1 && !text.startsWith('"call_', value))
 }
 
 /** Adds the ids that a valid JSON text names to `ids`. */
