@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Secret } from '../../src/base/secret.ts'
-import { systemClock } from '../../src/base/clock.ts'
+import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { Gateway } from '../../src/gateway.ts'
 import type { Objects } from '../../src/objects/objects.ts'
@@ -115,8 +115,11 @@ export interface Gate {
   logged(fits: (line: LogLine) => boolean): Promise<LogLine>
 }
 
-/** Starts a gateway here; `objects`: the table it keeps them in. It is stopped at the end of the file, and bugs that it caught fail the run. */
-export async function startGate(tree: ConfigTree, objects?: Objects): Promise<Gate> {
+/** Starts a gateway here; `more`: parts in place of the usual ones. It is stopped at the end of the file, and bugs that it caught fail the run. */
+export async function startGate(
+  tree: ConfigTree,
+  more: { readonly objects?: Objects; readonly clock?: Clock } = {},
+): Promise<Gate> {
   const folder = scratchFolder()
   const load = async (wanted: ConfigTree) =>
     (await loadConfig({ file: writeConfig(wanted, folder), cwd: folder, env: {} })).config
@@ -139,7 +142,7 @@ export async function startGate(tree: ConfigTree, objects?: Objects): Promise<Ga
       baseUrl: new URL((await (sandbox ??= startSandbox())).url),
       keys: [{ value: new Secret('sandbox'), notAfter: null }],
     }),
-    ...(objects === undefined ? {} : { objects }),
+    ...more,
   })
   finallyClose(async () => {
     gateway.stop()

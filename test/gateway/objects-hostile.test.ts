@@ -404,7 +404,7 @@ describe('an answer that names something new', () => {
 
   test('does not reach its maker before it is kept: whole, and at its frame in a stream', async () => {
     const objects = new Slow()
-    const slow = await startGate(treeAt(upstream.url), objects)
+    const slow = await startGate(treeAt(upstream.url), { objects })
     upstream.script = (_, peer) => peer.write(reply(200, '{"id":"thread_new0000001"}'))
     const peer = await dial(slow.port)
     await peer.write(request('POST', '/v1/threads', { key: ann, body: '{}' }))
@@ -483,7 +483,7 @@ describe('an answer that names something new', () => {
 
   test('is an error where it cannot be kept, and nothing is "allowed" while the table is away', async () => {
     const objects = new Slow()
-    const away = await startGate(treeAt(upstream.url), objects)
+    const away = await startGate(treeAt(upstream.url), { objects })
     const one = callerOf(away.port, ann)
     objects.failing = true
     upstream.script = (_, peer) => peer.write(reply(200, '{"id":"thread_new0000002"}'))
@@ -530,8 +530,8 @@ test.skipIf(postgresPrograms() === null)(
     finallyClose(() => cluster.remove())
     const url = new Secret(await cluster.database('shared'))
     const [one, two] = await Promise.all([
-      startGate(treeAt(sandbox.url), await storedIn(url)),
-      startGate(treeAt(sandbox.url), await storedIn(url)),
+      startGate(treeAt(sandbox.url), { objects: await storedIn(url) }),
+      startGate(treeAt(sandbox.url), { objects: await storedIn(url) }),
     ])
     for (let round = 0; round < 20; round++) {
       const id = (await made(callerOf(one.port, ann), '/threads', {})).id as string

@@ -256,7 +256,7 @@ const kinds: readonly Kind[] = [
   },
 ]
 
-function walk(where: string, open: () => Promise<Objects | undefined>): void {
+function walk(where: string, open: () => Promise<{ objects?: Objects }>): void {
   describe(`every kind of object, kept in ${where}`, () => {
     let gate: Gate
     let calls: Record<'ann' | 'amy' | 'bob' | 'cyd', Caller>
@@ -293,11 +293,13 @@ function walk(where: string, open: () => Promise<Objects | undefined>): void {
   })
 }
 
-walk('memory', () => Promise.resolve(undefined))
-walk('SQLite', () => storedIn(null))
+walk('memory', () => Promise.resolve({}))
+walk('SQLite', async () => ({ objects: await storedIn(null) }))
 
 if (postgresPrograms() !== null) {
   const cluster = await startCluster()
   finallyClose(() => cluster.remove())
-  walk('PostgreSQL (needs postgres)', async () => storedIn(new Secret(await cluster.database('objects'))))
+  walk('PostgreSQL (needs postgres)', async () => ({
+    objects: await storedIn(new Secret(await cluster.database('objects'))),
+  }))
 }
