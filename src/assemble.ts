@@ -6,12 +6,14 @@ import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { startable } from './listeners.ts'
+import type { MemoryObjects, Objects } from './objects/objects.ts'
+import { ownerOf } from './objects/owner.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
 import type { Stages } from './proxy.ts'
 import { createAccept } from './stages/1-accept/accept.ts'
 import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { createLimit } from './stages/3-limit/limit.ts'
-import { createTransform } from './stages/4-transform/transform.ts'
+import { createObjects, createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
 import { createRoute } from './stages/6-route/route.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
@@ -33,6 +35,8 @@ export interface AssemblyParts {
   readonly ledger?: Ledger
   /** Absent = nothing has a price. */
   readonly pricing?: Pricing
+  /** Whose the objects are that upstreams keep; absent = remembered by this process alone. */
+  readonly objects?: Objects
 }
 
 /** What a gateway keeps from one configuration to the next. */
@@ -40,6 +44,8 @@ export interface Kept {
   readonly sweeper: Sweeper
   readonly refusedKeys: RefusedKeys
   readonly jwtKeeper: JwtKeeper
+  /** Where the parts bring none. */
+  readonly objects: MemoryObjects
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -54,13 +60,31 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     accept: createAccept({ ...config.server, ...config.server.limits }),
     authenticate,
     limit: createLimit([]),
-    transform: createTransform([]),
+    transform: createTransform([objectsRule(config, parts, kept)]),
     cache: createCache(null),
     route: createRoute(upstream.accounts),
     upstream: { ...upstream, send: meter.around(upstream.send) },
     meter,
     log: parts.log,
   }
+}
+
+function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {
+  const { owner, unknown, sockets } = access.objects
+  // Tokens can be anybody's, and so can the users and apps that a key names.
+  const open = access.jwt.length > 0 || owner === 'user' || owner === 'app'
+  const fixed = new Set(
+    access.keys.map(({ name, team, app, user }) =>
+      ownerOf({ kind: 'key', key: name, keyId: null, team, app, user }, owner),
+    ),
+  )
+  if (access.anonymous === 'allow') fixed.add('anonymous')
+  const several = (): boolean => {
+    if (open || fixed.size > 1) return true
+    const stored = parts.keys?.someOwners(owner)
+    return stored !== undefined && stored.union(fixed).size > 1
+  }
+  return createObjects({ objects: parts.objects ?? kept.objects, owner, unknown, sockets, several })
 }
 
 function authenticateStage(

@@ -223,6 +223,16 @@ export class Exchange {
   /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
   limitLines = ''
 
+  // 4-transform
+  /** The query as it goes upstream: `request.query`, or that of a list's further page. */
+  query: string
+  /** Upstream that keeps the stored objects which the request names: nobody else can serve it. null = it names none. */
+  objectAccount: string | null = null
+  /** The request names objects that are in nobody's name, which is allowed. */
+  unknownObjects = false
+  /** Why a streamed request body was broken off here, before its last byte; null = it was not. */
+  bodyFailure: Failure | null = null
+
   // 5-cache
   cacheStatus: CacheStatus = 'BYPASS'
   /** Age of a stored answer in seconds; null = not from the cache. */
@@ -272,6 +282,7 @@ export class Exchange {
   constructor(id: string, request: IncomingRequest, clock: Clock) {
     this.id = id
     this.request = request
+    this.query = request.query
     this.startedAtMs = clock.nowMs()
     this.startedWallMs = clock.wallMs()
   }

@@ -3,9 +3,11 @@
 
 import { assemble, type AssemblyParts, type Kept, type Pricing } from './assemble.ts'
 import type { Config } from './config/schema.ts'
+import { ExpiryWatch } from './expiry-watch.ts'
 import { createFront } from './front.ts'
 import { Listeners, startable } from './listeners.ts'
 import { Sweeper } from './net/wire/sweeper.ts'
+import { MemoryObjects } from './objects/objects.ts'
 import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
@@ -26,12 +28,15 @@ export class Gateway {
   readonly #view: OperatorView
   /** Exchanges under way. */
   readonly running = new Running()
+  readonly #expiry: ExpiryWatch
   #stages!: Stages
 
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper }
+    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, objects: new MemoryObjects() }
+    const tell = (text: string): void => parts.log.event('info', text)
+    this.#expiry = new ExpiryWatch({ running: this.running, clock: parts.clock, tell })
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,
@@ -76,6 +81,7 @@ export class Gateway {
       closeStages(next)
       throw cause
     }
+    this.#expiry.follow(config.access.onExpire)
     if (previous !== undefined) closeStages(previous)
   }
 
@@ -93,6 +99,7 @@ export class Gateway {
 
   /** Cuts what is still open and frees every address. */
   stop(): void {
+    this.#expiry.close()
     this.#listeners.stop()
     this.running.endDrains()
     closeStages(this.#stages)

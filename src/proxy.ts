@@ -43,7 +43,10 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     const changed = transform.request(x)
     if (changed !== undefined) await changed
     const stored = cache.find(x)
-    const reply = (stored === undefined ? null : await stored) ?? (await route.attempt(x, upstream.send))
+    const ask = () => route.attempt(x, upstream.send)
+    const first = (stored === undefined ? null : await stored) ?? (await ask())
+    const mended = transform.reply(x, first, ask)
+    const reply = mended instanceof Promise ? await mended : mended
     const taps = [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)]
     const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable

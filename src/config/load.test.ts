@@ -44,6 +44,13 @@ const openaiDefaults = {
 const openCallers = {
   jwt: [],
   onRevoke: 'finish' as const,
+  onExpire: 'finish' as const,
+  objects: {
+    owner: 'team' as const,
+    unknown: 'deny' as const,
+    sockets: 'refuse' as const,
+    keep: 34_560_000_000,
+  },
   addresses: { allow: [], deny: [] },
   userAgents: { allow: [], deny: [] },
   identity: { userHeader: 'x-headgate-user', appHeader: 'x-headgate-app' },

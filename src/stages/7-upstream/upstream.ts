@@ -125,7 +125,7 @@ function send(x: Exchange, account: Account): Promise<Reply> {
   x.sentMetered = x.meteredBody !== null && account.includeUsage
   const call = account.wire.send({
     method: request.method,
-    target: account.target(request.path, request.query),
+    target: account.target(request.path, x.query),
     headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
     body: x.sentMetered ? x.meteredBody : x.requestBody,
     upgrade: websocket ? 'websocket' : null,
@@ -143,7 +143,7 @@ function send(x: Exchange, account: Account): Promise<Reply> {
       if (!(cause instanceof WireError)) throw cause
       if (cause.resent) x.attempts++
       if (attempt !== null && neverSent.has(cause.fault)) attempt.sent = false
-      throw failureOf(cause)
+      throw x.bodyFailure ?? failureOf(cause)
     },
   )
 }
