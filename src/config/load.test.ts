@@ -35,6 +35,8 @@ const openaiDefaults = {
   timeouts: { connect: 10_000, firstByte: 60_000, idle: 60_000, total: 600_000 },
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
+  includeUsage: true,
+  onClientGone: { drain: null },
   proxy: null,
 }
 

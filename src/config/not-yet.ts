@@ -23,7 +23,6 @@ export const settingsNotYet: readonly string[] = [
   'upstreams.*.weight',
   'upstreams.*.models',
   'upstreams.*.limits',
-  'upstreams.*.onClientGone',
   'upstreams.*.timeouts.firstToken',
   'log.bodies',
 ]

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 import type { Wire } from '../../net/wire/message.ts'
+import { Leaving, type DrainLimits } from './client-gone.ts'
 import { KeyRing, type AccountKey, type KeyCounts, type RefusedKeys } from './key-ring.ts'
 import type { AccountNames, Provider, ProviderSettings } from './provider.ts'
 import { TokenCommand, type RunCommand, type TokenOptions } from './token-command.ts'
@@ -18,6 +19,10 @@ export interface AccountOptions extends AccountNames, ProviderSettings {
   readonly env: string | null
   /** A credential that a command prints, in place of keys; absent or null = none. */
   readonly token?: TokenOptions | null
+  /** It takes `stream_options.include_usage`. */
+  readonly includeUsage: boolean
+  /** What becomes of answers whose client has left. */
+  readonly onClientGone: { readonly drain: DrainLimits | null }
 }
 
 /** What an account is given besides its options. */
@@ -45,10 +50,14 @@ const secretLengthMin = 8
 export class Account {
   readonly name: string
   readonly env: string | null
+  /** It takes `stream_options.include_usage`: usage of streams can be asked for. */
+  readonly includeUsage: boolean
   /** Key texts, for the check that none of them leaves in an answer; the newest tokens too. */
   keyTexts: readonly string[]
   /** A credential that expires, with its command; null = the account has keys, or needs none. */
   readonly token: TokenCommand | null
+  /** Knows what becomes of answers whose client has left. */
+  readonly leaving: Leaving
   readonly #basePath: string
   readonly #fixedLines: string
   readonly #ring: KeyRing
@@ -64,6 +73,8 @@ export class Account {
   ) {
     this.name = options.name
     this.env = options.env
+    this.includeUsage = options.includeUsage && provider.refuses?.includes('stream_options') !== true
+    this.leaving = new Leaving(options.onClientGone.drain)
     this.#ring = new KeyRing(options.keys, {
       account: options.name,
       clock: parts.clock,
@@ -134,11 +145,6 @@ export class Account {
   /** Whether parameters that the provider has nothing for are refused, not left out. */
   get refusesUnsupported(): boolean {
     return this.options.unsupported === 'refuse'
-  }
-
-  /** Whether it may be asked for the usage of streams (`stream_options.include_usage`). */
-  get takesUsageOption(): boolean {
-    return this.provider.refuses?.includes('stream_options') !== true
   }
 
   /** Members of a chat request that it answers with an error. */

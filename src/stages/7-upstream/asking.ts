@@ -20,7 +20,8 @@ export function modelInBody(x: Exchange): string | null {
 
 /** The body for this account: with the wish for usage of streams, unless its provider refuses that wish. */
 export function bodyToSend(x: Exchange, account: Account): Body | null {
-  return account.takesUsageOption ? (x.meteredBody ?? x.requestBody) : x.requestBody
+  x.sentMetered = x.meteredBody !== null && account.includeUsage
+  return x.sentMetered ? x.meteredBody : x.requestBody
 }
 
 /** Refuses a request with parameters that would be left out, where that is how the upstream is configured. @throws Failure */

@@ -21,7 +21,7 @@ export function sendAsIs(x: Exchange, account: Account, identity: Identity): Pro
     body,
     upgrade: websocket ? 'websocket' : null,
   })
-  x.onGone = () => call.abort()
+  x.onGone = () => account.leaving.left(x, call)
   if (x.gone) call.abort()
   const answered = call.reply.then(
     (wire) => {

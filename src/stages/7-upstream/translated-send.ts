@@ -32,11 +32,12 @@ export async function sendTranslated(x: Exchange, account: Account, identity: Id
     throw new Failure('not_found', 'No provider has a model of this name.', { param: 'model' })
   const call = account.providerCall()
   const controller = new AbortController()
-  x.onGone = () => {
+  const abort = (): void => {
     controller.abort()
     call.abort()
   }
-  if (x.gone) x.onGone()
+  x.onGone = () => account.leaving.left(x, { abort })
+  if (x.gone) abort()
   const make = await account.loadModels()
   const models = make(account.access(identity, call.fetch))
   const sending = { x, account, translation, identity, call, models, body, model, signal: controller.signal }

@@ -39,6 +39,8 @@ const defaults = {
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
   proxy: null,
+  includeUsage: true,
+  onClientGone: { drain: null },
 }
 
 export type { Account } from './account.ts'
