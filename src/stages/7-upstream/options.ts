@@ -15,6 +15,8 @@ import {
   slug,
 } from '../../config/fields.ts'
 import { isLoopback } from '../../config/listen-address.ts'
+import { baseUrlOf } from './base-url.ts'
+import { providerSchemas } from './provider-options.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 
@@ -276,7 +278,55 @@ const sandbox = z.strictObject(
   mapping,
 )
 
-const upstream = z.discriminatedUnion('provider', [openai, openaiCompatible, sandbox], mapping)
+const { organization: _organization, project: _project, ...elsewhere } = remote
+const more = providerSchemas({ name, baseUrl, account, remote: elsewhere })
+
+// In words of what is missing, not of what else is wrong: looked at only where the rest is sound.
+const withoutCredential = {
+  path: ['keys'],
+  message: 'is empty, and there is no other credential',
+}
+
+const upstream = z.discriminatedUnion(
+  'provider',
+  [
+    openai,
+    openaiCompatible,
+    more.azure
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ keys, token }) => keys.length > 0 || token !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give a key, or token: { command: … }' },
+      })
+      .refine(({ api, apiVersion }) => api === 'v1' || apiVersion !== null, {
+        path: ['apiVersion'],
+        message: 'is required with api: deployments',
+        params: { suggestion: 'such as 2024-10-21' },
+      }),
+    more.anthropic.refine(keepsKeysPrivate, clearText),
+    more.google.refine(keepsKeysPrivate, clearText),
+    more.vertex
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ keys, token }) => keys.length > 0 || token !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give token: { command: gcloud auth print-access-token }, or a key' },
+      }),
+    more.bedrock
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ accessKeyId, secretAccessKey }) => (accessKeyId === null) === (secretAccessKey === null), {
+        path: ['secretAccessKey'],
+        message: 'and accessKeyId go together: one of them is missing',
+      })
+      .refine(({ keys, accessKeyId }) => keys.length > 0 || accessKeyId !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give a key, or accessKeyId and secretAccessKey' },
+      }),
+    more.cohere.refine(keepsKeysPrivate, clearText),
+    more.preset.refine(keepsKeysPrivate, clearText),
+    sandbox,
+  ],
+  mapping,
+)
 
 /** Section `upstreams`. */
 export const upstreamOptions = list(
@@ -290,4 +340,14 @@ export const upstreamOptions = list(
   )
 
 /** One upstream as configured, by provider. */
-export type UpstreamConfig = z.output<typeof upstream>
+export type ParsedUpstream = z.output<typeof upstream>
+
+/** The same with its address settled. */
+export type UpstreamConfig = Settled<ParsedUpstream>
+
+type Settled<Each> = Each extends { provider: 'sandbox' } ? Each : Each & { readonly baseUrl: string }
+
+/** Settles where it is. */
+export function settleUpstream(parsed: ParsedUpstream): UpstreamConfig {
+  return parsed.provider === 'sandbox' ? parsed : { ...parsed, baseUrl: baseUrlOf(parsed) }
+}
