@@ -5,7 +5,16 @@ import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import OpenAI, { AzureOpenAI } from 'openai'
-import { ask, clientKey, jsonBody, promiseTests, request, scratchFolder, startGate, upstreamKey } from './harness.ts'
+import {
+  ask,
+  clientKey,
+  jsonBody,
+  promiseTests,
+  request,
+  scratchFolder,
+  startGate,
+  upstreamKey,
+} from './harness.ts'
 import { fine, reply, ScriptedUpstream } from './scripted-upstream.ts'
 
 promiseTests()
@@ -15,7 +24,11 @@ const origin = upstream.url.replace(/\/v1$/, '')
 const azure = { name: 'main', provider: 'azure', baseUrl: origin, keys: [upstreamKey] }
 const chat = (model: string) => jsonBody({ model, messages: [{ role: 'user', content: 'Hi' }] })
 
-async function targetOf(more: object, path: string, body: { lines: string[]; body: string }): Promise<string> {
+async function targetOf(
+  more: object,
+  path: string,
+  body: { lines: string[]; body: string },
+): Promise<string> {
   const { port } = await startGate({ upstreams: [{ ...azure, ...more }] })
   upstream.script = fine
   await ask(port, request('POST', path, body), 'POST')
@@ -25,21 +38,55 @@ async function targetOf(more: object, path: string, body: { lines: string[]; bod
 describe('paths', () => {
   const cases: [name: string, more: object, path: string, target: string][] = [
     ['v1', {}, '/v1/chat/completions', '/openai/v1/chat/completions'],
-    ['v1 with a version', { apiVersion: 'preview' }, '/v1/chat/completions', '/openai/v1/chat/completions?api-version=preview'],
-    ['v1, other queries stay', { apiVersion: 'preview' }, '/v1/chat/completions?a=1&api-version=2020-01-01', '/openai/v1/chat/completions?a=1&api-version=preview'],
-    ['a deployment', { api: 'deployments', apiVersion: '2024-10-21' }, '/v1/chat/completions', '/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21'],
-    ['embeddings of a deployment', { api: 'deployments', apiVersion: '2024-10-21' }, '/v1/embeddings', '/openai/deployments/gpt-4o/embeddings?api-version=2024-10-21'],
-    ['what has no deployment', { api: 'deployments', apiVersion: '2024-10-21' }, '/v1/responses', '/openai/responses?api-version=2024-10-21'],
-    ['a folder in front', { baseUrl: `${origin}/gate/` }, '/v1/chat/completions', '/gate/openai/v1/chat/completions'],
+    [
+      'v1 with a version',
+      { apiVersion: 'preview' },
+      '/v1/chat/completions',
+      '/openai/v1/chat/completions?api-version=preview',
+    ],
+    [
+      'v1, other queries stay',
+      { apiVersion: 'preview' },
+      '/v1/chat/completions?a=1&api-version=2020-01-01',
+      '/openai/v1/chat/completions?a=1&api-version=preview',
+    ],
+    [
+      'a deployment',
+      { api: 'deployments', apiVersion: '2024-10-21' },
+      '/v1/chat/completions',
+      '/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21',
+    ],
+    [
+      'embeddings of a deployment',
+      { api: 'deployments', apiVersion: '2024-10-21' },
+      '/v1/embeddings',
+      '/openai/deployments/gpt-4o/embeddings?api-version=2024-10-21',
+    ],
+    [
+      'what has no deployment',
+      { api: 'deployments', apiVersion: '2024-10-21' },
+      '/v1/responses',
+      '/openai/responses?api-version=2024-10-21',
+    ],
+    [
+      'a folder in front',
+      { baseUrl: `${origin}/gate/` },
+      '/v1/chat/completions',
+      '/gate/openai/v1/chat/completions',
+    ],
   ]
   for (const [name, more, path, target] of cases)
     test(name, async () => expect(await targetOf(more, path, chat('gpt-4o'))).toBe(target))
 
   test('the name of a deployment never leads out of its folder', async () => {
-    const { port } = await startGate({ upstreams: [{ ...azure, api: 'deployments', apiVersion: '2024-10-21' }] })
+    const { port } = await startGate({
+      upstreams: [{ ...azure, api: 'deployments', apiVersion: '2024-10-21' }],
+    })
     upstream.script = fine
     await ask(port, request('POST', '/v1/chat/completions', chat('../a/b?c#d')), 'POST')
-    expect(upstream.last.target).toBe('/openai/deployments/..%2Fa%2Fb%3Fc%23d/chat/completions?api-version=2024-10-21')
+    expect(upstream.last.target).toBe(
+      '/openai/deployments/..%2Fa%2Fb%3Fc%23d/chat/completions?api-version=2024-10-21',
+    )
     const asked = upstream.requests.length
     for (const model of ['..', '.'])
       expect((await ask(port, request('POST', '/v1/chat/completions', chat(model)), 'POST')).status).toBe(404)
@@ -64,7 +111,13 @@ describe('credentials and answers', () => {
     const { port } = await startGate({ upstreams: [azure] })
     const answer = JSON.stringify({
       id: 'c',
-      choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, content_filter_results: { hate: { filtered: false, severity: 'safe' } } }],
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: 'Hi' },
+          content_filter_results: { hate: { filtered: false, severity: 'safe' } },
+        },
+      ],
       prompt_filter_results: [{ prompt_index: 0 }],
     })
     upstream.script = (_request, peer) => peer.write(reply(200, answer))
@@ -73,7 +126,14 @@ describe('credentials and answers', () => {
     expect(upstream.last.header('api-key')).toBe(upstreamKey)
     expect(upstream.last.header('authorization')).toBeNull()
     const filtered = JSON.stringify({
-      error: { message: 'filtered', type: null, param: 'prompt', code: 'content_filter', status: 400, innererror: { code: 'ResponsibleAIPolicyViolation' } },
+      error: {
+        message: 'filtered',
+        type: null,
+        param: 'prompt',
+        code: 'content_filter',
+        status: 400,
+        innererror: { code: 'ResponsibleAIPolicyViolation' },
+      },
     })
     upstream.script = (_request, peer) => peer.write(reply(400, filtered))
     const error = await ask(port, request('POST', '/v1/chat/completions', chat('gpt-4o')), 'POST')
@@ -86,7 +146,12 @@ describe('credentials and answers', () => {
     upstream.script = (_request, peer) => peer.write(reply(200, '{"id":"c","choices":[]}'))
     const client = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: clientKey, maxRetries: 0 })
     expect((await client.chat.completions.create({ model: 'gpt-4o', messages: [] })).id).toBe('c')
-    const other = new AzureOpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: clientKey, apiVersion: '2020-01-01', maxRetries: 0 })
+    const other = new AzureOpenAI({
+      baseURL: `http://127.0.0.1:${port}/v1`,
+      apiKey: clientKey,
+      apiVersion: '2020-01-01',
+      maxRetries: 0,
+    })
     expect((await other.chat.completions.create({ model: 'gpt-4o', messages: [] })).id).toBe('c')
     expect(upstream.last.header('api-key')).toBe(upstreamKey)
   })

@@ -41,32 +41,116 @@ async function errorOf(client: OpenAI, stream = false): Promise<Api> {
   throw new Error('no error came')
 }
 
-const anthropicError = (type: string, message: string) => JSON.stringify({ type: 'error', error: { type, message } })
+const anthropicError = (type: string, message: string) =>
+  JSON.stringify({ type: 'error', error: { type, message } })
 const googleError = (code: number, status: string, message: string, details: unknown[] = []) =>
   JSON.stringify({ error: { code, message, status, details } })
 
 const cases: [name: string, at: typeof anthropic, status: number, said: string, expected: object][] = [
-  ['a request it refuses', anthropic, 400, anthropicError('invalid_request_error', 'max_tokens: must be positive'), { status: 400, type: 'invalid_request_error', code: null }],
-  ['too long for Claude', anthropic, 400, anthropicError('invalid_request_error', 'prompt is too long: 210000 tokens > 200000 maximum'), { status: 400, code: 'context_length_exceeded' }],
-  ['no credit', anthropic, 400, anthropicError('invalid_request_error', 'Your credit balance is too low'), { status: 429, code: 'insufficient_quota' }],
-  ['a right it lacks', anthropic, 403, anthropicError('permission_error', 'no access to this model'), { status: 403, type: 'permission_error' }],
-  ['no such model', anthropic, 404, anthropicError('not_found_error', 'model: some-model'), { status: 404, code: 'model_not_found' }],
-  ['too large', anthropic, 413, anthropicError('request_too_large', 'too large'), { status: 413, code: 'request_too_large' }],
-  ['overloaded', anthropic, 529, anthropicError('overloaded_error', 'Overloaded'), { status: 503, type: 'server_error', code: 'overloaded' }],
+  [
+    'a request it refuses',
+    anthropic,
+    400,
+    anthropicError('invalid_request_error', 'max_tokens: must be positive'),
+    { status: 400, type: 'invalid_request_error', code: null },
+  ],
+  [
+    'too long for Claude',
+    anthropic,
+    400,
+    anthropicError('invalid_request_error', 'prompt is too long: 210000 tokens > 200000 maximum'),
+    { status: 400, code: 'context_length_exceeded' },
+  ],
+  [
+    'no credit',
+    anthropic,
+    400,
+    anthropicError('invalid_request_error', 'Your credit balance is too low'),
+    { status: 429, code: 'insufficient_quota' },
+  ],
+  [
+    'a right it lacks',
+    anthropic,
+    403,
+    anthropicError('permission_error', 'no access to this model'),
+    { status: 403, type: 'permission_error' },
+  ],
+  [
+    'no such model',
+    anthropic,
+    404,
+    anthropicError('not_found_error', 'model: some-model'),
+    { status: 404, code: 'model_not_found' },
+  ],
+  [
+    'too large',
+    anthropic,
+    413,
+    anthropicError('request_too_large', 'too large'),
+    { status: 413, code: 'request_too_large' },
+  ],
+  [
+    'overloaded',
+    anthropic,
+    529,
+    anthropicError('overloaded_error', 'Overloaded'),
+    { status: 503, type: 'server_error', code: 'overloaded' },
+  ],
   ['a page of a proxy', anthropic, 502, '<html>secret stack</html>', { status: 502, type: 'server_error' }],
-  ['too long for Gemini', google, 400, googleError(400, 'INVALID_ARGUMENT', 'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).'), { status: 400, code: 'context_length_exceeded' }],
-  ['quota of Gemini', google, 429, `[${googleError(429, 'RESOURCE_EXHAUSTED', 'Resource has been exhausted')}]`, { status: 429, code: 'rate_limit_exceeded' }],
-  ['throttled by Bedrock', bedrock, 429, '{"message":"Too many requests, please wait before trying again."}', { status: 429, code: 'rate_limit_exceeded' }],
-  ['too long for Bedrock', bedrock, 400, '{"message":"Input is too long for requested model."}', { status: 400, code: 'context_length_exceeded' }],
-  ['guarded by Bedrock', bedrock, 400, '{"message":"Blocked by guardrail"}', { status: 400, code: 'content_filter' }],
+  [
+    'too long for Gemini',
+    google,
+    400,
+    googleError(
+      400,
+      'INVALID_ARGUMENT',
+      'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).',
+    ),
+    { status: 400, code: 'context_length_exceeded' },
+  ],
+  [
+    'quota of Gemini',
+    google,
+    429,
+    `[${googleError(429, 'RESOURCE_EXHAUSTED', 'Resource has been exhausted')}]`,
+    { status: 429, code: 'rate_limit_exceeded' },
+  ],
+  [
+    'throttled by Bedrock',
+    bedrock,
+    429,
+    '{"message":"Too many requests, please wait before trying again."}',
+    { status: 429, code: 'rate_limit_exceeded' },
+  ],
+  [
+    'too long for Bedrock',
+    bedrock,
+    400,
+    '{"message":"Input is too long for requested model."}',
+    { status: 400, code: 'context_length_exceeded' },
+  ],
+  [
+    'guarded by Bedrock',
+    bedrock,
+    400,
+    '{"message":"Blocked by guardrail"}',
+    { status: 400, code: 'content_filter' },
+  ],
   ['the model failed', bedrock, 424, '{"message":"The model failed"}', { status: 502, type: 'server_error' }],
-  ['refused by Cohere', cohere, 422, '{"message":"invalid type"}', { status: 422, type: 'invalid_request_error' }],
+  [
+    'refused by Cohere',
+    cohere,
+    422,
+    '{"message":"invalid type"}',
+    { status: 422, type: 'invalid_request_error' },
+  ],
 ]
 
 describe('errors with a status', () => {
   for (const [name, at, status, said, expected] of cases) {
     test(name, async () => {
-      at.upstream.script = (_request, peer) => peer.write(reply(status, said, ['retry-after: 7', 'request-id: req_9']))
+      at.upstream.script = (_request, peer) =>
+        peer.write(reply(status, said, ['retry-after: 7', 'request-id: req_9']))
       for (const stream of [false, true]) {
         const error = await errorOf(at.client, stream)
         expect(error).toBeInstanceOf(OpenAI.APIError)
@@ -80,7 +164,11 @@ describe('errors with a status', () => {
   test('a refused key is the operator’s affair, whatever it looks like', async () => {
     const said: [typeof anthropic, number, string][] = [
       [anthropic, 401, anthropicError('authentication_error', `invalid x-api-key ${upstreamKey}`)],
-      [google, 400, googleError(400, 'INVALID_ARGUMENT', 'API key not valid.', [{ reason: 'API_KEY_INVALID' }])],
+      [
+        google,
+        400,
+        googleError(400, 'INVALID_ARGUMENT', 'API key not valid.', [{ reason: 'API_KEY_INVALID' }]),
+      ],
       [bedrock, 403, '{"message":"The security token included in the request is invalid."}'],
       [cohere, 401, '{"message":"invalid api token"}'],
     ]
@@ -136,7 +224,13 @@ const claude = wires['anthropic']!
 const frame = (event: object): Buffer => claude.frame(JSON.stringify(event))
 const start = frame({
   type: 'message_start',
-  message: { id: 'm', model: 'c', role: 'assistant', content: [], usage: { input_tokens: 3, output_tokens: 1 } },
+  message: {
+    id: 'm',
+    model: 'c',
+    role: 'assistant',
+    content: [],
+    usage: { input_tokens: 3, output_tokens: 1 },
+  },
 })
 const textStart = frame({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } })
 const text = (word: string): Buffer =>
@@ -160,8 +254,16 @@ describe('streams that break', () => {
   const broken: [name: string, pieces: Buffer[], end: string | null][] = [
     ['the connection is cut', [start, textStart, text('Hello')], null],
     ['it ends without its end', [start, textStart, text('Hello')], lastChunk],
-    ['an event is malformed', [start, textStart, text('Hello'), Buffer.from('event: x\ndata: {"type":\n\n'), ending], lastChunk],
-    ['the provider says so', [start, textStart, text('Hello'), frame({ type: 'error', error: { type: 'api_error', message: 'x' } })], lastChunk],
+    [
+      'an event is malformed',
+      [start, textStart, text('Hello'), Buffer.from('event: x\ndata: {"type":\n\n'), ending],
+      lastChunk,
+    ],
+    [
+      'the provider says so',
+      [start, textStart, text('Hello'), frame({ type: 'error', error: { type: 'api_error', message: 'x' } })],
+      lastChunk,
+    ],
   ]
   for (const [name, pieces, end] of broken) {
     test(name, async () => {
@@ -212,7 +314,9 @@ describe('clients that leave or dawdle', () => {
   test('a client that leaves ends the call upstream', async () => {
     let closed = false
     anthropic.upstream.script = async (_request, peer) => {
-      await peer.write(Buffer.concat([Buffer.from(eventsHead), chunk(start), chunk(textStart), chunk(text('Hello'))]))
+      await peer.write(
+        Buffer.concat([Buffer.from(eventsHead), chunk(start), chunk(textStart), chunk(text('Hello'))]),
+      )
       await eventually(() => peer.closed, 'the gate to leave')
       closed = true
     }

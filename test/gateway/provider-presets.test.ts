@@ -7,7 +7,17 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { loadConfig } from '../../src/config/load.ts'
-import { ask, clientKey, jsonBody, promiseTests, request, scratchFolder, startGate, upstreamKey, writeConfig } from './harness.ts'
+import {
+  ask,
+  clientKey,
+  jsonBody,
+  promiseTests,
+  request,
+  scratchFolder,
+  startGate,
+  upstreamKey,
+  writeConfig,
+} from './harness.ts'
 import { chunk, eventsHead, fine, lastChunk, reply, ScriptedUpstream } from './scripted-upstream.ts'
 
 promiseTests()
@@ -18,7 +28,9 @@ const there = existsSync(folder)
 const upstream = ScriptedUpstream.start(fine)
 
 async function gateOf(provider: string, more: object = {}) {
-  return startGate({ upstreams: [{ name: 'main', provider, baseUrl: upstream.url, keys: [upstreamKey], ...more }] })
+  return startGate({
+    upstreams: [{ name: 'main', provider, baseUrl: upstream.url, keys: [upstreamKey], ...more }],
+  })
 }
 
 async function configOf(upstreamTree: object) {
@@ -51,23 +63,35 @@ describe('what cannot work is said at once', () => {
     [{ provider: 'anthropic', keys, organization: 'x' }, 'unknown key'],
     [{ provider: 'bedrock', keys }, 'region: is required'],
     [{ provider: 'bedrock', region: 'us-east-1' }, 'keys: is empty, and there is no other credential'],
-    [{ provider: 'bedrock', region: 'us-east-1', accessKeyId: 'AKIDTEST' }, 'secretAccessKey: and accessKeyId go together'],
+    [
+      { provider: 'bedrock', region: 'us-east-1', accessKeyId: 'AKIDTEST' },
+      'secretAccessKey: and accessKeyId go together',
+    ],
     [{ provider: 'bedrock', keys, region: 'x/../y' }, 'region: expected a region'],
     [{ provider: 'azure', keys }, 'baseUrl: is required'],
-    [{ provider: 'azure', baseUrl: 'https://a.openai.azure.com' }, 'keys: is empty, and there is no other credential'],
-    [{ provider: 'azure', baseUrl: 'https://a.openai.azure.com', keys, api: 'deployments' }, 'apiVersion: is required with api: deployments'],
+    [
+      { provider: 'azure', baseUrl: 'https://a.openai.azure.com' },
+      'keys: is empty, and there is no other credential',
+    ],
+    [
+      { provider: 'azure', baseUrl: 'https://a.openai.azure.com', keys, api: 'deployments' },
+      'apiVersion: is required with api: deployments',
+    ],
     [{ provider: 'azure', baseUrl: 'http://a.openai.azure.com', keys }, 'baseUrl: is plain http'],
     [{ provider: 'vertex', keys }, 'project: is required'],
     [{ provider: 'vertex', keys, project: 'acme', token: { refresh: '1h' } }, 'token.command: is required'],
     [{ provider: 'cohere', keys, unsupported: 'ignore' }, 'unsupported: expected drop or refuse'],
-    [{ provider: 'bedrock', region: 'us-east-1', accessKeyId: '$AWS_ID', secretAccessKey: 'abcdefgh' }, 'did you mean ${env:AWS_ID}?'],
+    [
+      { provider: 'bedrock', region: 'us-east-1', accessKeyId: '$AWS_ID', secretAccessKey: 'abcdefgh' },
+      'did you mean ${env:AWS_ID}?',
+    ],
     [{ provider: 'grok', keys }, 'did you mean `groq`?'],
   ]
   for (const [tree, said] of cases)
     test(said, async () => {
       const problems = await configOf({ name: 'a', ...tree }).then(
         () => 'none',
-        (cause: unknown) => String((cause as Error).message),
+        (cause: unknown) => (cause as Error).message,
       )
       expect(problems).toContain(said)
       expect(problems).not.toContain(upstreamKey)
@@ -81,8 +105,15 @@ describe('parameters that would be an error', () => {
     const { port } = await gateOf('mistral')
     upstream.script = fine
     const answer = await ask(port, request('POST', '/v1/chat/completions', jsonBody(body)), 'POST')
-    expect(JSON.parse(upstream.last.body.toString())).toEqual({ model: 'm', messages: [], max_tokens: 9, big: 1 })
-    expect(answer.lines.find((line) => /^x-headgate-dropped/i.test(line))).toBe('x-headgate-dropped: logit_bias, user')
+    expect(JSON.parse(upstream.last.body.toString())).toEqual({
+      model: 'm',
+      messages: [],
+      max_tokens: 9,
+      big: 1,
+    })
+    expect(answer.lines.find((line) => /^x-headgate-dropped/i.test(line))).toBe(
+      'x-headgate-dropped: logit_bias, user',
+    )
   })
 
   test('or refused', async () => {
@@ -131,14 +162,20 @@ describe('recorded streams', () => {
     for (const file of files) {
       test(`${file} is read by OpenAI's client`, async () => {
         const { port } = await gate
-        const lines = readFileSync(join(folder, file), 'utf8').split('\n').filter((line) => line !== '')
+        const lines = readFileSync(join(folder, file), 'utf8')
+          .split('\n')
+          .filter((line) => line !== '')
         const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
         const chat = events.some((event) => 'choices' in event)
         const done = chat ? ['data: [DONE]\n\n'] : []
         const frames = [...lines.map((line) => `data: ${line}\n\n`), ...done]
         upstream.script = (_request, peer) =>
           peer.write(Buffer.concat([Buffer.from(eventsHead), ...frames.map(chunk), Buffer.from(lastChunk)]))
-        const client = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: clientKey, maxRetries: 0 })
+        const client = new OpenAI({
+          baseURL: `http://127.0.0.1:${port}/v1`,
+          apiKey: clientKey,
+          maxRetries: 0,
+        })
         const got: unknown[] = []
         const stream = chat
           ? await client.chat.completions.create({

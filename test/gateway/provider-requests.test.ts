@@ -39,7 +39,12 @@ function message(content: unknown[], more: object = {}): Buffer {
       content,
       stop_reason: 'end_turn',
       stop_sequence: null,
-      usage: { input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 30, cache_creation_input_tokens: 2 },
+      usage: {
+        input_tokens: 10,
+        output_tokens: 5,
+        cache_read_input_tokens: 30,
+        cache_creation_input_tokens: 2,
+      },
       ...more,
     }),
     ['request-id: req_provider', 'anthropic-ratelimit-requests-remaining: 41'],
@@ -57,8 +62,10 @@ const tools: OpenAI.ChatCompletionTool[] = [
   { type: 'function', function: { name: 'weather', description: 'Weather of a city', parameters: weather } },
 ]
 
-describe('anthropic', async () => {
-  const { client, upstream, seen, port } = await setUp('anthropic')
+const claudeGate = await setUp('anthropic')
+
+describe('anthropic', () => {
+  const { client, upstream, seen, port } = claudeGate
 
   test('a whole answer, with usage in which input holds what came from the cache', async () => {
     upstream.script = (_request, peer) => peer.write(message([{ type: 'text', text: 'Hello' }]))
@@ -166,7 +173,8 @@ describe('anthropic', async () => {
 
   test('pictures: data as data, a URL as a URL', async () => {
     upstream.script = (_request, peer) => peer.write(message([{ type: 'text', text: 'A dot.' }]))
-    const pixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+    const pixel =
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
     await client.chat.completions.create({
       model,
       messages: [
@@ -185,7 +193,9 @@ describe('anthropic', async () => {
     ])
     const sound = client.chat.completions.create({
       model,
-      messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }] }],
+      messages: [
+        { role: 'user', content: [{ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }] },
+      ],
     })
     const refused = await sound.catch((cause: unknown) => cause as InstanceType<typeof OpenAI.APIError>)
     expect(refused).toMatchObject({ status: 400, param: 'messages[0].content[0].input_audio' })
@@ -210,7 +220,12 @@ describe('anthropic', async () => {
           { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: 'Rome' } },
         ]),
       )
-    const tool: OpenAI.Responses.FunctionTool = { type: 'function', name: 'weather', parameters: weather, strict: false }
+    const tool: OpenAI.Responses.FunctionTool = {
+      type: 'function',
+      name: 'weather',
+      parameters: weather,
+      strict: false,
+    }
     const first = await client.responses.create({
       model,
       input: 'Weather in Rome?',
@@ -222,7 +237,11 @@ describe('anthropic', async () => {
       { type: 'reasoning', summary: [{ type: 'summary_text', text: 'Hm.' }] },
       { type: 'function_call', call_id: 'toolu_1', name: 'weather', arguments: '{"city":"Rome"}' },
     ])
-    expect(first.usage).toMatchObject({ input_tokens: 42, input_tokens_details: { cached_tokens: 30 }, output_tokens: 5 })
+    expect(first.usage).toMatchObject({
+      input_tokens: 42,
+      input_tokens_details: { cached_tokens: 30 },
+      output_tokens: 5,
+    })
     upstream.script = (_request, peer) => peer.write(message([{ type: 'text', text: 'Sun.' }]))
     const second = await client.responses.create({
       model,
@@ -286,8 +305,14 @@ describe('anthropic', async () => {
 
   test('what a conversation hangs on is refused, never left out', async () => {
     const asked = upstream.requests.length
-    for (const more of [{ previous_response_id: 'resp_1' }, { conversation: 'conv_1' }, { background: true }]) {
-      const refused = await client.responses.create({ model, input: 'Hi', ...more }).catch((cause: unknown) => cause)
+    for (const more of [
+      { previous_response_id: 'resp_1' },
+      { conversation: 'conv_1' },
+      { background: true },
+    ]) {
+      const refused = await client.responses
+        .create({ model, input: 'Hi', ...more })
+        .catch((cause: unknown) => cause)
       expect(refused).toMatchObject({ status: 400, param: Object.keys(more)[0] })
     }
     expect(upstream.requests.length).toBe(asked)
@@ -308,7 +333,10 @@ describe('anthropic', async () => {
         headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
         body: typeof body === 'string' ? body : JSON.stringify(body),
       })
-      return { status: answer.status, ...((await answer.json()) as { error: { param: string | null } }).error }
+      return {
+        status: answer.status,
+        ...((await answer.json()) as { error: { param: string | null } }).error,
+      }
     }
     const user = [{ role: 'user', content: 'Hi' }]
     const odd: [unknown, string | null][] = [
@@ -320,31 +348,52 @@ describe('anthropic', async () => {
       [{ model, messages: [null] }, 'messages[0].role'],
       [{ model, messages: [{ role: 'user', content: 7 }] }, 'messages[0].content'],
       [{ model, messages: [{ role: 'user', content: [{ type: 'text' }] }] }, 'messages[0].content[0].text'],
-      [{ model, messages: [...user, { role: 'tool', tool_call_id: 'x', content: '' }] }, 'messages[1].tool_call_id'],
       [
-        { model, messages: [{ role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'f', arguments: '{' } }] }] },
+        { model, messages: [...user, { role: 'tool', tool_call_id: 'x', content: '' }] },
+        'messages[1].tool_call_id',
+      ],
+      [
+        {
+          model,
+          messages: [
+            { role: 'assistant', tool_calls: [{ id: 'a', function: { name: 'f', arguments: '{' } }] },
+          ],
+        },
         'messages[0].tool_calls[0].function.arguments',
       ],
       [
-        { model, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'file:///etc/passwd' } }] }] },
+        {
+          model,
+          messages: [
+            { role: 'user', content: [{ type: 'image_url', image_url: { url: 'file:///etc/passwd' } }] },
+          ],
+        },
         'messages[0].content[0].image_url',
       ],
       [{ model, messages: user, temperature: 'hot' }, 'temperature'],
       [{ model, messages: user, max_tokens: -1 }, 'max_tokens'],
       [{ model, messages: user, tools: {} }, 'tools'],
-      [{ model, messages: user, tools, tool_choice: { type: 'function', function: { name: 'no' } } }, 'tool_choice'],
+      [
+        { model, messages: user, tools, tool_choice: { type: 'function', function: { name: 'no' } } },
+        'tool_choice',
+      ],
       [{ model, messages: user, response_format: { type: 'xml' } }, 'response_format'],
       [{ model, messages: user, reasoning_effort: 'huge' }, 'reasoning_effort'],
     ]
     for (const [body, param] of odd) expect(await post(body)).toMatchObject({ status: 400, param })
     for (const name of ['../../admin', 'a/../b', 'a?b=c', 'a#b', '/x', 'a b', 'x'.repeat(600), 'é'])
-      expect([name, await post({ model: name, messages: user })]).toMatchObject([name, { status: 404, param: 'model' }])
+      expect([name, await post({ model: name, messages: user })]).toMatchObject([
+        name,
+        { status: 404, param: 'model' },
+      ])
     expect(upstream.requests.length).toBe(asked)
   })
 })
 
-describe('refusing instead of leaving out', async () => {
-  const { client, upstream } = await setUp('anthropic', { unsupported: 'refuse' })
+const strictGate = await setUp('anthropic', { unsupported: 'refuse' })
+
+describe('refusing instead of leaving out', () => {
+  const { client, upstream } = strictGate
   const messages: OpenAI.ChatCompletionMessageParam[] = [{ role: 'user', content: 'Hi' }]
 
   test('names the parameter, and asks nobody', async () => {
@@ -364,25 +413,27 @@ describe('refusing instead of leaving out', async () => {
   })
 })
 
-describe('google', async () => {
-  const { client, upstream, seen } = await setUp('google')
-  const gemini = 'gemini-3-pro-preview'
-  const answer = (parts: unknown[]) =>
-    reply(
-      200,
-      JSON.stringify({
-        candidates: [{ content: { role: 'model', parts }, finishReason: 'STOP', index: 0 }],
-        usageMetadata: {
-          promptTokenCount: 20,
-          cachedContentTokenCount: 12,
-          candidatesTokenCount: 4,
-          thoughtsTokenCount: 6,
-          totalTokenCount: 30,
-        },
-        modelVersion: gemini,
-        responseId: 'r',
-      }),
-    )
+const geminiGate = await setUp('google')
+const gemini = 'gemini-3-pro-preview'
+const answer = (parts: unknown[]) =>
+  reply(
+    200,
+    JSON.stringify({
+      candidates: [{ content: { role: 'model', parts }, finishReason: 'STOP', index: 0 }],
+      usageMetadata: {
+        promptTokenCount: 20,
+        cachedContentTokenCount: 12,
+        candidatesTokenCount: 4,
+        thoughtsTokenCount: 6,
+        totalTokenCount: 30,
+      },
+      modelVersion: gemini,
+      responseId: 'r',
+    }),
+  )
+
+describe('google', () => {
+  const { client, upstream, seen } = geminiGate
 
   test('thoughts, usage, and the signature of a tool call there and back', async () => {
     upstream.script = (_request, peer) =>
@@ -430,12 +481,17 @@ describe('google', async () => {
   test('a picture in the answer', async () => {
     upstream.script = (_request, peer) =>
       peer.write(answer([{ inlineData: { mimeType: 'image/png', data: 'AAAA' } }]))
-    const chat = await client.chat.completions.create({ model: gemini, messages: [{ role: 'user', content: 'Draw' }] })
+    const chat = await client.chat.completions.create({
+      model: gemini,
+      messages: [{ role: 'user', content: 'Draw' }],
+    })
     expect(chat.choices[0]!.message).toMatchObject({
       images: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }],
     })
     const drawn = await client.responses.create({ model: gemini, input: 'Draw' })
-    expect(drawn.output).toMatchObject([{ type: 'image_generation_call', result: 'AAAA', status: 'completed' }])
+    expect(drawn.output).toMatchObject([
+      { type: 'image_generation_call', result: 'AAAA', status: 'completed' },
+    ])
   })
 
   test('a URL that it does not fetch is refused, and nobody fetches it', async () => {
@@ -443,7 +499,9 @@ describe('google', async () => {
     const refused = await client.chat.completions
       .create({
         model: 'gemini-1.5-pro',
-        messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: `${canary.url}/a.png` } }] }],
+        messages: [
+          { role: 'user', content: [{ type: 'image_url', image_url: { url: `${canary.url}/a.png` } }] },
+        ],
       })
       .catch((cause: unknown) => cause)
     expect(refused).toMatchObject({ status: 400, param: 'messages[0].content[0].image_url' })
@@ -457,7 +515,13 @@ describe('google', async () => {
           {
             type: 'function_call_output',
             call_id: 'c',
-            output: [{ type: 'input_image', image_url: `${canary.url.replace('http:', 'https:')}/a.png`, detail: 'auto' }],
+            output: [
+              {
+                type: 'input_image',
+                image_url: `${canary.url.replace('http:', 'https:')}/a.png`,
+                detail: 'auto',
+              },
+            ],
           },
         ],
       })
@@ -470,7 +534,11 @@ describe('google', async () => {
   test('embeddings, as numbers and as the official client asks for them', async () => {
     upstream.script = (_request, peer) =>
       peer.write(reply(200, JSON.stringify({ embeddings: [{ values: [0.5, -0.25] }, { values: [1, 2] }] })))
-    const made = await client.embeddings.create({ model: 'gemini-embedding-001', input: ['a', 'b'], dimensions: 2 })
+    const made = await client.embeddings.create({
+      model: 'gemini-embedding-001',
+      input: ['a', 'b'],
+      dimensions: 2,
+    })
     expect(made.data.map(({ embedding }) => embedding)).toEqual([
       [0.5, -0.25],
       [1, 2],
@@ -487,15 +555,17 @@ describe('google', async () => {
   })
 })
 
-describe('bedrock', async () => {
-  const secretKey = 'aws-secret-canary-0123456789abcdef0123456789'
-  const { client, upstream, seen } = await setUp('bedrock', {
-    keys: [],
-    region: 'eu-central-1',
-    accessKeyId: 'test-access-id',
-    secretAccessKey: secretKey,
-    sessionToken: 'aws-session-token-0123456789',
-  })
+const secretKey = 'aws-secret-canary-0123456789abcdef0123456789'
+const bedrockGate = await setUp('bedrock', {
+  keys: [],
+  region: 'eu-central-1',
+  accessKeyId: 'test-access-id',
+  secretAccessKey: secretKey,
+  sessionToken: 'aws-session-token-0123456789',
+})
+
+describe('bedrock', () => {
+  const { client, upstream, seen } = bedrockGate
 
   test('requests are signed for their region, and the secret stays here', async () => {
     upstream.script = (_request, peer) =>
@@ -511,7 +581,10 @@ describe('bedrock', async () => {
         ),
       )
     const { data, response } = await client.chat.completions
-      .create({ model: 'anthropic.claude-3-haiku-20240307-v1:0', messages: [{ role: 'user', content: 'Hi' }] })
+      .create({
+        model: 'anthropic.claude-3-haiku-20240307-v1:0',
+        messages: [{ role: 'user', content: 'Hi' }],
+      })
       .withResponse()
     expect(data.choices[0]!.message.content).toBe('Hello')
     expect(data.usage).toMatchObject({ prompt_tokens: 7, prompt_tokens_details: { cached_tokens: 4 } })
@@ -526,12 +599,14 @@ describe('bedrock', async () => {
   })
 })
 
-describe('vertex', async () => {
-  const { client, upstream, seen } = await setUp('vertex', {
-    keys: [],
-    project: 'acme-1',
-    token: { command: 'echo vertex-token-0123456789' },
-  })
+const vertexGate = await setUp('vertex', {
+  keys: [],
+  project: 'acme-1',
+  token: { command: 'echo vertex-token-0123456789' },
+})
+
+describe('vertex', () => {
+  const { client, upstream, seen } = vertexGate
 
   test('Gemini by its token and path', async () => {
     upstream.script = (_request, peer) =>
@@ -561,9 +636,20 @@ describe('vertex', async () => {
     upstream.script = (_request, peer) =>
       peer.write(
         Buffer.concat([
-          Buffer.from('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'),
+          Buffer.from(
+            'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n',
+          ),
           ...[
-            { type: 'message_start', message: { id: 'm', model: 'claude-sonnet-4-5', role: 'assistant', content: [], usage: { input_tokens: 3, output_tokens: 1 } } },
+            {
+              type: 'message_start',
+              message: {
+                id: 'm',
+                model: 'claude-sonnet-4-5',
+                role: 'assistant',
+                content: [],
+                usage: { input_tokens: 3, output_tokens: 1 },
+              },
+            },
             { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
             { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hello' } },
             { type: 'content_block_stop', index: 0 },
@@ -578,7 +664,9 @@ describe('vertex', async () => {
       messages: [{ role: 'user', content: 'Hi' }],
     })
     expect((await stream.finalChatCompletion()).choices[0]!.message.content).toBe('Hello')
-    expect(upstream.last.target).toBe('/v1/publishers/anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict')
+    expect(upstream.last.target).toBe(
+      '/v1/publishers/anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict',
+    )
     expect(seen()).toMatchObject({ anthropic_version: 'vertex-2023-10-16', stream: true })
     expect(seen().model).toBeUndefined()
   })

@@ -109,7 +109,7 @@ export class ResponsesEvents {
       frames += added.frames
       frames += this.#event('response.content_part.added', { ...this.#place(), part: textPart('') })
     }
-    this.#open!.text += delta
+    this.#open.text += delta
     return frames + this.#event('response.output_text.delta', { ...this.#place(), delta, logprobs: [] })
   }
 
@@ -132,7 +132,7 @@ export class ResponsesEvents {
       this.#open = { ...added.open, kind: 'reasoning' }
       frames += added.frames
     }
-    const open = this.#open!
+    const open = this.#open
     if (seal !== null) open.item['encrypted_content'] = seal
     if (delta !== '') {
       if (open.text === '')
@@ -203,11 +203,17 @@ export class ResponsesEvents {
     const call = this.#calls.get(part.toolCallId) ?? null
     if (call === null || call.item['status'] === 'completed') return frames
     frames += this.#callDelta(part.toolCallId, restOfArguments(call.text, part.input))
-    call.item['arguments'] = call.text
-    Object.assign(call.item, signedCall(part.providerMetadata))
-    const place = { item_id: call.item['id'], output_index: call.at, name: part.toolName }
-    frames += this.#event('response.function_call_arguments.done', { ...place, arguments: call.text })
-    return frames + this.#done(call)
+    return frames + this.#callDone(call, part.providerMetadata)
+  }
+
+  #callDone(call: OpenItem, metadata: Part<'tool-call'>['providerMetadata']): string {
+    const { item, at, text } = call
+    if (item['status'] === 'completed') return ''
+    item['arguments'] = text
+    Object.assign(item, signedCall(metadata))
+    const place = { item_id: item['id'], output_index: at, name: item['name'] }
+    const done = this.#event('response.function_call_arguments.done', { ...place, arguments: text })
+    return done + this.#done(call)
   }
 
   #image(part: Part<'file'>): string {
@@ -221,7 +227,9 @@ export class ResponsesEvents {
   }
 
   #finish(part: Part<'finish'>): string {
-    const frames = this.#begin() + this.#close()
+    let frames = this.#begin() + this.#close()
+    // A call whose end the package left out is over as well.
+    for (const call of this.#calls.values()) if (call !== null) frames += this.#callDone(call, undefined)
     const { unified } = part.finishReason
     const reason =
       unified === 'length' ? 'max_output_tokens' : unified === 'content-filter' ? 'content_filter' : null

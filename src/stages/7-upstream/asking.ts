@@ -55,7 +55,7 @@ export function fitted(x: Exchange, account: Account): Fitted {
   if (refuses.length === 0 && renames.length === 0) return { body, dropped: [] }
   if (x.request.path !== '/v1/chat/completions' || body?.whole === null || body === null)
     return { body, dropped: [] }
-  const json = parse(body.whole!)
+  const json = parse(body.whole)
   if (json === null) return { body, dropped: [] }
   const named = refuses.filter((name) => Object.hasOwn(json, name))
   const renamed = renames.filter(([name]) => Object.hasOwn(json, name))

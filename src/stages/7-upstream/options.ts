@@ -16,7 +16,7 @@ import {
 } from '../../config/fields.ts'
 import { isLoopback } from '../../config/listen-address.ts'
 import { baseUrlOf } from './base-url.ts'
-import { providerSchemas } from './provider-options.ts'
+import { azureSchema, bedrockSchema, presetSchema, simpleSchema, vertexSchema } from './provider-options.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 
@@ -186,13 +186,11 @@ const onClientGone = z
   )
 
 // What every provider reached over HTTP has.
-const remote = {
+const elsewhere = {
   env,
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
-  organization: header('Sent as OpenAI-Organization; what a client names is dropped.'),
-  project: header('Sent as OpenAI-Project; what a client names is dropped.'),
   timeouts,
   keepAlive,
   tls,
@@ -210,6 +208,13 @@ const remote = {
     .describe(
       'HTTP proxy for the way out, `http://host:port`; TLS goes through it to the upstream (CONNECT).',
     ),
+}
+
+// OpenAI, and what speaks like it, may have accounts within an account.
+const remote = {
+  organization: header('Sent as OpenAI-Organization; what a client names is dropped.'),
+  project: header('Sent as OpenAI-Project; what a client names is dropped.'),
+  ...elsewhere,
 }
 
 // Looked at even where another setting is wrong, so that it is said in the same run: the parts may be anything then.
@@ -278,8 +283,7 @@ const sandbox = z.strictObject(
   mapping,
 )
 
-const { organization: _organization, project: _project, ...elsewhere } = remote
-const more = providerSchemas({ name, baseUrl, account, remote: elsewhere })
+const shared = { name, baseUrl, account, remote: elsewhere }
 
 // In words of what is missing, not of what else is wrong: looked at only where the rest is sound.
 const withoutCredential = {
@@ -292,7 +296,7 @@ const upstream = z.discriminatedUnion(
   [
     openai,
     openaiCompatible,
-    more.azure
+    azureSchema(shared)
       .refine(keepsKeysPrivate, clearText)
       .refine(({ keys, token }) => keys.length > 0 || token !== null, {
         ...withoutCredential,
@@ -303,15 +307,15 @@ const upstream = z.discriminatedUnion(
         message: 'is required with api: deployments',
         params: { suggestion: 'such as 2024-10-21' },
       }),
-    more.anthropic.refine(keepsKeysPrivate, clearText),
-    more.google.refine(keepsKeysPrivate, clearText),
-    more.vertex
+    simpleSchema('anthropic', shared).refine(keepsKeysPrivate, clearText),
+    simpleSchema('google', shared).refine(keepsKeysPrivate, clearText),
+    vertexSchema(shared)
       .refine(keepsKeysPrivate, clearText)
       .refine(({ keys, token }) => keys.length > 0 || token !== null, {
         ...withoutCredential,
         params: { suggestion: 'give token: { command: gcloud auth print-access-token }, or a key' },
       }),
-    more.bedrock
+    bedrockSchema(shared)
       .refine(keepsKeysPrivate, clearText)
       .refine(({ accessKeyId, secretAccessKey }) => (accessKeyId === null) === (secretAccessKey === null), {
         path: ['secretAccessKey'],
@@ -321,8 +325,8 @@ const upstream = z.discriminatedUnion(
         ...withoutCredential,
         params: { suggestion: 'give a key, or accessKeyId and secretAccessKey' },
       }),
-    more.cohere.refine(keepsKeysPrivate, clearText),
-    more.preset.refine(keepsKeysPrivate, clearText),
+    simpleSchema('cohere', shared).refine(keepsKeysPrivate, clearText),
+    presetSchema(shared).refine(keepsKeysPrivate, clearText),
     sandbox,
   ],
   mapping,

@@ -6,9 +6,10 @@ import { duration, expected, list, secret } from '../../config/fields.ts'
 import { presetNames, presets } from './presets.ts'
 
 /** Settings and schemas that options.ts shares with every provider. */
-export interface SharedOptions<Remote extends z.ZodRawShape, Account extends z.ZodType> {
+export interface Shared<Remote extends z.ZodRawShape, Account extends z.ZodType> {
   readonly name: z.ZodString
   readonly baseUrl: z.ZodType<string, string>
+  /** One entry of `keys`. */
   readonly account: Account
   /** Settings of everything reached over HTTP, without those that only OpenAI has. */
   readonly remote: Remote
@@ -60,40 +61,53 @@ function credential(what: string) {
 }
 
 const presetList = presetNames.map((name) => `\`${name}\` (${presets[name].title})`).join(', ')
-const known = (title: string, at: string) => `${title}. Absent = ${at}.`
 const translated = 'Chat completions, responses'
 
-/** The schemas of these providers, one by one for `z.discriminatedUnion`. */
-export function providerSchemas<Remote extends z.ZodRawShape, Account extends z.ZodType>({
+function where(baseUrl: z.ZodType<string, string>, title: string, at: string) {
+  return baseUrl.optional().describe(`${title}. Absent = ${at}.`)
+}
+
+function someKeys<Account extends z.ZodType>(account: Account, more: string) {
+  return list(account).prefault([]).describe(`${keysText} ${more}`)
+}
+
+/** `provider: groq` and the other presets. */
+export function presetSchema<Remote extends z.ZodRawShape, Account extends z.ZodType>({
   name,
   baseUrl,
   account,
   remote,
-}: SharedOptions<Remote, Account>) {
-  const keys = list(account, 'is an empty list: this provider needs a key').describe(keysText)
-  const someKeys = list(account).prefault([])
-  const where = (title: string, at: string) => baseUrl.optional().describe(known(title, at))
-  const preset = z.strictObject(
+}: Shared<Remote, Account>) {
+  return z.strictObject(
     {
       name,
       provider: z
         .literal(presetNames)
         .describe(`A provider that speaks like OpenAI, with its address and what it refuses: ${presetList}.`),
-      baseUrl: where('Where the API begins', "the provider's own"),
-      keys: someKeys.describe(`${keysText} Empty = no credential is sent.`),
+      baseUrl: where(baseUrl, 'Where the API begins', "the provider's own"),
+      keys: someKeys(account, 'Empty = no credential is sent.'),
       unsupported,
       ...remote,
     },
     mapping,
   )
-  const azure = z.strictObject(
+}
+
+/** `provider: azure`. */
+export function azureSchema<Remote extends z.ZodRawShape, Account extends z.ZodType>({
+  name,
+  baseUrl,
+  account,
+  remote,
+}: Shared<Remote, Account>) {
+  return z.strictObject(
     {
       name,
       provider: z.literal('azure').describe('Azure OpenAI.'),
       baseUrl: baseUrl.describe(
         "The resource's endpoint, such as `https://NAME.openai.azure.com`. Required.",
       ),
-      keys: someKeys.describe(`${keysText} Sent as \`api-key\`. Needed unless there is a \`token\`.`),
+      keys: someKeys(account, 'Sent as `api-key`. Needed unless there is a `token`.'),
       token,
       api: z
         .enum(['v1', 'deployments'], { error: expected('v1 or deployments') })
@@ -118,28 +132,56 @@ export function providerSchemas<Remote extends z.ZodRawShape, Account extends z.
     },
     mapping,
   )
-  const simple = <Name extends 'anthropic' | 'google' | 'cohere'>(provider: Name, text: string, at: string) =>
-    z.strictObject(
-      {
-        name,
-        provider: z.literal(provider).describe(text),
-        baseUrl: where('Where the API begins', at),
-        keys,
-        unsupported,
-        ...remote,
-      },
-      mapping,
-    )
-  const bedrock = z.strictObject(
+}
+
+/** Providers that need no more than a key. */
+const simple = {
+  anthropic: [`Anthropic, with Claude. ${translated} are translated.`, 'https://api.anthropic.com/v1'],
+  google: [
+    `Google's Gemini API. ${translated} and embeddings are translated.`,
+    'https://generativelanguage.googleapis.com/v1beta',
+  ],
+  cohere: [`Cohere. ${translated} and embeddings are translated.`, 'https://api.cohere.com/v2'],
+} as const
+
+/** `provider: anthropic`, `google` and `cohere`. */
+export function simpleSchema<
+  Name extends keyof typeof simple,
+  Remote extends z.ZodRawShape,
+  Account extends z.ZodType,
+>(provider: Name, { name, baseUrl, account, remote }: Shared<Remote, Account>) {
+  const [text, at] = simple[provider]
+  return z.strictObject(
+    {
+      name,
+      provider: z.literal(provider).describe(text),
+      baseUrl: where(baseUrl, 'Where the API begins', at),
+      keys: list(account, 'is an empty list: this provider needs a key').describe(keysText),
+      unsupported,
+      ...remote,
+    },
+    mapping,
+  )
+}
+
+/** `provider: bedrock`. */
+export function bedrockSchema<Remote extends z.ZodRawShape, Account extends z.ZodType>({
+  name,
+  baseUrl,
+  account,
+  remote,
+}: Shared<Remote, Account>) {
+  return z.strictObject(
     {
       name,
       provider: z.literal('bedrock').describe(`Amazon Bedrock. ${translated} and embeddings are translated.`),
       region: word('a region such as eu-central-1', /^[a-z]{2,4}(?:-[a-z]+)+-\d$/).describe(
         'AWS region. Required.',
       ),
-      baseUrl: where('Where the API begins', "the region's own"),
-      keys: someKeys.describe(
-        `Bedrock API keys. ${keysText} Without one, requests are signed with the access key below.`,
+      baseUrl: where(baseUrl, 'Where the API begins', "the region's own"),
+      keys: someKeys(
+        account,
+        'Bedrock API keys; without one, requests are signed with the access key below.',
       ),
       accessKeyId: credential('Access key of AWS.'),
       secretAccessKey: credential('Its secret.'),
@@ -149,7 +191,16 @@ export function providerSchemas<Remote extends z.ZodRawShape, Account extends z.
     },
     mapping,
   )
-  const vertex = z.strictObject(
+}
+
+/** `provider: vertex`. */
+export function vertexSchema<Remote extends z.ZodRawShape, Account extends z.ZodType>({
+  name,
+  baseUrl,
+  account,
+  remote,
+}: Shared<Remote, Account>) {
+  return z.strictObject(
     {
       name,
       provider: z
@@ -159,33 +210,12 @@ export function providerSchemas<Remote extends z.ZodRawShape, Account extends z.
       location: word('a location such as global or europe-west4', /^[a-z][a-z0-9-]{1,63}$/)
         .prefault('global')
         .describe('Location of the models.'),
-      baseUrl: where('Address up to the location', "the location's own"),
-      keys: someKeys.describe(`${keysText} Needed unless there is a \`token\`.`),
+      baseUrl: where(baseUrl, 'Address up to the location', "the location's own"),
+      keys: someKeys(account, 'Needed unless there is a `token`.'),
       token,
       unsupported,
       ...remote,
     },
     mapping,
   )
-  return {
-    preset,
-    azure,
-    anthropic: simple(
-      'anthropic',
-      `Anthropic, with Claude. ${translated} are translated.`,
-      'https://api.anthropic.com/v1',
-    ),
-    google: simple(
-      'google',
-      `Google's Gemini API. ${translated} and embeddings are translated.`,
-      'https://generativelanguage.googleapis.com/v1beta',
-    ),
-    cohere: simple(
-      'cohere',
-      `Cohere. ${translated} and embeddings are translated.`,
-      'https://api.cohere.com/v2',
-    ),
-    bedrock,
-    vertex,
-  }
 }

@@ -25,7 +25,10 @@ test('runs with the first request, and once for all who wait', async () => {
 })
 
 test('is replaced five minutes before its end, and not used behind it', async () => {
-  const { token, wait, runs } = setUp([{ output: '{"access_token":"one","expires_in":3600}' }, { wrong: 'away' }])
+  const { token, wait, runs } = setUp([
+    { output: '{"access_token":"one","expires_in":3600}' },
+    { wrong: 'away' },
+  ])
   await token.fresh()
   wait(54 * minute)
   expect(token.fresh()).toBeUndefined()
@@ -41,7 +44,11 @@ test('is replaced five minutes before its end, and not used behind it', async ()
 
 test('says its end as a claim, a moment or a duration; else it is replaced by the clock', async () => {
   const jwt = (exp: number) => `h.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.s`
-  for (const output of [jwt(1000 + 3600), '{"accessToken":"a","expires_on":"4600"}', '{"token":"a","expires_in":"3600"}']) {
+  for (const output of [
+    jwt(1000 + 3600),
+    '{"accessToken":"a","expires_on":"4600"}',
+    '{"token":"a","expires_in":"3600"}',
+  ]) {
     const { token, wait, runs } = setUp([{ output }])
     await token.fresh()
     wait(56 * minute)

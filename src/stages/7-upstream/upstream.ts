@@ -109,7 +109,7 @@ function sendOnce(x: Exchange, account: Account): Promise<Reply> {
   try {
     return sendAsIs(x, account, identity)
   } catch (cause) {
-    return Promise.reject(cause as Failure)
+    return Promise.reject(cause)
   }
 }
 
