@@ -2,6 +2,8 @@
 // kind is found by whoever looks where it comes from.
 
 import type { Clock } from './base/clock.ts'
+import { processEnvironment } from './config/env.ts'
+import { runTokenCommand } from './config/run-command.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
 import type { Ledger } from './ledger/ledger.ts'
@@ -112,5 +114,6 @@ async function upstreamStage(
     else upstreams.push({ ...each, baseUrl: new URL(each.baseUrl) })
   }
   const warn = (message: string) => log.event('warn', message)
-  return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn }))
+  const runCommand = (text: string) => runTokenCommand(text, processEnvironment())
+  return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn, runCommand }))
 }

@@ -197,7 +197,13 @@ function slipsOfUpstream(upstream: unknown, path: readonly (string | number)[]):
       ? variableName(key, [...path, 'keys', index])
       : variableName((key as { value?: unknown } | null)?.value, [...path, 'keys', index, 'value']),
   )
-  return [...slips, ...baseUrlSlips(baseUrl, [...path, 'baseUrl'])]
+  const alone = ['accessKeyId', 'secretAccessKey', 'sessionToken'].flatMap((name) =>
+    variableName((upstream as Record<string, unknown> | null)?.[name], [...path, name]),
+  )
+  // An address of Azure ends with its host: the path is chosen by `api`.
+  const place =
+    provider === 'azure' || provider === 'bedrock' ? [] : baseUrlSlips(baseUrl, [...path, 'baseUrl'])
+  return [...slips, ...alone, ...place]
 }
 
 /** The name is repeated only where it can hardly be anything but a name. */

@@ -29,7 +29,7 @@ export const settingsNotYet: readonly string[] = [
 ]
 
 /** Values of `upstreams.*.provider`. */
-export const providersNotYet: readonly string[] = ['azure', 'anthropic', 'google', 'bedrock']
+export const providersNotYet: readonly string[] = []
 
 /** Whether `path` is a setting of a later version. */
 export function isNotYet(path: readonly (string | number)[]): boolean {

@@ -50,10 +50,6 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
     upstream('weight: 3'),
     'headgate.yaml:5: upstreams[0].weight: `upstreams[0].weight` is not supported by this version (0.1.0)',
   ],
-  'a provider of a later version': [
-    'upstreams:\n  - name: a\n    provider: azure\n',
-    'headgate.yaml:3: upstreams[0].provider: `azure` is not supported by this version (0.1.0) (one of: openai, openai-compatible, sandbox)',
-  ],
   'a mistyped provider': [
     'upstreams:\n  - name: a\n    provider: opnai\n',
     'headgate.yaml:3: upstreams[0].provider: expected one of: openai, openai-compatible, sandbox (did you mean `openai`?)',
