@@ -12,7 +12,7 @@ import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/auth
 import { createLimit } from './stages/3-limit/limit.ts'
 import { createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
-import { createRoute } from './stages/6-route/route.ts'
+import { createRoute, usualRoute, type AccountLookup, type AccountMemory } from './stages/6-route/route.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter } from './stages/8-meter/meter.ts'
 import type { LogStage } from './stages/9-log/log.ts'
@@ -25,6 +25,8 @@ export interface AssemblyParts {
   readonly sandbox: () => Promise<Pick<UpstreamOptions, 'baseUrl' | 'keys'>>
   /** Keys of the store; absent = there is none. */
   readonly keys?: KeyLookup
+  /** Which upstream made an object; absent = what this process has seen. */
+  readonly objects?: AccountLookup
 }
 
 /** What a gateway keeps from one configuration to the next. */
@@ -32,6 +34,7 @@ export interface Kept {
   readonly sweeper: Sweeper
   readonly refusedKeys: RefusedKeys
   readonly jwtKeeper: JwtKeeper
+  readonly accounts: AccountMemory
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -48,7 +51,7 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     limit: createLimit([]),
     transform: createTransform([]),
     cache: createCache(null),
-    route: createRoute(upstream.accounts),
+    route: routeStage(config, parts, { kept, upstream }),
     upstream: { ...upstream, send: meter.around(upstream.send) },
     meter,
     log: parts.log,
@@ -81,4 +84,27 @@ async function upstreamStage(
   }
   const warn = (message: string) => log.event('warn', message)
   return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn }))
+}
+
+function routeStage(
+  config: Config,
+  { clock, objects }: AssemblyParts,
+  { kept, upstream }: { kept: Kept; upstream: Stages['upstream'] },
+): Stages['route'] {
+  const members = config.upstreams.map((each, index) => ({
+    target: upstream.accounts[index]!,
+    weight: each.weight,
+    models: each.models,
+    firstTokenMs: each.provider === 'sandbox' ? Infinity : each.timeouts.firstToken,
+  }))
+  return createRoute(
+    { members, routes: config.routes, usual: usualRoute() },
+    {
+      clock,
+      sweeper: kept.sweeper,
+      memory: kept.accounts,
+      probe: upstream.probe,
+      ...(objects === undefined ? {} : { lookup: objects }),
+    },
+  )
 }

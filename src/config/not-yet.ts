@@ -6,7 +6,6 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'routes',
   'limits',
   'transforms',
   'cache',
@@ -20,11 +19,8 @@ export const settingsNotYet: readonly string[] = [
   'server.workers',
   'storage.redis',
   'storage.whenRedisDown',
-  'upstreams.*.weight',
-  'upstreams.*.models',
   'upstreams.*.limits',
   'upstreams.*.onClientGone',
-  'upstreams.*.timeouts.firstToken',
   'log.bodies',
 ]
 

@@ -80,7 +80,6 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'two upstreams of one name': [
     'upstreams:\n  - { name: a, provider: sandbox }\n  - { name: a, provider: sandbox }\n',
-    'headgate.yaml:3: warning: upstreams[1]: is not used: this version sends everything to the first upstream that the caller may reach',
     'headgate.yaml:3: upstreams[1].name: another one has this name (names must differ)',
   ],
   'a name that is none': [

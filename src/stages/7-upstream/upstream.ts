@@ -12,9 +12,11 @@ import { WireError, type Wire, type WireOptions } from '../../net/wire/message.t
 import type { Sweeper } from '../../net/wire/sweeper.ts'
 import { Account, type AccountOptions, type AccountParts } from './account.ts'
 import { answerOf } from './answer.ts'
-import { failureOf } from './failures.ts'
+import { askedOf } from './asked.ts'
+import { failureOf, otherEnvironment } from './failures.ts'
 import { openaiCompatible } from './openai-compatible/openai-compatible.ts'
 import { openai } from './openai/openai.ts'
+import { probe } from './probe.ts'
 import type { Provider } from './provider.ts'
 import { requestHeaderLines } from './request-headers.ts'
 
@@ -54,6 +56,7 @@ export interface UpstreamStage {
   readonly accounts: readonly Account[]
   /** Asks one account once. @throws Failure */
   send(x: Exchange, account: Account): Promise<Reply>
+  readonly probe: typeof probe
   /** Lets go of idle sockets; requests under way end. */
   close(): void
 }
@@ -82,6 +85,7 @@ export function createUpstream(
   return {
     accounts,
     send,
+    probe,
     close: () => accounts.forEach((account) => account.wire.close()),
   }
 }
@@ -115,31 +119,26 @@ function send(x: Exchange, account: Account): Promise<Reply> {
     return Promise.reject(new Failure('upstream_auth_failed', message))
   }
   const websocket = request.upgrade !== null
+  const asked = askedOf(x, account)
   const call = account.wire.send({
     method: request.method,
-    target: account.target(request.path, request.query),
+    target: account.target(asked.path, asked.query),
     headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
-    body: x.requestBody,
+    body: asked.body,
     upgrade: websocket ? 'websocket' : null,
   })
   x.onGone = () => call.abort()
+  asked.calls(call)
   if (x.gone) call.abort()
   return call.reply.then(
     (wire) => {
-      if (wire.resent) x.attempts++
+      asked.answered(wire)
       return answerOf(x, { account, key: identity.key }, wire)
     },
     (cause: unknown) => {
       if (!(cause instanceof WireError)) throw cause
-      if (cause.resent) x.attempts++
+      asked.broke(cause)
       throw failureOf(cause)
     },
-  )
-}
-
-function otherEnvironment(): Failure {
-  return new Failure(
-    'access_denied',
-    'No upstream serves the environment of your key. Ask its owner for access.',
   )
 }

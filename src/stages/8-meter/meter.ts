@@ -32,7 +32,7 @@ export function createMeter({ clock }: { readonly clock: Clock }): MeterStage {
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
-      attempt.upstreamModel = x.model
+      attempt.upstreamModel = x.routedModel ?? x.model
       x.tried.push(attempt)
       return send(x, target).then(
         (reply) => {
