@@ -84,11 +84,13 @@ export class Gateway {
   async drain(): Promise<void> {
     this.#view.draining = true
     await this.#listeners.drain()
+    await this.running.drained()
   }
 
   /** Cuts what is still open and frees every address. */
   stop(): void {
     this.#listeners.stop()
+    this.running.endDrains()
     closeStages(this.#stages)
   }
 }

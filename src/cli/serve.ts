@@ -280,7 +280,9 @@ class Server {
     this.#watch?.close()
     this.#gateway.stop()
     this.#log.event('info', how)
-    void closeStore(this.#store)
+    // A step later: what was read on without its client ends now, and has a row to write.
+    void Promise.resolve()
+      .then(() => closeStore(this.#store))
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))
   }

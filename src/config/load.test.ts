@@ -37,6 +37,8 @@ const openaiDefaults = {
   timeouts: { connect: 10_000, firstByte: 60_000, firstToken: 86_400_000, idle: 60_000, total: 600_000 },
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
+  includeUsage: true,
+  onClientGone: { drain: null },
   proxy: null,
 }
 
@@ -224,6 +226,8 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         timeouts: { connect: 1000, firstByte: 2000, firstToken: 86_400_000, idle: 3000, total: 4000 },
         keepAlive: { idle: 5000, maxIdle: 6 },
         tls: { caFile: join(folder, 'ca.pem') },
+        includeUsage: true,
+        onClientGone: { drain: null },
         proxy: 'http://egress:3128',
       },
       {

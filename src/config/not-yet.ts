@@ -20,7 +20,6 @@ export const settingsNotYet: readonly string[] = [
   'storage.redis',
   'storage.whenRedisDown',
   'upstreams.*.limits',
-  'upstreams.*.onClientGone',
   'log.bodies',
 ]
 

@@ -128,7 +128,7 @@ class ContinuedBody<T extends Target> implements Body, BodySink {
 
 /** The request with the text so far behind its messages. */
 function bodyWith(x: Exchange, text: string): Body {
-  const bytes = (x.meteredBody ?? x.requestBody)!.whole!
+  const bytes = (x.sentMetered ? x.meteredBody : x.requestBody)!.whole!
   const { end } = memberPlaces(bytes, 'messages')[0]!
   const message = `,${JSON.stringify({ role: 'assistant', content: text })}]`
   return new WholeBody(withValue(bytes, { start: end - 1, end }, Buffer.from(message)))

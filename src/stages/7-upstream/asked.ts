@@ -53,7 +53,7 @@ export function askedOf(x: Exchange, account: Account): Asked {
 }
 
 function askedBody(x: Exchange, model: string | null): Body | null {
-  const body = x.routedBody ?? x.meteredBody ?? x.requestBody
+  const body = x.routedBody ?? (x.sentMetered ? x.meteredBody : x.requestBody)
   if (model === null || body === null || body.whole === null || x.bodyBytes === null) return body
   if (model === x.model) return body
   const places = memberPlaces(body.whole, 'model')

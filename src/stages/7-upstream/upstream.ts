@@ -47,6 +47,8 @@ const defaults = {
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
   proxy: null,
+  includeUsage: true,
+  onClientGone: { drain: null },
 }
 
 export type { Account } from './account.ts'
@@ -119,6 +121,7 @@ function send(x: Exchange, account: Account): Promise<Reply> {
     return Promise.reject(new Failure('upstream_auth_failed', message))
   }
   const websocket = request.upgrade !== null
+  x.sentMetered = x.meteredBody !== null && account.includeUsage
   const asked = askedOf(x, account)
   const call = account.wire.send({
     method: request.method,
@@ -127,7 +130,7 @@ function send(x: Exchange, account: Account): Promise<Reply> {
     body: asked.body,
     upgrade: websocket ? 'websocket' : null,
   })
-  x.onGone = () => call.abort()
+  x.onGone = () => account.leaving.left(x, call)
   asked.calls(call)
   if (x.gone) call.abort()
   return call.reply.then(

@@ -5,8 +5,9 @@
 import type { Clock } from '../../base/clock.ts'
 import { Attempt, type AttemptTarget, type Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { EventMeter } from './events.ts'
-import { JsonMeter, observeWhole } from './json.ts'
+import type { TakeItem } from './item.ts'
+import { prepareBody } from './metered-body.ts'
+import { tapsOf } from './taps.ts'
 
 /** Asks one upstream once. @throws Failure */
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
@@ -19,21 +20,19 @@ export interface MeterStage {
   settle(x: Exchange): void
 }
 
-const none: readonly Tap[] = []
-
-/** What nearly every reply says is known without a pattern. */
-function kindOf(contentType: string): 'json' | 'events' | null {
-  if (contentType === 'application/json') return 'json'
-  if (/^text\/event-stream\b/i.test(contentType)) return 'events'
-  return /^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType) ? 'json' : null
+/** What stage 8 is given. */
+export interface MeterParts {
+  readonly clock: Clock
+  /** Costs that are not those of the call under way. */
+  readonly takeItem?: TakeItem
 }
 
-export function createMeter({ clock }: { readonly clock: Clock }): MeterStage {
+export function createMeter({ clock, takeItem = () => {} }: MeterParts): MeterStage {
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
       attempt.upstreamModel = x.routedModel ?? x.model
-      x.tried.push(attempt)
+      if (x.tried.push(attempt) === 1) prepareBody(x)
       return send(x, target).then(
         (reply) => {
           attempt.status = reply.status
@@ -47,16 +46,7 @@ export function createMeter({ clock }: { readonly clock: Clock }): MeterStage {
         },
       )
     },
-    tap: (x, reply) => {
-      // Free endpoints answer with stored objects: their usage was counted when they were made.
-      if (reply.body === null || reply.status >= 300 || x.endpoint?.metered === 'free') return none
-      const kind = kindOf(reply.contentType)
-      if (kind === null) return none
-      if (kind === 'events') return [new EventMeter(x)]
-      if (reply.body.whole === null) return [new JsonMeter(x)]
-      observeWhole(x, reply.body.whole)
-      return none
-    },
+    tap: (x, reply) => tapsOf(x, reply, takeItem),
     settle: () => {},
   }
 }
