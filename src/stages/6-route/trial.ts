@@ -202,14 +202,18 @@ export class Trial<T extends Target> implements Asking {
     attempt: Attempt
     failure: Failure | null
   }): Tried<T> {
-    const { fault, sent } = attempt
+    const { sent, status } = attempt
+    // An answer that is held until it is whole may break off behind its head.
+    if (attempt.fault === null && status >= 200 && status < 300)
+      attempt.fault = failure?.code === 'upstream_timeout' ? 'idle_timeout' : 'truncated'
+    const { fault } = attempt
     // A refused key is told as a failure of ours, as is an answer that may not be passed on.
     const failed: FailedFacts = {
       fault,
-      status: attempt.status,
+      status,
       kind: null,
       shouldRetry: null,
-      sent: sent && !(fault === null && attempt.status === 0),
+      sent: sent && !(fault === null && status === 0),
       errorEvent: false,
     }
     return { choice, attempt, reply: null, failure, failed, retryAfterMs: null }
@@ -263,8 +267,8 @@ export class Trial<T extends Target> implements Asking {
   /** Whether anything could follow, were this attempt to fail: else nothing has to be held back. */
   #mayFollow(): boolean {
     const { ways, route } = this.about
-    if (this.#left <= 1) return false
-    return this.#tried.length < ways.all.length || route.config.retry.sameUpstream
+    // Also for the last of several: a stream that only opens is better told as a failure than as half an answer.
+    return ways.all.length > 1 || route.config.retry.sameUpstream
   }
 
   #noteRoom({ health }: Choice<T>, { headerLines }: Reply): void {
