@@ -39,7 +39,7 @@ export class Breaker {
 
   /** Whether others are better asked first. */
   doubted(nowMs: number): boolean {
-    return nowMs < this.#doubtUntilMs || this.#opensUntilMs !== 0
+    return nowMs < this.#doubtUntilMs || nowMs < this.#opensUntilMs
   }
 
   /** A request goes out: where the breaker is not closed, it is the probe. */
