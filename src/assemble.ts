@@ -17,7 +17,7 @@ import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/auth
 import { createLimit } from './stages/3-limit/limit.ts'
 import { createObjects, createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
-import { createRoute } from './stages/6-route/route.ts'
+import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter, type Pricing } from './stages/8-meter/meter.ts'
 
@@ -48,6 +48,9 @@ export interface Kept {
   readonly jwtKeeper: JwtKeeper
   /** Where the parts bring none. */
   readonly objects: MemoryObjects
+  readonly accounts: AccountMemory
+  /** Objects that nobody had to own: what answers said of them. */
+  readonly seen: SeenObjects
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -64,7 +67,7 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     limit: createLimit([]),
     transform: createTransform([objectsRule(config, parts, kept)]),
     cache: createCache(null),
-    route: createRoute(upstream.accounts),
+    route: routeStage(config, parts, { kept, upstream }),
     upstream: { ...upstream, send: meter.around(upstream.send) },
     meter,
     log: parts.log,
@@ -116,4 +119,35 @@ async function upstreamStage(
   const warn = (message: string) => log.event('warn', message)
   const runCommand = (text: string) => runTokenCommand(text, processEnvironment())
   return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn, runCommand }))
+}
+
+function routeStage(
+  config: Config,
+  { clock, objects }: AssemblyParts,
+  { kept, upstream }: { kept: Kept; upstream: Stages['upstream'] },
+): Stages['route'] {
+  const members = config.upstreams.map((each, index) => ({
+    target: upstream.accounts[index]!,
+    weight: each.weight,
+    models: each.models,
+    firstTokenMs: each.provider === 'sandbox' ? Infinity : each.timeouts.firstToken,
+  }))
+  return createRoute(
+    { members, routes: config.routes, usual: usualRoute() },
+    {
+      clock,
+      sweeper: kept.sweeper,
+      memory: kept.accounts,
+      probe: upstream.probe,
+      lookup: lookupOf(objects ?? kept.objects, kept.seen),
+    },
+  )
+}
+
+/** Who keeps an object: as the table of owners says, else as answers have said. */
+function lookupOf(objects: Objects, seen: SeenObjects) {
+  return {
+    accountOf: (id: string) => objects.accountOf(id) ?? seen.accountOf(id),
+    made: (id: string, upstream: string) => seen.made(id, upstream),
+  }
 }

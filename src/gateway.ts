@@ -12,6 +12,7 @@ import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
+import { AccountMemory, SeenObjects } from './stages/6-route/route.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
 export type { LogStage, Pricing }
@@ -34,7 +35,8 @@ export class Gateway {
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, objects: new MemoryObjects() }
+    const [objects, accounts] = [new MemoryObjects(), new AccountMemory()]
+    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, objects, accounts, seen: new SeenObjects() }
     const tell = (text: string): void => parts.log.event('info', text)
     this.#expiry = new ExpiryWatch({ running: this.running, clock: parts.clock, tell })
     const handler = createFront({

@@ -69,7 +69,8 @@ export function finish(x: Exchange, stages: Stages): void {
 }
 
 /** Ends what stages run beside requests. Exchanges under way end all the same. */
-export function closeStages({ authenticate, upstream }: Stages): void {
+export function closeStages({ authenticate, route, upstream }: Stages): void {
   authenticate.close()
+  route.close()
   upstream.close()
 }

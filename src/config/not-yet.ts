@@ -6,7 +6,6 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'routes',
   'limits',
   'transforms',
   'cache',
@@ -21,10 +20,7 @@ export const settingsNotYet: readonly string[] = [
   'server.workers',
   'storage.redis',
   'storage.whenRedisDown',
-  'upstreams.*.weight',
-  'upstreams.*.models',
   'upstreams.*.limits',
-  'upstreams.*.timeouts.firstToken',
   'log.bodies',
 ]
 

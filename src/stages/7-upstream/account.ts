@@ -210,6 +210,21 @@ export class Account {
     )
   }
 
+  /** More than one key, so that one that is refused can be replaced at once. */
+  get spareKeys(): boolean {
+    return this.options.keys.length > 1
+  }
+
+  /** Stands for the key that the next request goes out with. */
+  keyInUse(): unknown {
+    return this.#ring.current()
+  }
+
+  /** Whether a key is left, or none is needed. Cheap. */
+  hasKey(): boolean {
+    return this.#ring.usable()
+  }
+
   /** Why no request can be answered for want of a key; null where one is left. */
   keyTrouble(): string | null {
     if (this.token !== null) return this.token.current === null ? this.token.trouble : null

@@ -18,12 +18,6 @@ export function modelInBody(x: Exchange): string | null {
   return modelFor(x)
 }
 
-/** The body for this account: with the wish for usage of streams, unless its provider refuses that wish. */
-export function bodyToSend(x: Exchange, account: Account): Body | null {
-  x.sentMetered = x.meteredBody !== null && account.includeUsage
-  return x.sentMetered ? x.meteredBody : x.requestBody
-}
-
 /** Refuses a request with parameters that would be left out, where that is how the upstream is configured. @throws Failure */
 export function refusing(account: Account, dropped: readonly string[]): void {
   const param = dropped[0]
@@ -49,8 +43,7 @@ export interface Fitted {
 }
 
 /** The body without what the provider refuses. Bytes stay as they are where there is nothing to change. @throws Failure */
-export function fitted(x: Exchange, account: Account): Fitted {
-  const body = bodyToSend(x, account)
+export function fitted(body: Body | null, x: Exchange, account: Account): Fitted {
   const { refuses, renames } = account
   if (refuses.length === 0 && renames.length === 0) return { body, dropped: [] }
   if (x.request.path !== '/v1/chat/completions' || body?.whole === null || body === null)

@@ -4,40 +4,36 @@ import type { Exchange, Reply } from '../../exchange.ts'
 import { WireError } from '../../net/wire/message.ts'
 import type { Account, Identity } from './account.ts'
 import { answerOf } from './answer.ts'
+import { askedOf } from './asked.ts'
 import { droppedLine, fitted, modelInBody } from './asking.ts'
 import { failureOf } from './failures.ts'
 import { requestHeaderLines } from './request-headers.ts'
 
-/** Faults before the request was on its way. */
-const neverSent: ReadonlySet<string> = new Set(['connect_failed', 'connect_timeout', 'tls_failed'])
-
 /** Asks an account of such a provider once. Throws before it sends, rejects afterwards. @throws Failure */
 export function sendAsIs(x: Exchange, account: Account, identity: Identity): Promise<Reply> {
   const { request } = x
-  const attempt = x.tried.at(-1) ?? null
   const websocket = request.upgrade !== null
-  const { body, dropped } = fitted(x, account)
+  const asked = askedOf(x, account)
+  const { body, dropped } = fitted(asked.body, x, account)
   const model = account.pathNamesModel ? modelInBody(x) : null
-  if (attempt !== null) attempt.sent = true
   const call = account.wire.send({
     method: request.method,
-    target: account.target(request.path, x.query, model),
+    target: account.target(asked.path, asked.query, model),
     headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
     body,
     upgrade: websocket ? 'websocket' : null,
   })
   x.onGone = () => account.leaving.left(x, call)
+  asked.calls(call)
   if (x.gone) call.abort()
   const answered = call.reply.then(
     (wire) => {
-      if (wire.resent) x.attempts++
-      if (attempt !== null) attempt.status = wire.status
+      asked.answered(wire)
       return answerOf(x, { account, key: identity.key }, wire)
     },
     (cause: unknown) => {
       if (!(cause instanceof WireError)) throw cause
-      if (cause.resent) x.attempts++
-      if (attempt !== null && neverSent.has(cause.fault)) attempt.sent = false
+      asked.broke(cause)
       throw x.bodyFailure ?? failureOf(cause)
     },
   )

@@ -13,7 +13,8 @@ import { chatCall } from '../../openai/translate/chat-request.ts'
 import { ResponsesEvents, responsesAnswer } from '../../openai/translate/responses-answer.ts'
 import { responsesCall } from '../../openai/translate/responses-request.ts'
 import type { Account, Identity } from './account.ts'
-import { bodyToSend, modelInBody, refusing } from './asking.ts'
+import { askedOf } from './asked.ts'
+import { modelInBody, refusing } from './asking.ts'
 import { PartsBody, type Events } from './parts-body.ts'
 import { sendEmbeddings } from './translated-embeddings.ts'
 import { BrokenAnswer, errorOfPart, outcomeOf } from './translated-errors.ts'
@@ -76,7 +77,7 @@ function endpointOf(
 }
 
 function readBody(x: Exchange, account: Account): Members {
-  const sent = bodyToSend(x, account)
+  const sent = askedOf(x, account).body
   const bytes = sent?.whole ?? null
   const json =
     sent === x.requestBody && x.bodyBytes !== null ? x.json() : bytes === null ? null : parse(bytes)
