@@ -4,12 +4,19 @@
 import type { Clock } from './base/clock.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
-import { startable } from './listeners.ts'
+import { startable, StartFailure } from './listeners.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
 import type { Stages } from './proxy.ts'
 import { createAccept } from './stages/1-accept/accept.ts'
 import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/authenticate.ts'
-import { createLimit } from './stages/3-limit/limit.ts'
+import {
+  createLimit,
+  plainCosts,
+  type Costs,
+  type LimitMemory,
+  type SharedStore,
+  type SpendLookup,
+} from './stages/3-limit/limit.ts'
 import { createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
 import { createRoute } from './stages/6-route/route.ts'
@@ -25,6 +32,12 @@ export interface AssemblyParts {
   readonly sandbox: () => Promise<Pick<UpstreamOptions, 'baseUrl' | 'keys'>>
   /** Keys of the store; absent = there is none. */
   readonly keys?: KeyLookup
+  /** Redis; absent = there is none. */
+  readonly redis?: SharedStore
+  /** Sums of the ledger; absent = there is none. */
+  readonly spend?: SpendLookup
+  /** What requests cost at most, and what they did cost; absent = counted in bytes, without prices. */
+  readonly costs?: Costs
 }
 
 /** What a gateway keeps from one configuration to the next. */
@@ -32,6 +45,7 @@ export interface Kept {
   readonly sweeper: Sweeper
   readonly refusedKeys: RefusedKeys
   readonly jwtKeeper: JwtKeeper
+  readonly limitMemory: LimitMemory
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -42,14 +56,21 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     throw cause
   })
   const meter = createMeter(parts)
+  const limit = limitStage(config, parts, kept)
+  await limit.ready().catch((cause: unknown) => {
+    authenticate.close()
+    upstream.close()
+    limit.close()
+    throw new StartFailure(`cannot read what was spent from the ledger: ${(cause as Error).message}`)
+  })
   return {
     accept: createAccept({ ...config.server, ...config.server.limits }),
     authenticate,
-    limit: createLimit([]),
+    limit,
     transform: createTransform([]),
     cache: createCache(null),
     route: createRoute(upstream.accounts),
-    upstream: { ...upstream, send: meter.around(upstream.send) },
+    upstream: { ...upstream, send: limit.around(meter.around(upstream.send)) },
     meter,
     log: parts.log,
   }
@@ -67,6 +88,23 @@ function authenticateStage(
     clock,
   }
   return startable(() => createAuthenticate(options, jwtKeeper))
+}
+
+function limitStage(config: Config, parts: AssemblyParts, { limitMemory }: Kept): Stages['limit'] {
+  const { clock, log, costs = plainCosts, redis = null, spend = null } = parts
+  return createLimit({
+    limits: config.limits,
+    upstreams: new Map(
+      config.upstreams.flatMap(({ name, limits }) => (limits === undefined ? [] : [[name, limits] as const])),
+    ),
+    clock,
+    memory: limitMemory,
+    costs,
+    shared: redis,
+    whenRedisDown: config.storage.whenRedisDown,
+    spend,
+    warn: (text) => log.event('warn', text),
+  })
 }
 
 async function upstreamStage(

@@ -10,6 +10,7 @@ import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
+import { LimitMemory, Overload } from './stages/3-limit/limit.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
 export type { LogStage }
@@ -22,6 +23,7 @@ export interface GatewayParts extends AssemblyParts {
 
 export class Gateway {
   readonly #kept: Kept
+  readonly #overload: Overload
   readonly #listeners: Listeners
   readonly #view: OperatorView
   /** Exchanges under way. */
@@ -31,11 +33,15 @@ export class Gateway {
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper }
+    const limitMemory = new LimitMemory(parts.clock)
+    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, limitMemory }
+    const warn = (text: string): void => parts.log.event('warn', text)
+    this.#overload = new Overload(parts.clock, { targetMs: null }, warn)
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,
       running: this.running,
+      overload: this.#overload,
     })
     this.#view = new OperatorView(parts, {
       stages: () => this.#stages,
@@ -76,6 +82,8 @@ export class Gateway {
       closeStages(next)
       throw cause
     }
+    const { mode, delay } = config.server.overload
+    this.#overload.targetMs = mode === 'off' ? null : delay
     if (previous !== undefined) closeStages(previous)
   }
 
@@ -88,6 +96,7 @@ export class Gateway {
   /** Cuts what is still open and frees every address. */
   stop(): void {
     this.#listeners.stop()
+    this.#overload.close()
     closeStages(this.#stages)
   }
 }

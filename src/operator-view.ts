@@ -63,6 +63,7 @@ export class OperatorView implements AdminParts {
       audit: backend.audit,
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
+      limits: () => watched.stages().limit.rows(),
       reload: (by) => backend.reload(by),
     }
   }

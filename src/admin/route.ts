@@ -36,6 +36,22 @@ export interface UpstreamRow {
   readonly keys: { readonly total: number; readonly expired: number; readonly refused: number }
 }
 
+/** One principal under one limit, as operators see it. */
+export interface LimitRow {
+  readonly limit: string
+  /** `cost` is in nano-dollars. */
+  readonly quantity: string
+  readonly words: string
+  readonly principal: Readonly<Record<string, string | null>>
+  readonly used: number
+  readonly max: number
+  readonly remaining: number
+  readonly share: number
+  /** Wall clock; null = never, or nobody knows. */
+  readonly resetAtMs: number | null
+  readonly enforce: boolean
+}
+
 /** What is wrong with a configuration that was not put in force. */
 export interface ReloadProblem {
   readonly file: string | null
@@ -62,6 +78,8 @@ export interface AdminWorld {
   readonly keys: KeyService | null
   readonly audit: AuditLog | null
   upstreams(): readonly UpstreamRow[]
+  /** The 1000 nearest to their limit, nearest first. */
+  limits(): Promise<readonly LimitRow[]>
   /** Reads the configuration anew, in the name of `by`. */
   reload(by: string): Promise<ReloadOutcome>
 }

@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { keyRoutes } from './keys.ts'
+import { limitRoutes } from './limits.ts'
 import { listOf, numberOf, paging } from './paging.ts'
 import { ApiProblem } from './problem.ts'
 import { actor, route, type AdminWorld, type AuditRow, type Route } from './route.ts'
@@ -178,7 +179,7 @@ const reload = route({
 })
 
 /** All routes under /api, but for the description of them. */
-export const apiRoutes: readonly Route[] = [...keyRoutes, requests, upstreams, audit, reload]
+export const apiRoutes: readonly Route[] = [...keyRoutes, requests, upstreams, ...limitRoutes, audit, reload]
 
 /** Schema of a problem in the configuration, as 422 lists them. */
 export const configProblemRow = problemRow

@@ -16,13 +16,14 @@ import { verifyConfig } from '../config/verify.ts'
 import { Gateway, openLog } from '../gateway.ts'
 import { StartFailure } from '../listeners.ts'
 import { StorageFailure } from '../storage/open.ts'
+import type { RedisStore } from '../storage/redis.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
 import { printError } from './print.ts'
-import { openStore, type Store } from './store.ts'
+import { openRedis, openStore, type Store } from './store.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
@@ -67,6 +68,7 @@ class Server {
   #log!: LogSwitch
   #gateway!: Gateway
   #store!: Store
+  #redis: RedisStore | null = null
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
   #reloading: Promise<unknown> = Promise.resolve()
@@ -93,6 +95,8 @@ class Server {
     try {
       this.#needAdminToken(config)
       const { keys, audit } = this.#store
+      this.#redis = await openRedis(config.storage, (...said) => this.#log.event(...said))
+      const redis = this.#redis ?? undefined
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
       const admin = { keys, audit, reload, generatedToken: () => this.#adminToken?.digest ?? null }
       this.#gateway = await Gateway.start(config, {
@@ -101,9 +105,12 @@ class Server {
         sandbox,
         keys,
         admin,
+        ...(redis === undefined ? {} : { redis }),
+        spend: this.#store.spend,
       })
     } catch (cause) {
       await this.#log.close()
+      await this.#redis?.close()
       await this.#store.close()
       await (await this.#sandbox)?.close()
       throw cause
@@ -280,7 +287,7 @@ class Server {
     this.#watch?.close()
     this.#gateway.stop()
     this.#log.event('info', how)
-    void closeStore(this.#store)
+    void Promise.all([closeStore(this.#store), this.#redis?.close()])
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))
   }
@@ -291,7 +298,9 @@ function sameStore(
   { config: { storage: b } }: LoadedConfig,
 ): boolean {
   const same = (left?: Secret, right?: Secret): boolean => left?.reveal() === right?.reveal()
-  return a.path === b.path && same(a.postgres, b.postgres) && same(a.pepper, b.pepper)
+  const urls = (list: readonly Secret[] = []): string => list.map((url) => url.reveal()).join(' ')
+  const sameRedis = urls(a.redis) === urls(b.redis)
+  return a.path === b.path && same(a.postgres, b.postgres) && same(a.pepper, b.pepper) && sameRedis
 }
 
 /** A store that is away must not keep the process from ending. Never rejects. */

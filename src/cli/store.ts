@@ -4,10 +4,12 @@
 import { systemClock } from '../base/clock.ts'
 import type { Config } from '../config/schema.ts'
 import type { FollowEvents } from '../keys/follow.ts'
+import { spentSince, type SpendQuery, type SpendSum } from '../ledger/spend.ts'
 import { openKeys } from '../keys/open-keys.ts'
 import type { StoredKeys } from '../keys/stored-keys.ts'
 import { audit, readAudit, type AuditEntry, type AuditRecord } from '../storage/audit.ts'
 import { openStorage } from '../storage/open.ts'
+import type { RedisStore } from '../storage/redis.ts'
 
 /** The open store. */
 export interface Store {
@@ -17,6 +19,8 @@ export interface Store {
     /** Newest first; `before`: only entries with a smaller number. */
     read(page: { readonly limit: number; readonly before: number | null }): Promise<AuditRecord[]>
   }
+  /** Sums of the ledger. */
+  readonly spend: (query: SpendQuery) => Promise<SpendSum[]>
   close(): Promise<void>
 }
 
@@ -32,6 +36,7 @@ export async function openStore(settings: Config['storage'], events: FollowEvent
         add: (entry) => audit(storage.db, entry, systemClock.wallMs()),
         read: (page) => readAudit(storage.db, page),
       },
+      spend: (query) => spentSince(storage.db, query),
       close: async () => {
         await keys.close()
         await storage.close()
@@ -41,4 +46,23 @@ export async function openStore(settings: Config['storage'], events: FollowEvent
     await storage.close().catch(() => {})
     throw cause
   }
+}
+
+/** How long a start waits for Redis: one that is away is no reason not to serve. */
+const redisStartMs = 2000
+
+/** Redis as configured, opened; null where there is none. */
+export async function openRedis(
+  { redis }: Config['storage'],
+  event: (level: 'info' | 'warn', text: string) => void,
+): Promise<RedisStore | null> {
+  if (redis === undefined) return null
+  // Loaded only where it is used.
+  const store = new (await import('../storage/redis.ts')).RedisStore({
+    urls: redis,
+    clock: systemClock,
+    event,
+  })
+  await store.open(redisStartMs)
+  return store
 }

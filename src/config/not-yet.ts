@@ -7,7 +7,6 @@ import manifest from '../../package.json' with { type: 'json' }
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
   'routes',
-  'limits',
   'transforms',
   'cache',
   'meter',
@@ -18,11 +17,8 @@ export const settingsNotYet: readonly string[] = [
   'server.http2',
   'server.http3',
   'server.workers',
-  'storage.redis',
-  'storage.whenRedisDown',
   'upstreams.*.weight',
   'upstreams.*.models',
-  'upstreams.*.limits',
   'upstreams.*.onClientGone',
   'upstreams.*.timeouts.firstToken',
   'log.bodies',

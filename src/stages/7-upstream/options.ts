@@ -3,11 +3,13 @@
 
 import { z } from 'zod'
 import {
+  allowance,
   count,
   duration,
   expected,
   flag,
   list,
+  optionalCount,
   path,
   refuseValue,
   secret,
@@ -149,9 +151,25 @@ const env = z
     'Environment, such as prod: only callers of the same `env` are sent here, any other gets 403. Absent = all callers.',
   )
 
+const limits = z
+  .strictObject(
+    {
+      requests: allowance('Calls of this upstream, retries included.'),
+      tokens: allowance('Input and output tokens together.'),
+      concurrent: optionalCount({ min: 1, max: 1_000_000 })
+        .describe('Calls at the same time.'),
+    },
+    mapping,
+  )
+  .optional()
+  .describe(
+    "Stays under the account's own limits. Counted by each gateway; what the upstream says in `x-ratelimit-remaining-…` counts too.",
+  )
+
 // What every provider reached over HTTP has.
 const remote = {
   env,
+  limits,
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
@@ -230,6 +248,7 @@ const sandbox = z.strictObject(
         'The built-in fake OpenAI, for first steps and tests. Caution: it answers with made-up text.',
       ),
     env,
+    limits,
   },
   mapping,
 )
