@@ -52,6 +52,8 @@ export interface LimitParts {
   /** The ledger's sums; null = there is no ledger. */
   readonly spend: SpendLookup | null
   readonly warn: (text: string) => void
+  /** How long what a gateway holds in Redis outlives it; absent = a minute. */
+  readonly leaseMs?: number
 }
 
 export function createLimit(parts: LimitParts): LimitStage {
@@ -69,7 +71,7 @@ export function createLimit(parts: LimitParts): LimitStage {
     seesModel: rules.some(({ rule }) => rule.per.includes('model') || rule.match.models !== undefined),
   }
   const quota = new Quota({ rules: aboutUpstreams, costs, memory })
-  const shared = parts.shared === null ? null : new SharedLimits(parts.shared)
+  const shared = parts.shared === null ? null : new SharedLimits(parts.shared, parts.leaseMs)
   const gate = new Gate(parts, { shared, warnings: new Warnings(parts.warn) })
   return {
     reserve(x) {

@@ -81,15 +81,15 @@ const fields = {
   requests: allowance(
     'Requests, such as `100/1m`. Answers from the cache and requests that reach no upstream do not count.',
   ),
-  burst: optionalCount({ min: 0, max: 1_000_000 })
-    .describe(
-      'Makes `requests` a steady rate with so many requests ahead of it, as `limit_req … burst=N nodelay` of NGINX. Absent = all of them may come at once, and never more in any window.',
-    ),
+  burst: optionalCount({ min: 0, max: 1_000_000 }).describe(
+    'Makes `requests` a steady rate with so many requests ahead of it, as `limit_req … burst=N nodelay` of NGINX. Absent = all of them may come at once, and never more in any window.',
+  ),
   tokens: allowance('Input and output tokens together. Reserved by the worst case, settled by the truth.'),
   inputTokens: allowance('Input tokens.'),
   outputTokens: allowance('Output tokens.'),
-  concurrent: optionalCount({ min: 1, max: 1_000_000 })
-    .describe('Requests at the same time, WebSockets included.'),
+  concurrent: optionalCount({ min: 1, max: 1_000_000 }).describe(
+    'Requests at the same time, WebSockets included.',
+  ),
   budget: budget
     .optional()
     .describe(

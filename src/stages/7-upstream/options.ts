@@ -156,8 +156,7 @@ const limits = z
     {
       requests: allowance('Calls of this upstream, retries included.'),
       tokens: allowance('Input and output tokens together.'),
-      concurrent: optionalCount({ min: 1, max: 1_000_000 })
-        .describe('Calls at the same time.'),
+      concurrent: optionalCount({ min: 1, max: 1_000_000 }).describe('Calls at the same time.'),
     },
     mapping,
   )
