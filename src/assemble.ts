@@ -38,6 +38,8 @@ export interface AssemblyParts {
   readonly spend?: SpendLookup
   /** What requests cost at most, and what they did cost; absent = counted in bytes, without prices. */
   readonly costs?: Costs
+  /** How long what this process holds in Redis outlives it; absent = a minute. */
+  readonly leaseMs?: number
 }
 
 /** What a gateway keeps from one configuration to the next. */
@@ -91,7 +93,7 @@ function authenticateStage(
 }
 
 function limitStage(config: Config, parts: AssemblyParts, { limitMemory }: Kept): Stages['limit'] {
-  const { clock, log, costs = plainCosts, redis = null, spend = null } = parts
+  const { clock, log, costs = plainCosts, redis = null, spend = null, leaseMs } = parts
   return createLimit({
     limits: config.limits,
     upstreams: new Map(
@@ -104,6 +106,7 @@ function limitStage(config: Config, parts: AssemblyParts, { limitMemory }: Kept)
     whenRedisDown: config.storage.whenRedisDown,
     spend,
     warn: (text) => log.event('warn', text),
+    ...(leaseMs === undefined ? {} : { leaseMs }),
   })
 }
 
