@@ -37,6 +37,8 @@ export interface Principal {
   readonly deniedUserAgents?: readonly string[]
   /** Whether the header fields of `access.identity` are believed. */
   readonly mayName: boolean
+  /** A budget of its own, such as `$50/month`; absent = none. */
+  readonly budget?: string | null
   /** Wall clock from when on it counts no more; null = never. */
   readonly expiresAtMs: number | null
 }
@@ -232,6 +234,9 @@ export class Exchange {
   // 3-limit
   /** What is reserved for this exchange and not settled yet. */
   readonly holds: Hold[] = []
+
+  /** Its limits are settled: what is reserved from now on is given back at once. */
+  limitsSettled = false
 
   /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
   limitLines = ''

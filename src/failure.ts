@@ -31,6 +31,7 @@ const kinds = {
   expectation_failed: { status: 417, type: invalid, retryable: false, close: true },
   upgrade_required: { status: 426, type: invalid, retryable: false },
   rate_limit_exceeded: { status: 429, type: 'requests', retryable: true },
+  budget_exceeded: { status: 429, type: 'insufficient_quota', retryable: false },
   headers_too_large: { status: 431, type: invalid, retryable: false, close: true },
   client_gone: { status: 499, type: invalid, retryable: false, close: true },
   internal_error: { status: 500, type: 'server_error', retryable: true },

@@ -18,13 +18,14 @@ import { Reports } from '../reports/reports.ts'
 import { StartFailure } from '../listeners.ts'
 import { PriceKeeper, type PriceSettings } from '../prices/keeper.ts'
 import { StorageFailure } from '../storage/open.ts'
+import type { RedisStore } from '../storage/redis.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
 import { printError } from './print.ts'
-import { openStore, type Store } from './store.ts'
+import { openRedis, openStore, type Store } from './store.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
@@ -70,6 +71,7 @@ class Server {
   #gateway!: Gateway
   #store!: Store
   #prices!: PriceKeeper
+  #redis: RedisStore | null = null
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
   #reloading: Promise<unknown> = Promise.resolve()
@@ -101,6 +103,8 @@ class Server {
       this.#needAdminToken(config)
       const { keys, audit, ledger } = this.#store
       this.#prices = new PriceKeeper(priceSettings(config), (level, text) => this.#log.event(level, text))
+      this.#redis = await openRedis(config.storage, (...said) => this.#log.event(...said))
+      const redis = this.#redis ?? undefined
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
       const reports = new Reports(this.#store.storage, () => ledger!.flush())
       const admin = { keys, audit, reports, reload, generatedToken: () => this.#adminToken?.digest ?? null }
@@ -113,9 +117,12 @@ class Server {
         admin,
         ledger: ledger!,
         pricing: this.#pricing(),
+        ...(redis === undefined ? {} : { redis }),
+        spend: this.#store.spend,
       })
     } catch (cause) {
       await this.#log.close()
+      await this.#redis?.close()
       await this.#store.close()
       await (await this.#sandbox)?.close()
       throw cause
@@ -306,7 +313,7 @@ class Server {
     this.#log.event('info', how)
     // A step later: what was read on without its client ends now, and has a row to write.
     void Promise.resolve()
-      .then(() => closeStore(this.#store))
+      .then(() => Promise.all([closeStore(this.#store), this.#redis?.close()]))
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))
   }
@@ -328,7 +335,9 @@ function sameStore(
   { config: { storage: b } }: LoadedConfig,
 ): boolean {
   const same = (left?: Secret, right?: Secret): boolean => left?.reveal() === right?.reveal()
-  return a.path === b.path && same(a.postgres, b.postgres) && same(a.pepper, b.pepper)
+  const urls = (list: readonly Secret[] = []): string => list.map((url) => url.reveal()).join(' ')
+  const sameRedis = urls(a.redis) === urls(b.redis)
+  return a.path === b.path && same(a.postgres, b.postgres) && same(a.pepper, b.pepper) && sameRedis
 }
 
 /** A store that is away must not keep the process from ending. Never rejects. */

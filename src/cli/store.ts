@@ -4,6 +4,7 @@
 import { systemClock } from '../base/clock.ts'
 import type { Config } from '../config/schema.ts'
 import type { FollowEvents } from '../keys/follow.ts'
+import { spentSince, type SpendQuery, type SpendSum } from '../ledger/spend.ts'
 import { openKeys } from '../keys/open-keys.ts'
 import type { StoredKeys } from '../keys/stored-keys.ts'
 import { StoredObjects } from '../objects/stored-objects.ts'
@@ -13,6 +14,7 @@ import { openStorage, reason, StorageFailure, type Storage } from '../storage/op
 
 /** What the ledger is told by the configuration, asked for anew each time. */
 export type MeterSettings = () => Pick<Config['meter'], 'durability' | 'retention'>
+import type { RedisStore } from '../storage/redis.ts'
 
 /** The open store. */
 export interface Store {
@@ -28,6 +30,8 @@ export interface Store {
     /** Newest first; `before`: only entries with a smaller number. */
     read(page: { readonly limit: number; readonly before: number | null }): Promise<AuditRecord[]>
   }
+  /** Sums of the ledger. */
+  readonly spend: (query: SpendQuery) => Promise<SpendSum[]>
   close(): Promise<void>
 }
 
@@ -52,6 +56,7 @@ export async function openStore(
         add: (entry) => audit(storage.db, entry, systemClock.wallMs()),
         read: (page) => readAudit(storage.db, page),
       },
+      spend: (query) => spentSince(storage.db, query),
       close: async () => {
         await ledger?.close()
         await keys.close()
@@ -81,4 +86,23 @@ async function ledgerOf(
   } catch (cause) {
     throw new StorageFailure(`cannot open the ledger in ${path}: ${reason(cause)}`)
   }
+}
+
+/** How long a start waits for Redis: one that is away is no reason not to serve. */
+const redisStartMs = 2000
+
+/** Redis as configured, opened; null where there is none. */
+export async function openRedis(
+  { redis }: Config['storage'],
+  event: (level: 'info' | 'warn', text: string) => void,
+): Promise<RedisStore | null> {
+  if (redis === undefined) return null
+  // Loaded only where it is used.
+  const store = new (await import('../storage/redis.ts')).RedisStore({
+    urls: redis,
+    clock: systemClock,
+    event,
+  })
+  await store.open(redisStartMs)
+  return store
 }

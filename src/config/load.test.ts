@@ -58,7 +58,11 @@ const openCallers = {
   identity: { userHeader: 'x-headgate-user', appHeader: 'x-headgate-app' },
   guessing: { failures: { count: 600, windowMs: 60_000 } },
 }
-const noProxies = { trustedProxies: [], proxyProtocol: 'off' as const }
+const noProxies = {
+  trustedProxies: [],
+  proxyProtocol: 'off' as const,
+  overload: { mode: 'shed' as const, delay: 20 },
+}
 
 function defaults(folder: string): Config {
   return {
@@ -76,7 +80,8 @@ function defaults(folder: string): Config {
       timeouts: { header: 10_000, idle: 60_000, drain: 600_000 },
     },
     admin: { listen: { hostname: '127.0.0.1', port: 8081 }, tokens: [], publicHosts: [] },
-    storage: { path: join(folder, '.headgate') },
+    storage: { path: join(folder, '.headgate'), whenRedisDown: 'local' },
+    limits: [],
     upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null, weight: 1, models: null }],
     routes: [],
     access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
@@ -214,7 +219,8 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
       timeouts: { header: 500, idle: 300_000, drain: 3_600_000 },
     },
     admin: { listen: { hostname: 'localhost', port: 0 }, tokens: [], publicHosts: [] },
-    storage: { path: join(folder, 'data') },
+    storage: { path: join(folder, 'data'), whenRedisDown: 'local' },
+    limits: [],
     upstreams: [
       {
         name: 'main',

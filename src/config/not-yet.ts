@@ -6,7 +6,6 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'limits',
   'transforms',
   'cache',
   'meter.bodies',
@@ -18,9 +17,6 @@ export const settingsNotYet: readonly string[] = [
   'server.http2',
   'server.http3',
   'server.workers',
-  'storage.redis',
-  'storage.whenRedisDown',
-  'upstreams.*.limits',
   'log.bodies',
 ]
 

@@ -117,7 +117,7 @@ export class Book {
     const usage = attempt.itemised ? null : (estimate?.usage ?? attempt.usage)
     const { costNanoUsd, priceVersion } = this.#price(x, attempt, usage)
     attempt.costNanoUsd = costNanoUsd
-    const delivered = attempt.delivered && last
+    const delivered = attempt.delivered || attempt.continued
     return this.#keep({
       ...commonOf(x, attempt),
       state: attempt.state as RowState,
