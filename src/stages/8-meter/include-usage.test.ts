@@ -192,8 +192,8 @@ describe('rule 3: a stream', () => {
           .split('\n')
           .filter((line) => line !== '')
         const frames = lines.map((line) => `data: ${line}`)
-      // One recording lacks a bracket; it is of an endpoint where nothing is asked for or cut.
-      if (frames.some((frame) => parsedFrame(frame) === null)) continue
+        // One recording lacks a bracket; it is of an endpoint where nothing is asked for or cut.
+        if (frames.some((frame) => parsedFrame(frame) === null)) continue
         const whole = Buffer.from(frames.map((frame) => `${frame}\n\n`).join('') + 'data: [DONE]\n\n')
         const once = streamed(whole, whole.length)
         const left = once.split('\n\n').slice(0, -2)
