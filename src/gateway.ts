@@ -1,7 +1,7 @@
 // What stays: the stages built from one configuration, and where it listens. A reload builds new stages and swaps them:
 // exchanges under way end with the stages they began with, so no request sees half of a change.
 
-import { assemble, type AssemblyParts, type Kept } from './assemble.ts'
+import { assemble, type AssemblyParts, type Kept, type Pricing } from './assemble.ts'
 import type { Config } from './config/schema.ts'
 import { createFront } from './front.ts'
 import { Listeners, startable } from './listeners.ts'
@@ -10,9 +10,10 @@ import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
+import { Estimator } from './stages/8-meter/meter.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
-export type { LogStage }
+export type { LogStage, Pricing }
 
 /** What a gateway is given besides its configuration. */
 export interface GatewayParts extends AssemblyParts {
@@ -31,7 +32,7 @@ export class Gateway {
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper }
+    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, estimator: new Estimator() }
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,
@@ -86,10 +87,16 @@ export class Gateway {
     await this.running.drained()
   }
 
+  /** Resolves when every row is kept whose tokens are still being counted. */
+  counted(): Promise<void> {
+    return this.#stages.meter.idle()
+  }
+
   /** Cuts what is still open and frees every address. */
   stop(): void {
     this.#listeners.stop()
     this.running.endDrains()
+    this.#kept.estimator.close()
     closeStages(this.#stages)
   }
 }

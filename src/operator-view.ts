@@ -9,6 +9,8 @@ import type { Stages } from './proxy.ts'
 
 /** What the process behind a gateway gives its admin port. */
 export interface AdminBackend extends Pick<AdminWorld, 'keys' | 'audit' | 'reload'> {
+  /** Absent = there is no ledger to read. */
+  readonly reports?: AdminWorld['reports']
   /** Digest of the token that was made at the first start; null where one is configured. */
   generatedToken(): Buffer | null
 }
@@ -61,6 +63,7 @@ export class OperatorView implements AdminParts {
       clock,
       keys: backend.keys,
       audit: backend.audit,
+      reports: backend.reports ?? null,
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
       reload: (by) => backend.reload(by),

@@ -5,6 +5,7 @@
 import type { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { KeyService } from '../keys/key-service.ts'
+import type { Reports } from '../reports/reports.ts'
 import type { RecentRequests } from './recent-requests.ts'
 import type { Operator, Role } from './tokens.ts'
 
@@ -61,6 +62,7 @@ export interface AdminWorld {
   /** Null where the gateway runs without a store. */
   readonly keys: KeyService | null
   readonly audit: AuditLog | null
+  readonly reports: Reports | null
   upstreams(): readonly UpstreamRow[]
   /** Reads the configuration anew, in the name of `by`. */
   reload(by: string): Promise<ReloadOutcome>
@@ -93,7 +95,7 @@ export interface Route<Query = unknown, Body = unknown> {
   readonly answer: z.ZodType
   /** Statuses it may refuse with, besides those that every route has. */
   readonly refusals: readonly (404 | 409 | 422 | 503)[]
-  /** @throws ApiProblem */
+  /** An answer that is no JSON is a `Response`. @throws ApiProblem */
   handle(call: Call<Query, Body>): unknown
 }
 

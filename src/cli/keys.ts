@@ -190,7 +190,7 @@ function secretLines({ secret, id, name }: { secret: string; id: string; name: s
 }
 
 /** Who the audit log says it was. */
-function actor(): string {
+export function actor(): string {
   try {
     const { username, uid } = userInfo()
     // Bun knows the name from $USER alone.

@@ -40,6 +40,8 @@ export interface Reservation {
   /** Nano-dollars the row gets if the process dies; null = no price is known. */
   readonly estimatedNanoUsd: number | null
   readonly priceVersion: string | null
+  /** Number of this attempt in its operation, from 1; 0 where no upstream was asked. */
+  readonly attempt: number
 }
 
 /** A final row. */
@@ -59,8 +61,6 @@ export interface LedgerRow extends Omit<Reservation, 'estimatedInput' | 'estimat
   readonly savedNanoUsd: number
   /** The value of `x-cache-status`. */
   readonly cache: string
-  /** Number of this attempt in its operation, from 1; 0 where no upstream was asked. */
-  readonly attempt: number
   /** Exactly one row of an operation is its last: the count of operations is the sum of these. */
   readonly last: boolean
   /** Status the attempt got from its upstream; 0 = no answer. Of the last row: what the client got, 499 where it left. */

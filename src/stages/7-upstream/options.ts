@@ -238,6 +238,11 @@ const openai = z
         'API keys of the account: text, or `{ value, notAfter }`. The first one is used, until its date or until the ' +
           'upstream refuses it (401); then the next.',
       ),
+      adminKey: secret()
+        .optional()
+        .describe(
+          'Admin key of the organisation, for `headgate usage reconcile` alone: it reads usage and costs. Never used for requests.',
+        ),
       ...remote,
     },
     mapping,

@@ -106,9 +106,14 @@ function wireOf(options: Required<UpstreamOptions>, sweeper: Sweeper): Wire {
   return own ? new Http1Wire(wire, sweeper) : new FetchWire(wire, sweeper)
 }
 
+const neverSent: ReadonlySet<string> = new Set(['connect_failed', 'connect_timeout', 'tls_failed'])
+
 // Not an async function: on the hot path every promise in between costs as much as a stage.
 function send(x: Exchange, account: Account): Promise<Reply> {
   const { request } = x
+  const attempt = x.tried.at(-1) ?? null
+  // Until the wire has it, nothing of it can have been seen.
+  if (attempt !== null) attempt.sent = false
   // Whoever chose the account: a caller of one environment never spends another's.
   if (account.env !== null && account.env !== x.principal.env) return Promise.reject(otherEnvironment())
   const identity = account.identity()
@@ -125,16 +130,19 @@ function send(x: Exchange, account: Account): Promise<Reply> {
     body: x.sentMetered ? x.meteredBody : x.requestBody,
     upgrade: websocket ? 'websocket' : null,
   })
+  if (attempt !== null) attempt.sent = true
   x.onGone = () => account.leaving.left(x, call)
   if (x.gone) call.abort()
   return call.reply.then(
     (wire) => {
       if (wire.resent) x.attempts++
+      if (attempt !== null) attempt.status = wire.status
       return answerOf(x, { account, key: identity.key }, wire)
     },
     (cause: unknown) => {
       if (!(cause instanceof WireError)) throw cause
       if (cause.resent) x.attempts++
+      if (attempt !== null && neverSent.has(cause.fault)) attempt.sent = false
       throw failureOf(cause)
     },
   )

@@ -10,7 +10,7 @@ import { countTokens } from './tokens.ts'
 
 // An encoding is loaded once, which takes seconds on a machine under load.
 setDefaultTimeout(120_000)
-const estimator = new Estimator()
+const estimator = new Estimator(100_000)
 afterAll(() => estimator.close())
 
 function call(body: unknown): { x: Exchange; attempt: Attempt } {
@@ -26,7 +26,7 @@ function call(body: unknown): { x: Exchange; attempt: Attempt } {
   const x = new Exchange('hgr_1', request, systemClock)
   x.endpoint = findEndpoint('POST', request.path)
   x.bodyBytes = Buffer.from(JSON.stringify(body))
-  const attempt = new Attempt('hgr_1-1', { name: 'main', account: 'main' }, systemClock)
+  const attempt = new Attempt('hgr_1-1', { name: 'main', account: 'main', providerName: 'openai' }, systemClock)
   x.tried.push(attempt)
   return { x, attempt }
 }

@@ -3,7 +3,7 @@
 // a token for each 3 bytes, which is a little more than English text has. Never 0 where something was sent.
 
 import type { Attempt, Exchange } from '../../exchange.ts'
-import { tokensMax, type Usage } from '../../openai/usage.ts'
+import { tokensMax, zeroUsage, type Usage } from '../../openai/usage.ts'
 import { estimatorName, type TokenCounts, type TokensAnswer } from './tokens.ts'
 
 /** An estimated usage, and which way it was estimated. */
@@ -18,7 +18,8 @@ const bytesPerToken = 3
 const waitingMax = 1000
 /** A body longer than this is not copied into the thread. */
 const bodyBytesMax = 32 * 1024 * 1024
-const answerMs = 30_000
+/** An answer may wait for its row, so that a thread that is slow is not waited for long. */
+const answerMs = 5000
 
 /** Of what was in flight when a stream broke off: written and paid for, but not come. */
 const inFlightTokens = 8
@@ -34,6 +35,8 @@ export class Estimator {
   #broken = false
   #next = 0
   readonly #waiting = new Map<number, Waiting>()
+
+  constructor(private readonly waitMs = answerMs) {}
 
   /** By the bytes alone: at once, for what cannot wait. */
   quick(x: Exchange, attempt: Attempt | null): Estimate {
@@ -70,7 +73,7 @@ export class Estimator {
     if (worker === null) return Promise.resolve(null)
     const id = this.#next++
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#answered({ id, counts: null }), answerMs)
+      const timer = setTimeout(() => this.#answered({ id, counts: null }), this.waitMs)
       timer.unref()
       this.#waiting.set(id, { resolve, timer })
       worker.postMessage({ id, ...question })
@@ -118,22 +121,5 @@ function merged(attempt: Attempt | null, counted: TokenCounts): Usage {
     Math.max(said?.output ?? 0, counted.output + (began ? inFlightTokens : 0)),
     tokensMax,
   )
-  return { ...zero, ...said, input, output, total: Math.min(input + output, tokensMax) }
-}
-
-const zero: Usage = {
-  input: 0,
-  cachedInput: 0,
-  cacheWrite: 0,
-  output: 0,
-  reasoning: 0,
-  audioInput: 0,
-  audioOutput: 0,
-  cachedAudio: 0,
-  imageInput: 0,
-  imageOutput: 0,
-  cachedImage: 0,
-  acceptedPrediction: 0,
-  rejectedPrediction: 0,
-  total: 0,
+  return { ...zeroUsage, ...said, input, output, total: Math.min(input + output, tokensMax) }
 }

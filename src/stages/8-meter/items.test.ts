@@ -35,7 +35,7 @@ function call(
   const x = new Exchange('hgr_1', request, systemClock)
   x.endpoint = findEndpoint(method, path)
   if (answer.sent !== undefined) x.bodyBytes = Buffer.from(JSON.stringify(answer.sent))
-  x.tried.push(new Attempt('hgr_1-1', { name: 'main', account: 'main' }, systemClock))
+  x.tried.push(new Attempt('hgr_1-1', { name: 'main', account: 'main', providerName: 'openai' }, systemClock))
   const whole = answer.pieces === true ? null : Buffer.from(answer.body ?? '')
   const unused = (): void => {}
   const body: Body = { length: -1, whole, start: unused, pause: unused, resume: unused, abort: unused }
