@@ -305,6 +305,7 @@ class Server {
     this.#log.event('info', how)
     // A step later: what was read on without its client ends now, and has a row to write.
     void Promise.resolve()
+      .then(() => this.#gateway.counted())
       .then(() => closeStore(this.#store))
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))

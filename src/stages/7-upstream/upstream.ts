@@ -1,14 +1,10 @@
 // Stage 7, upstream: sends one prepared request to one account and reads the head of its answer. Each provider is a
 // folder of its own; the wire underneath is our HTTP/1.1 client, or `fetch` where an egress proxy is in between.
 
-import { readFileSync } from 'node:fs'
 import type { Clock } from '../../base/clock.ts'
 import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { Http1Wire } from '../../net/wire/client.ts'
-import { canTunnel } from '../../net/wire/egress.ts'
-import { FetchWire } from '../../net/wire/fetch.ts'
-import { WireError, type Wire, type WireOptions } from '../../net/wire/message.ts'
+import { WireError } from '../../net/wire/message.ts'
 import type { Sweeper } from '../../net/wire/sweeper.ts'
 import { Account, type AccountOptions, type AccountParts } from './account.ts'
 import { answerOf } from './answer.ts'
@@ -17,6 +13,7 @@ import { openaiCompatible } from './openai-compatible/openai-compatible.ts'
 import { openai } from './openai/openai.ts'
 import type { Provider } from './provider.ts'
 import { requestHeaderLines } from './request-headers.ts'
+import { wireOf } from './wire-of.ts'
 
 /** An upstream of the configuration, with every place settled. What a kind does not let one set has its default here. */
 export interface UpstreamOptions extends Partial<AccountOptions> {
@@ -86,24 +83,6 @@ export function createUpstream(
     send,
     close: () => accounts.forEach((account) => account.wire.close()),
   }
-}
-
-function wireOf(options: Required<UpstreamOptions>, sweeper: Sweeper): Wire {
-  const { timeouts, keepAlive } = options
-  const wire: WireOptions = {
-    origin: new URL(options.baseUrl.origin),
-    timeouts: {
-      connectMs: timeouts.connect,
-      firstByteMs: timeouts.firstByte,
-      idleMs: timeouts.idle,
-      totalMs: timeouts.total,
-    },
-    keepAlive: { idleMs: keepAlive.idle, maxIdle: keepAlive.maxIdle },
-    caPem: options.tls.caFile === null ? null : readFileSync(options.tls.caFile, 'utf8'),
-    proxy: options.proxy,
-  }
-  const own = options.proxy === null || canTunnel(wire.origin, options.proxy)
-  return own ? new Http1Wire(wire, sweeper) : new FetchWire(wire, sweeper)
 }
 
 const neverSent: ReadonlySet<string> = new Set(['connect_failed', 'connect_timeout', 'tls_failed'])

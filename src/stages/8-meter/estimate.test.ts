@@ -26,7 +26,11 @@ function call(body: unknown): { x: Exchange; attempt: Attempt } {
   const x = new Exchange('hgr_1', request, systemClock)
   x.endpoint = findEndpoint('POST', request.path)
   x.bodyBytes = Buffer.from(JSON.stringify(body))
-  const attempt = new Attempt('hgr_1-1', { name: 'main', account: 'main', providerName: 'openai' }, systemClock)
+  const attempt = new Attempt(
+    'hgr_1-1',
+    { name: 'main', account: 'main', providerName: 'openai' },
+    systemClock,
+  )
   x.tried.push(attempt)
   return { x, attempt }
 }
