@@ -12,7 +12,7 @@ import { createAccept } from './stages/1-accept/accept.ts'
 import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { createLimit } from './stages/3-limit/limit.ts'
 import { createTransform } from './stages/4-transform/transform.ts'
-import { createCache } from './stages/5-cache/cache.ts'
+import { createCache, Idempotency, type IdempotencyParts } from './stages/5-cache/cache.ts'
 import { createRoute } from './stages/6-route/route.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter, type Estimator, type Pricing } from './stages/8-meter/meter.ts'
@@ -31,6 +31,8 @@ export interface AssemblyParts {
   readonly keys?: KeyLookup
   /** Absent = no rows are kept. */
   readonly ledger?: Ledger
+  /** Absent = there is no store to keep answers in. */
+  readonly idempotency?: IdempotencyParts
   /** Absent = nothing has a price. */
   readonly pricing?: Pricing
 }
@@ -57,12 +59,18 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     authenticate,
     limit: createLimit([]),
     transform: createTransform([]),
-    cache: createCache(null),
+    cache: createCache(null, idempotencyOf(config, parts)),
     route: createRoute(upstream.accounts),
     upstream: { ...upstream, send: meter.around(upstream.send) },
     meter,
     log: parts.log,
   }
+}
+
+function idempotencyOf(config: Config, { clock, log, idempotency }: AssemblyParts): Idempotency | null {
+  const settings = config.meter.idempotency
+  if (!settings.enabled || idempotency === undefined) return null
+  return new Idempotency(idempotency, settings, { clock, bug: (cause) => log.bug(cause) })
 }
 
 function authenticateStage(

@@ -99,7 +99,7 @@ class Server {
     const sandbox = () => this.#sandboxUpstream()
     try {
       this.#needAdminToken(config)
-      const { keys, audit, ledger } = this.#store
+      const { keys, audit, ledger, idempotency } = this.#store
       this.#prices = new PriceKeeper(priceSettings(config), (level, text) => this.#log.event(level, text))
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
       const reports = new Reports(this.#store.storage, () => ledger!.flush())
@@ -111,6 +111,7 @@ class Server {
         keys,
         admin,
         ledger: ledger!,
+        idempotency,
         pricing: this.#pricing(),
       })
     } catch (cause) {

@@ -4,8 +4,10 @@
 import { systemClock } from '../base/clock.ts'
 import type { Config } from '../config/schema.ts'
 import type { FollowEvents } from '../keys/follow.ts'
-import { openKeys } from '../keys/open-keys.ts'
+import { matchingPepper, openKeys } from '../keys/open-keys.ts'
+import type { Sealer } from '../keys/sealer.ts'
 import type { StoredKeys } from '../keys/stored-keys.ts'
+import { Answers } from '../storage/answers.ts'
 import { audit, readAudit, type AuditEntry, type AuditRecord } from '../storage/audit.ts'
 import { openLedger, type OpenLedger } from '../ledger/open-ledger.ts'
 import { openStorage, reason, StorageFailure, type Storage } from '../storage/open.ts'
@@ -20,6 +22,12 @@ export interface Store {
   readonly keys: StoredKeys
   /** Null where it was opened for a command, which makes no rows. */
   readonly ledger: OpenLedger | null
+  /** What requests with an Idempotency-Key need. */
+  readonly idempotency: {
+    readonly answers: Answers
+    readonly digest: (text: string) => string
+    readonly sealer: Sealer
+  }
   readonly audit: {
     add(entry: AuditEntry): Promise<void>
     /** Newest first; `before`: only entries with a smaller number. */
@@ -39,7 +47,14 @@ export async function openStore(
   try {
     const keys = await openKeys(storage, { path, pepper, clock: systemClock, events })
     const ledger = meter === undefined ? null : await ledgerOf(storage, path, { meter, events })
+    const found = await matchingPepper(storage, { path, pepper })
+    const scopes = found.hasher('idempotency-scope')
     return {
+      idempotency: {
+        answers: new Answers(storage.db),
+        digest: (text) => scopes.text(text),
+        sealer: found.sealer('idempotency-answer'),
+      },
       storage,
       keys,
       ledger,

@@ -11,7 +11,6 @@ export const settingsNotYet: readonly string[] = [
   'transforms',
   'cache',
   'meter.bodies',
-  'meter.idempotency',
   'telemetry',
   'alerts',
   'notify',

@@ -1,6 +1,7 @@
 // The tables, as both databases have them. Only three column types, so that one set of queries fits SQLite and PostgreSQL:
 // text, whole numbers (moments are milliseconds of wall clock, flags are 0 or 1), and lists or maps as JSON text.
 
+import type { AnswerRow } from './answers.ts'
 import type { Generated } from 'kysely'
 
 /** Steps of the schema that have run; see migrations.ts. */
@@ -184,4 +185,5 @@ export interface Database {
   ledger: LedgerTable
   ledger_hours: RollupTable
   ledger_days: RollupTable
+  answers: AnswerRow
 }

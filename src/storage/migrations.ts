@@ -3,6 +3,7 @@
 // time wait for each other (SQLite: the write lock; PostgreSQL: an advisory lock).
 
 import { sql, type Kysely, type Transaction } from 'kysely'
+import { answerTables } from './answers.ts'
 import type { Database } from './database.ts'
 import { ledgerTables } from './ledger-tables.ts'
 
@@ -58,6 +59,7 @@ const steps: readonly Step[] = [
   { number: 1, name: 'counters, facts and audit', up: firstTables },
   { number: 2, name: 'client keys', up: keyTables },
   { number: 3, name: 'the ledger', up: ledgerTables },
+  { number: 6, name: 'answers of requests with an Idempotency-Key', up: answerTables },
 ]
 
 async function firstTables(db: Transaction<Database>, kind: StorageKind): Promise<void> {
