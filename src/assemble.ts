@@ -23,10 +23,10 @@ import {
   type SharedStore,
   type SpendLookup,
 } from './stages/3-limit/limit.ts'
-import { createCache } from './stages/5-cache/cache.ts'
 import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
+import { createCache, Idempotency, type IdempotencyParts } from './stages/5-cache/cache.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
-import { createMeter, type Pricing } from './stages/8-meter/meter.ts'
+import { createMeter, type Estimator, type Pricing } from './stages/8-meter/meter.ts'
 
 import type { LogStage } from './stages/9-log/log.ts'
 
@@ -42,6 +42,8 @@ export interface AssemblyParts {
   readonly keys?: KeyLookup
   /** Absent = no rows are kept. */
   readonly ledger?: Ledger
+  /** Absent = there is no store to keep answers in. */
+  readonly idempotency?: IdempotencyParts
   /** Absent = nothing has a price. */
   readonly pricing?: Pricing
   /** Whose the objects are that upstreams keep; absent = remembered by this process alone. */
@@ -67,6 +69,7 @@ export interface Kept {
   /** Objects that nobody had to own: what answers said of them. */
   readonly seen: SeenObjects
   readonly limitMemory: LimitMemory
+  readonly estimator: Estimator
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -76,7 +79,8 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     authenticate.close()
     throw cause
   })
-  const meter = createMeter({ ...parts, bug: parts.log.bug })
+  const estimate = kept.estimator.exact.bind(kept.estimator)
+  const meter = createMeter({ ...parts, estimate, bug: parts.log.bug })
   const limit = limitStage(config, parts, kept)
   await limit.ready().catch((cause: unknown) => {
     authenticate.close()
@@ -89,7 +93,7 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     authenticate,
     limit,
     transform: createTransform([objectsRule(config, parts, kept)]),
-    cache: createCache(null),
+    cache: createCache(null, idempotencyOf(config, parts)),
     route: routeStage(config, parts, { kept, upstream }),
     upstream: { ...upstream, send: limit.around(meter.around(upstream.send)) },
     meter,
@@ -113,6 +117,12 @@ function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {
     return stored !== undefined && stored.union(fixed).size > 1
   }
   return createObjects({ objects: parts.objects ?? kept.objects, owner, unknown, sockets, several })
+}
+
+function idempotencyOf(config: Config, { clock, log, idempotency }: AssemblyParts): Idempotency | null {
+  const settings = config.meter.idempotency
+  if (!settings.enabled || idempotency === undefined) return null
+  return new Idempotency(idempotency, settings, { clock, bug: (cause) => log.bug(cause) })
 }
 
 function authenticateStage(

@@ -14,6 +14,7 @@ import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { AccountMemory, SeenObjects } from './stages/6-route/route.ts'
 import { LimitMemory, Overload } from './stages/3-limit/limit.ts'
+import { Estimator } from './stages/8-meter/meter.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
 export type { LogStage, Pricing }
@@ -37,9 +38,16 @@ export class Gateway {
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    const [objects, accounts] = [new MemoryObjects(), new AccountMemory()]
-    const [seen, limitMemory] = [new SeenObjects(), new LimitMemory(parts.clock)]
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, objects, accounts, seen, limitMemory }
+    this.#kept = {
+      sweeper,
+      refusedKeys: new Map(),
+      jwtKeeper,
+      objects: new MemoryObjects(),
+      accounts: new AccountMemory(),
+      seen: new SeenObjects(),
+      limitMemory: new LimitMemory(parts.clock),
+      estimator: new Estimator(),
+    }
     const tell = (text: string): void => parts.log.event('info', text)
     this.#expiry = new ExpiryWatch({ running: this.running, clock: parts.clock, tell })
     const warn = (text: string): void => parts.log.event('warn', text)
@@ -113,6 +121,7 @@ export class Gateway {
     this.#listeners.stop()
     this.running.endDrains()
     this.#overload.close()
+    this.#kept.estimator.close()
     closeStages(this.#stages)
   }
 }

@@ -101,7 +101,7 @@ class Server {
     const sandbox = () => this.#sandboxUpstream()
     try {
       this.#needAdminToken(config)
-      const { keys, audit, ledger } = this.#store
+      const { keys, audit, ledger, idempotency } = this.#store
       this.#prices = new PriceKeeper(priceSettings(config), (level, text) => this.#log.event(level, text))
       this.#redis = await openRedis(config.storage, (...said) => this.#log.event(...said))
       const redis = this.#redis ?? undefined
@@ -116,6 +116,7 @@ class Server {
         objects: this.#store.objects(config.access.objects.keep),
         admin,
         ledger: ledger!,
+        idempotency,
         pricing: this.#pricing(),
         ...(redis === undefined ? {} : { redis }),
         spend: this.#store.spend,
@@ -313,6 +314,7 @@ class Server {
     this.#log.event('info', how)
     // A step later: what was read on without its client ends now, and has a row to write.
     void Promise.resolve()
+      .then(() => this.#gateway.counted())
       .then(() => Promise.all([closeStore(this.#store), this.#redis?.close()]))
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))

@@ -5,9 +5,11 @@ import { systemClock } from '../base/clock.ts'
 import type { Config } from '../config/schema.ts'
 import type { FollowEvents } from '../keys/follow.ts'
 import { spentSince, type SpendQuery, type SpendSum } from '../ledger/spend.ts'
-import { openKeys } from '../keys/open-keys.ts'
-import type { StoredKeys } from '../keys/stored-keys.ts'
 import { StoredObjects } from '../objects/stored-objects.ts'
+import { matchingPepper, openKeys } from '../keys/open-keys.ts'
+import type { Sealer } from '../keys/sealer.ts'
+import type { StoredKeys } from '../keys/stored-keys.ts'
+import { Answers } from '../storage/answers.ts'
 import { audit, readAudit, type AuditEntry, type AuditRecord } from '../storage/audit.ts'
 import { openLedger, type OpenLedger } from '../ledger/open-ledger.ts'
 import { openStorage, reason, StorageFailure, type Storage } from '../storage/open.ts'
@@ -25,6 +27,12 @@ export interface Store {
   readonly ledger: OpenLedger | null
   /** Made when first asked for; `keepMs`: how long one is remembered that nobody uses. */
   objects(keepMs: number): StoredObjects
+  /** What requests with an Idempotency-Key need. */
+  readonly idempotency: {
+    readonly answers: Answers
+    readonly digest: (text: string) => string
+    readonly sealer: Sealer
+  }
   readonly audit: {
     add(entry: AuditEntry): Promise<void>
     /** Newest first; `before`: only entries with a smaller number. */
@@ -47,7 +55,14 @@ export async function openStore(
     const keys = await openKeys(storage, { path, pepper, clock: systemClock, events })
     const ledger = meter === undefined ? null : await ledgerOf(storage, path, { meter, events })
     let objects: StoredObjects | null = null
+    const found = await matchingPepper(storage, { path, pepper })
+    const scopes = found.hasher('idempotency-scope')
     return {
+      idempotency: {
+        answers: new Answers(storage.db),
+        digest: (text) => scopes.text(text),
+        sealer: found.sealer('idempotency-answer'),
+      },
       storage,
       keys,
       ledger,

@@ -42,6 +42,8 @@ const openaiDefaults = {
   proxy: null,
 }
 
+const idempotency = { enabled: false, ttl: 86_400_000, maxBytes: 1024 * 1024 }
+
 /** Defaults of who may call, from where. */
 const openCallers = {
   jwt: [],
@@ -85,7 +87,7 @@ function defaults(folder: string): Config {
     upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null, weight: 1, models: null }],
     routes: [],
     access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
-    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null },
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, '.headgate', 'access.log'), format: 'auto', rotate: 104_857_600, keep: 14 },
   }
 }
@@ -273,7 +275,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         { name: 'dev', value: new Secret('a-client-key-of-some-length'), ...nobody },
       ],
     },
-    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null },
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, 'logs', 'access.log'), format: 'json', rotate: 1_048_576, keep: 2 },
   })
   expect(watched).toEqual([join(folder, 'headgate.yaml'), join(folder, 'ca.pem')])

@@ -9,7 +9,6 @@ export const settingsNotYet: readonly string[] = [
   'transforms',
   'cache',
   'meter.bodies',
-  'meter.idempotency',
   'telemetry',
   'alerts',
   'notify',
