@@ -81,6 +81,8 @@ export interface UsageReport {
   readonly saturated: boolean
 }
 
+const dayMs = 86_400_000
+
 /** Lines one report may have. */
 export const linesMax = 50_000
 /** Lines of the tables behind them. */
@@ -155,18 +157,25 @@ async function clamped(
   { db }: Storage,
   { fromMs, toMs }: UsageQuery,
 ): Promise<{ fromMs: number; toMs: number }> {
-  const ends = await Promise.all(
-    (['ledger_days', 'ledger'] as const).map((table) =>
-      db
-        .selectFrom(table)
-        .select(({ fn }) => [fn.min('at_ms').as('first'), fn.max('at_ms').as('last')])
-        .executeTakeFirst(),
-    ),
-  )
-  const firsts = ends.flatMap((end) => (end?.first == null ? [] : [end.first]))
-  const lasts = ends.flatMap((end) => (end?.last == null ? [] : [end.last]))
+  const firsts: number[] = []
+  const lasts: number[] = []
+  for (const table of ['ledger_days', 'ledger'] as const) {
+    // One question each: only then the index is looked at from its end, and not all through.
+    const first = await db
+      .selectFrom(table)
+      .select(({ fn }) => fn.min('at_ms').as('at'))
+      .executeTakeFirst()
+    const last = await db
+      .selectFrom(table)
+      .select(({ fn }) => fn.max('at_ms').as('at'))
+      .executeTakeFirst()
+    if (first?.at != null) firsts.push(first.at)
+    if (last?.at != null) lasts.push(last.at)
+  }
   const first = Math.max(fromMs, Math.min(...firsts))
-  const last = Math.min(toMs, Math.max(...lasts) + 86_400_000)
+  const newest = Math.max(...lasts)
+  // Behind the newest row there is nothing: up to the end of its day the day's sum answers.
+  const last = toMs > newest ? (Math.floor(newest / dayMs) + 1) * dayMs : toMs
   return first < last ? { fromMs: first, toMs: last } : { fromMs, toMs: fromMs }
 }
 
