@@ -54,15 +54,18 @@ function begin(request: ServerRequest, options: FrontOptions): void {
     options.running.ended(slot)
     // An answer that is read on without its client is over when its usage is known.
     if (x.drained === null) finish(x, stages)
-    else void x.drained.finally(() => finish(x, stages))
+    else options.running.drains(x.drain, x.drained, () => finish(x, stages))
   }
   // `proxy` never rejects; `respond` may find a bug of ours, which must not end the process.
   proxy(x, stages)
     .then((reply) => {
       x.firstByteAtMs = clock.nowMs()
       request.respond(serverReply(x, reply))
+      // Waited for though its client has left, and here: there is no more to read.
+      if (x.drain !== null && !x.reading) x.drain.end()
     })
     .catch((cause: unknown) => {
+      x.drain?.end()
       stages.log.bug(cause)
       request.destroy()
     })

@@ -75,6 +75,12 @@ const requestRow = z.object({
       reasoning: count,
       audioInput: count,
       audioOutput: count,
+      cachedAudio: count,
+      imageInput: count,
+      imageOutput: count,
+      cachedImage: count,
+      acceptedPrediction: count,
+      rejectedPrediction: count,
       total: count,
     })
     .nullable(),

@@ -35,6 +35,8 @@ const openaiDefaults = {
   timeouts: { connect: 10_000, firstByte: 60_000, idle: 60_000, total: 600_000 },
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
+  includeUsage: true,
+  onClientGone: { drain: null },
   proxy: null,
 }
 
@@ -68,6 +70,7 @@ function defaults(folder: string): Config {
     storage: { path: join(folder, '.headgate') },
     upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null }],
     access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null },
     log: { file: join(folder, '.headgate', 'access.log'), format: 'auto', rotate: 104_857_600, keep: 14 },
   }
 }
@@ -217,6 +220,8 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         timeouts: { connect: 1000, firstByte: 2000, idle: 3000, total: 4000 },
         keepAlive: { idle: 5000, maxIdle: 6 },
         tls: { caFile: join(folder, 'ca.pem') },
+        includeUsage: true,
+        onClientGone: { drain: null },
         proxy: 'http://egress:3128',
       },
       {
@@ -247,6 +252,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         { name: 'dev', value: new Secret('a-client-key-of-some-length'), ...nobody },
       ],
     },
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null },
     log: { file: join(folder, 'logs', 'access.log'), format: 'json', rotate: 1_048_576, keep: 2 },
   })
   expect(watched).toEqual([join(folder, 'headgate.yaml'), join(folder, 'ca.pem')])

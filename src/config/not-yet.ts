@@ -10,7 +10,8 @@ export const settingsNotYet: readonly string[] = [
   'limits',
   'transforms',
   'cache',
-  'meter',
+  'meter.bodies',
+  'meter.idempotency',
   'telemetry',
   'alerts',
   'notify',
@@ -23,7 +24,6 @@ export const settingsNotYet: readonly string[] = [
   'upstreams.*.weight',
   'upstreams.*.models',
   'upstreams.*.limits',
-  'upstreams.*.onClientGone',
   'upstreams.*.timeouts.firstToken',
   'log.bodies',
 ]

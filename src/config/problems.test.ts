@@ -245,7 +245,7 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   'a file that is a word': ['hello\n', 'headgate.yaml:1: expected a mapping of settings'],
   '__proto__ as a key': [
     '__proto__: { polluted: 1 }\n',
-    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, access, log)',
+    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, access, meter, log)',
   ],
 
   'an unset variable': [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { calcPrice, findProvider } from '@pydantic/genai-prices'
 import fc from 'fast-check'
-import type { Usage } from '../openai/usage.ts'
+import { zeroUsage, type Usage } from '../openai/usage.ts'
 import { providerIdOf } from './bundled.ts'
 import { readPriceFile } from './price-file.ts'
 import { Prices, type PriceQuery, type PricedUpstream } from './prices.ts'
@@ -19,16 +19,7 @@ const upstreams: PricedUpstream[] = [
 const nowMs = Date.parse('2026-11-25T12:00:00Z')
 
 function usage(given: Partial<Usage>): Usage {
-  const zero = {
-    input: 0,
-    cachedInput: 0,
-    cacheWrite: 0,
-    output: 0,
-    reasoning: 0,
-    audioInput: 0,
-    audioOutput: 0,
-  }
-  const all = { ...zero, ...given }
+  const all = { ...zeroUsage, ...given }
   return { ...all, total: given.total ?? all.input + all.output }
 }
 
@@ -191,7 +182,7 @@ describe('rule 11: bounds', () => {
     fc.assert(
       fc.property(one, model, odd, (counted, name, seconds) => {
         const nano = prices.price(
-          query({ model: name, usage: counted, units: { audioSeconds: seconds } }),
+          query({ model: name, usage: { ...zeroUsage, ...counted }, units: { audioSeconds: seconds } }),
         ).costNanoUsd
         expect(nano === null || (Number.isSafeInteger(nano) && nano >= 0)).toBe(true)
       }),

@@ -162,7 +162,7 @@ function correctionRow(id: string, upstream: string, drift: Drift): LedgerTable 
   const empty = {
     account: null, key_name: null, key_id: null, team: null, app: null, user_name: null, env: null, estimator: null,
     input: null, cached_input: null, cache_write: null, output: null, reasoning: null, audio_input: null,
-    audio_output: null, total: null, units: null, service_tier: null, failure: null, first_byte_us: null,
+    audio_output: null, cached_audio: null, image_input: null, image_output: null, cached_image: null, total: null, units: null, service_tier: null, failure: null, first_byte_us: null,
     overhead_us: null, end_user: null,
   } as const // prettier-ignore
   return {

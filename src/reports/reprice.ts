@@ -1,6 +1,7 @@
 // What other prices would have made of rows that are there. Reads only: a row keeps the price it was booked with. Goes
 // through the rows of the period in pages, so its memory does not grow with them.
 
+import { zeroUsage } from '../openai/usage.ts'
 import type { LedgerTable } from '../storage/database.ts'
 import type { Storage } from '../storage/open.ts'
 import type { Prices, PricedUpstream } from '../prices/prices.ts'
@@ -95,6 +96,7 @@ function costOf(row: LedgerTable, { prices, upstreams }: RepriceQuery): number |
     input === null && output === null
       ? null
       : {
+          ...zeroUsage,
           input: input ?? 0,
           cachedInput: row.cached_input ?? 0,
           cacheWrite: row.cache_write ?? 0,
@@ -102,6 +104,10 @@ function costOf(row: LedgerTable, { prices, upstreams }: RepriceQuery): number |
           reasoning: row.reasoning ?? 0,
           audioInput: row.audio_input ?? 0,
           audioOutput: row.audio_output ?? 0,
+          cachedAudio: row.cached_audio ?? 0,
+          imageInput: row.image_input ?? 0,
+          imageOutput: row.image_output ?? 0,
+          cachedImage: row.cached_image ?? 0,
           total: row.total ?? (input ?? 0) + (output ?? 0),
         }
   const upstream = row.upstream ?? ''

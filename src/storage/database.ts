@@ -100,6 +100,10 @@ export interface LedgerTable {
   reasoning: number | null
   audio_input: number | null
   audio_output: number | null
+  cached_audio: number | null
+  image_input: number | null
+  image_output: number | null
+  cached_image: number | null
   total: number | null
   /** JSON of what is counted in something else than tokens. */
   units: string | null

@@ -105,8 +105,17 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#tunnelSink = null
     tunnel?.cut()
     this.#body?.body.fail(new WireError('aborted', 'the client has gone', false))
+    // Told before the answer is let go of: its owner may want to read it on.
+    this.#leave()
     this.#writer?.abort()
     this.#finish(false)
+  }
+
+  #leave(): void {
+    const request = this.#request
+    const onGone = request?.onGone ?? null
+    if (request !== null) request.onGone = null
+    onGone?.()
   }
 
   onDeadline(): void {

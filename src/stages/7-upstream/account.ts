@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 import type { Wire } from '../../net/wire/message.ts'
+import { Leaving, type DrainLimits } from './client-gone.ts'
 import { KeyRing, type AccountKey, type KeyCounts, type RefusedKeys } from './key-ring.ts'
 import type { AccountNames, Provider } from './provider.ts'
 
@@ -13,6 +14,10 @@ export interface AccountOptions extends AccountNames {
   readonly keys: readonly AccountKey[]
   /** Environment whose callers alone may be sent here; null = all. */
   readonly env: string | null
+  /** It takes `stream_options.include_usage`. */
+  readonly includeUsage: boolean
+  /** What becomes of answers whose client has left. */
+  readonly onClientGone: { readonly drain: DrainLimits | null }
 }
 
 /** What an account is given besides its options. */
@@ -36,8 +41,12 @@ const secretLengthMin = 8
 export class Account {
   readonly name: string
   readonly env: string | null
+  /** It takes `stream_options.include_usage`: usage of streams can be asked for. */
+  readonly includeUsage: boolean
   /** Key texts, for the check that none of them leaves in an answer. */
   readonly keyTexts: readonly string[]
+  /** Knows what becomes of answers whose client has left. */
+  readonly leaving: Leaving
   readonly #basePath: string
   readonly #fixedLines: string
   readonly #ring: KeyRing
@@ -50,6 +59,8 @@ export class Account {
   ) {
     this.name = options.name
     this.env = options.env
+    this.includeUsage = options.includeUsage
+    this.leaving = new Leaving(options.onClientGone.drain)
     this.#ring = new KeyRing(options.keys, {
       account: options.name,
       clock: parts.clock,

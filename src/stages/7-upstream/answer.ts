@@ -34,6 +34,7 @@ export function answerOf(x: Exchange, { account, key }: Asked, wire: WireReply):
   const { status, headers } = wire
   if (status === 101) {
     account.learn(key, false)
+    if (headers.get('sec-websocket-extensions') !== null) throw extended(wire, account)
     return tunnelReply(wire, account)
   }
   x.upstreamRequestId = harmless(headers.get('x-request-id'), account)
@@ -142,6 +143,13 @@ async function refusedKey({ account, key }: Asked, body: Body): Promise<never> {
   const lacksRight = /missing scopes?|insufficient[_ ]permission/i.test(text)
   if (!lacksRight) account.learn(key, true)
   throw badKey(account)
+}
+
+/** An extension that nobody offered (RFC 6455 section 4.1): what it does to the frames is not known. */
+function extended(wire: WireReply, account: Account): Failure {
+  wire.tunnel?.abort()
+  const message = `The upstream "${account.name}" insists on a WebSocket extension that was not offered.`
+  return new Failure('upstream_unavailable', message, { detail: 'extension in the 101', retryable: false })
 }
 
 function badKey(account: Account): Failure {

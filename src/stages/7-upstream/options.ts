@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import {
+  byteSize,
   count,
   duration,
   expected,
@@ -149,6 +150,39 @@ const env = z
     'Environment, such as prod: only callers of the same `env` are sent here, any other gets 403. Absent = all callers.',
   )
 
+const drain = z
+  .strictObject(
+    {
+      seconds: count({ default: 60, min: 1, max: 3600 }).describe(
+        'Longest time a stream is read on, in seconds.',
+      ),
+      bytes: byteSize({ default: '16MB', min: '1KB', max: '1GB' }).describe(
+        'Most bytes read on of one stream.',
+      ),
+      max: count({ default: 100, min: 1, max: 100_000 }).describe(
+        'Most streams read on at the same time; those above are aborted.',
+      ),
+    },
+    mapping,
+  )
+  .prefault({})
+  .describe('Bounds of reading on; over any of them the stream is aborted and its usage estimated.')
+
+const onClientGone = z
+  .union([z.enum(['abort', 'drain']), z.strictObject({ drain }, mapping)], {
+    error: expected('abort, drain, or a mapping with the bounds of drain'),
+  })
+  .transform((policy) => {
+    if (policy === 'abort') return { drain: null }
+    return policy === 'drain' ? { drain: drain.parse({}) } : policy
+  })
+  .prefault('abort')
+  .describe(
+    'What becomes of a stream whose client has left. `abort`: the upstream is cut off at once, and what it has cost is estimated. ' +
+      '`drain`: it is read on to its usage, within bounds, for providers that bill all of it anyway. ' +
+      'Answers in one piece are waited for in either case.',
+  )
+
 // What every provider reached over HTTP has.
 const remote = {
   env,
@@ -160,6 +194,14 @@ const remote = {
   timeouts,
   keepAlive,
   tls,
+  includeUsage: z
+    .boolean({ error: expected('true or false') })
+    .prefault(true)
+    .describe(
+      'Asks for the usage of streams (`stream_options.include_usage`), and takes it out again where the client did not ask. ' +
+        'Set false for a server that refuses the field: usage is then estimated.',
+    ),
+  onClientGone,
   proxy: proxy
     .nullable()
     .prefault(null)

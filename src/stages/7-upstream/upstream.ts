@@ -45,6 +45,8 @@ const defaults = {
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
   proxy: null,
+  includeUsage: true,
+  onClientGone: { drain: null },
 }
 
 export type { Account } from './account.ts'
@@ -104,9 +106,14 @@ function wireOf(options: Required<UpstreamOptions>, sweeper: Sweeper): Wire {
   return own ? new Http1Wire(wire, sweeper) : new FetchWire(wire, sweeper)
 }
 
+const neverSent: ReadonlySet<string> = new Set(['connect_failed', 'connect_timeout', 'tls_failed'])
+
 // Not an async function: on the hot path every promise in between costs as much as a stage.
 function send(x: Exchange, account: Account): Promise<Reply> {
   const { request } = x
+  const attempt = x.tried.at(-1) ?? null
+  // Until the wire has it, nothing of it can have been seen.
+  if (attempt !== null) attempt.sent = false
   // Whoever chose the account: a caller of one environment never spends another's.
   if (account.env !== null && account.env !== x.principal.env) return Promise.reject(otherEnvironment())
   const identity = account.identity()
@@ -115,23 +122,27 @@ function send(x: Exchange, account: Account): Promise<Reply> {
     return Promise.reject(new Failure('upstream_auth_failed', message))
   }
   const websocket = request.upgrade !== null
+  x.sentMetered = x.meteredBody !== null && account.includeUsage
   const call = account.wire.send({
     method: request.method,
     target: account.target(request.path, request.query),
     headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
-    body: x.requestBody,
+    body: x.sentMetered ? x.meteredBody : x.requestBody,
     upgrade: websocket ? 'websocket' : null,
   })
-  x.onGone = () => call.abort()
+  if (attempt !== null) attempt.sent = true
+  x.onGone = () => account.leaving.left(x, call)
   if (x.gone) call.abort()
   return call.reply.then(
     (wire) => {
       if (wire.resent) x.attempts++
+      if (attempt !== null) attempt.status = wire.status
       return answerOf(x, { account, key: identity.key }, wire)
     },
     (cause: unknown) => {
       if (!(cause instanceof WireError)) throw cause
       if (cause.resent) x.attempts++
+      if (attempt !== null && neverSent.has(cause.fault)) attempt.sent = false
       throw failureOf(cause)
     },
   )
