@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { systemClock } from '../../src/base/clock.ts'
 import { Secret } from '../../src/base/secret.ts'
 import { loadPrices } from '../../src/prices/keeper.ts'
+import { zeroUsage } from '../../src/openai/usage.ts'
 import { addRows } from '../../src/reports/add-rows.ts'
 import { providerBooks } from '../../src/reports/provider-books.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
@@ -61,7 +62,7 @@ async function ledgerOf(
   const prices = loadPrices({ file: null, upstreams: [{ name: 'main', provider: 'openai', baseUrl: null }] })
   const rows = sandbox.books().map(({ usage, servedModel, path }, index) => {
     const { input, cachedInput, output, reasoning } = usage!
-    const counted = { input, cachedInput, cacheWrite: 0, output, reasoning, audioInput: 0, audioOutput: 0, total: input + output }
+    const counted = { ...zeroUsage, input, cachedInput, output, reasoning, total: input + output }
     const asked = { provider: 'openai', upstream: 'main', model: servedModel, serviceTier: null, atMs: 0, units: null, batch: false }
     const cost = prices.price({ ...asked, usage: counted }).costNanoUsd
     const row = ledgerRow({
