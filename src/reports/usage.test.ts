@@ -150,13 +150,18 @@ describe('a report is the sum of the rows', () => {
         fromMs,
         toMs,
         keptFromMs: 0,
+        hourly: false,
         label: zone === 'UTC' ? label : (ms) => new Zone(zone).label(ms, 'day'),
-      }).map(({ grain }) => grain)
+      }).map(({ grain, moved }) => (moved ? `${grain}, moved` : grain))
     expect(grains(at(0), at(3))).toEqual(['ledger_days'])
     expect(grains(at(0, 22), at(3, 1))).toEqual(['ledger_hours', 'ledger_days', 'ledger_hours'])
     expect(grains(at(0) + 1, at(1))).toEqual(['ledger', 'ledger_hours'])
-    expect(grains(at(0), at(3), 'Europe/Berlin')).toEqual(['ledger_hours'])
-    expect(grains(at(0), at(1), 'Asia/Kolkata')).toEqual(['ledger_hours', 'ledger', 'ledger_hours'])
+    expect(grains(at(0), at(1), 'Europe/Berlin')).toEqual(['ledger_days', 'ledger_hours, moved'])
+    expect(grains(at(0), at(1), 'Asia/Kolkata')).toEqual([
+      'ledger_days',
+      'ledger, moved',
+      'ledger_hours, moved',
+    ])
   })
 
   test('where rows were let go, whole days are counted and it is said', async () => {
