@@ -34,6 +34,9 @@ export const groups = [...(Object.keys(groupColumns) as ColumnGroup[]), ...timeU
 /** What rows must have; a key by name or id. */
 export type UsageFilter = Readonly<Partial<Record<ColumnGroup, string>>>
 
+/** What reports read from. */
+export type ReportSource = Pick<Storage, 'kind' | 'db'>
+
 /** What is asked. */
 export interface UsageQuery {
   readonly by: readonly Group[]
@@ -103,7 +106,7 @@ interface Line {
 }
 
 /** Sums the ledger. @throws TooManyLines, or the database's error */
-export async function usageReport(storage: Storage, query: UsageQuery): Promise<UsageReport> {
+export async function usageReport(storage: ReportSource, query: UsageQuery): Promise<UsageReport> {
   const zone = new Zone(query.zone)
   const unit = timeUnits.find((one) => query.by.includes(one)) ?? null
   const keptFromMs = await keptFrom(storage)
@@ -182,7 +185,7 @@ class Lines {
 }
 
 /** From when on single rows are kept: what retention let go is only left in the sums of days. */
-async function keptFrom({ db }: Storage): Promise<number> {
+async function keptFrom({ db }: ReportSource): Promise<number> {
   const fact = await db
     .selectFrom('facts')
     .select('value')
@@ -193,7 +196,7 @@ async function keptFrom({ db }: Storage): Promise<number> {
 
 /** The part of the period in which there is anything: "since ever" must not walk through fifty years. */
 async function clamped(
-  { db }: Storage,
+  { db }: ReportSource,
   { fromMs, toMs }: UsageQuery,
 ): Promise<{ fromMs: number; toMs: number; spanMs: number }> {
   const firsts: number[] = []
@@ -236,7 +239,7 @@ interface Asked {
   readonly sum?: 'total'
 }
 
-async function sumsOf(storage: Storage, query: UsageQuery, asked: Asked): Promise<Found[]> {
+async function sumsOf(storage: ReportSource, query: UsageQuery, asked: Asked): Promise<Found[]> {
   try {
     return await select(storage, query, asked)
   } catch (cause) {
@@ -246,7 +249,7 @@ async function sumsOf(storage: Storage, query: UsageQuery, asked: Asked): Promis
   }
 }
 
-async function select(storage: Storage, query: UsageQuery, asked: Asked): Promise<Found[]> {
+async function select(storage: ReportSource, query: UsageQuery, asked: Asked): Promise<Found[]> {
   const { grain, timed } = asked
   const single = grain === 'ledger'
   const sum = sql.raw(asked.sum ?? 'sum')
@@ -284,7 +287,7 @@ async function select(storage: Storage, query: UsageQuery, asked: Asked): Promis
 const muchOf = 0.2
 
 /** One stretch as a condition; several as a table of their own, since SQLite reads all there is for a long `or`. */
-function withinOf({ kind }: Storage, { grain, pieces, spanMs }: Asked) {
+function withinOf({ kind }: ReportSource, { grain, pieces, spanMs }: Asked) {
   const table = sql.table(grain)
   if (pieces.length === 1) {
     const { fromMs, toMs } = pieces[0]!
