@@ -2,18 +2,22 @@
 // kind is found by whoever looks where it comes from.
 
 import type { Clock } from './base/clock.ts'
+import { processEnvironment } from './config/env.ts'
+import { runTokenCommand } from './config/run-command.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { startable } from './listeners.ts'
+import type { MemoryObjects, Objects } from './objects/objects.ts'
+import { ownerOf } from './objects/owner.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
 import type { Stages } from './proxy.ts'
 import { createAccept } from './stages/1-accept/accept.ts'
 import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { createLimit } from './stages/3-limit/limit.ts'
-import { createTransform } from './stages/4-transform/transform.ts'
+import { createObjects, createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
-import { createRoute } from './stages/6-route/route.ts'
+import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter, type Pricing } from './stages/8-meter/meter.ts'
 
@@ -33,6 +37,8 @@ export interface AssemblyParts {
   readonly ledger?: Ledger
   /** Absent = nothing has a price. */
   readonly pricing?: Pricing
+  /** Whose the objects are that upstreams keep; absent = remembered by this process alone. */
+  readonly objects?: Objects
 }
 
 /** What a gateway keeps from one configuration to the next. */
@@ -40,6 +46,11 @@ export interface Kept {
   readonly sweeper: Sweeper
   readonly refusedKeys: RefusedKeys
   readonly jwtKeeper: JwtKeeper
+  /** Where the parts bring none. */
+  readonly objects: MemoryObjects
+  readonly accounts: AccountMemory
+  /** Objects that nobody had to own: what answers said of them. */
+  readonly seen: SeenObjects
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -54,13 +65,31 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     accept: createAccept({ ...config.server, ...config.server.limits }),
     authenticate,
     limit: createLimit([]),
-    transform: createTransform([]),
+    transform: createTransform([objectsRule(config, parts, kept)]),
     cache: createCache(null),
-    route: createRoute(upstream.accounts),
+    route: routeStage(config, parts, { kept, upstream }),
     upstream: { ...upstream, send: meter.around(upstream.send) },
     meter,
     log: parts.log,
   }
+}
+
+function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {
+  const { owner, unknown, sockets } = access.objects
+  // Tokens can be anybody's, and so can the users and apps that a key names.
+  const open = access.jwt.length > 0 || owner === 'user' || owner === 'app'
+  const fixed = new Set(
+    access.keys.map(({ name, team, app, user }) =>
+      ownerOf({ kind: 'key', key: name, keyId: null, team, app, user }, owner),
+    ),
+  )
+  if (access.anonymous === 'allow') fixed.add('anonymous')
+  const several = (): boolean => {
+    if (open || fixed.size > 1) return true
+    const stored = parts.keys?.someOwners(owner)
+    return stored !== undefined && stored.union(fixed).size > 1
+  }
+  return createObjects({ objects: parts.objects ?? kept.objects, owner, unknown, sockets, several })
 }
 
 function authenticateStage(
@@ -88,5 +117,37 @@ async function upstreamStage(
     else upstreams.push({ ...each, baseUrl: new URL(each.baseUrl) })
   }
   const warn = (message: string) => log.event('warn', message)
-  return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn }))
+  const runCommand = (text: string) => runTokenCommand(text, processEnvironment())
+  return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn, runCommand }))
+}
+
+function routeStage(
+  config: Config,
+  { clock, objects }: AssemblyParts,
+  { kept, upstream }: { kept: Kept; upstream: Stages['upstream'] },
+): Stages['route'] {
+  const members = config.upstreams.map((each, index) => ({
+    target: upstream.accounts[index]!,
+    weight: each.weight,
+    models: each.models,
+    firstTokenMs: each.provider === 'sandbox' ? Infinity : each.timeouts.firstToken,
+  }))
+  return createRoute(
+    { members, routes: config.routes, usual: usualRoute() },
+    {
+      clock,
+      sweeper: kept.sweeper,
+      memory: kept.accounts,
+      probe: upstream.probe,
+      lookup: lookupOf(objects ?? kept.objects, kept.seen),
+    },
+  )
+}
+
+/** Who keeps an object: as the table of owners says, else as answers have said. */
+function lookupOf(objects: Objects, seen: SeenObjects) {
+  return {
+    accountOf: (id: string) => objects.accountOf(id) ?? seen.accountOf(id),
+    made: (id: string, upstream: string) => seen.made(id, upstream),
+  }
 }

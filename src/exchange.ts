@@ -8,7 +8,7 @@ import type { Endpoint } from './openai/endpoints.ts'
 import { endUserIn } from './openai/end-user.ts'
 import { firstText } from './openai/outermost.ts'
 import type { Units, Usage } from './openai/usage.ts'
-import type { Body, Tunnel } from './net/wire/message.ts'
+import type { Body, Tunnel, WireFault } from './net/wire/message.ts'
 import type { HeaderBlock } from './net/wire/headers.ts'
 import { Failure } from './failure.ts'
 
@@ -110,6 +110,14 @@ export class Attempt {
   failure: Failure | null = null
   /** Whether a byte of the request may have reached the upstream: from then on it may cost. */
   sent = true
+  /** What broke it on the wire, in the words of net/wire; null = nothing did. */
+  fault: WireFault | null = null
+  /** Who counts it as under way, told once when it is over; null = nobody any more. See stages/6-route. */
+  underWay: UnderWay | null = null
+  /** Gives the call up while it is under way; null = there is no call yet. */
+  call: { abort(): void } | null = null
+  /** It went on where another had broken off amid its answer. */
+  continued = false
   /** The model asked of this upstream: after aliases, and after its own mapping; null = the body names none. */
   upstreamModel: string | null = null
   /** Model named in the answer. */
@@ -153,6 +161,11 @@ export interface SaidText {
   /** Bytes of it; what `text` gives may be its beginning. */
   readonly bytes: number
   text(): string
+}
+
+/** Keeps count of what is under way. */
+export interface UnderWay {
+  over(x: Exchange, attempt: Attempt): void
 }
 
 /** Who is asked. */
@@ -223,6 +236,16 @@ export class Exchange {
   /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
   limitLines = ''
 
+  // 4-transform
+  /** The query as it goes upstream: `request.query`, or that of a list's further page. */
+  query: string
+  /** Upstream that keeps the stored objects which the request names: nobody else can serve it. null = it names none. */
+  objectAccount: string | null = null
+  /** The request names objects that are in nobody's name, which is allowed. */
+  unknownObjects = false
+  /** Why a streamed request body was broken off here, before its last byte; null = it was not. */
+  bodyFailure: Failure | null = null
+
   // 5-cache
   cacheStatus: CacheStatus = 'BYPASS'
   /** Age of a stored answer in seconds; null = not from the cache. */
@@ -232,6 +255,11 @@ export class Exchange {
   /** Name of the upstream that answered, or was asked last. */
   upstream: string | null = null
   attempts = 0
+  /** The model to ask of the upstream that is asked next; null = as the request names it. */
+  routedModel: string | null = null
+  /** In place of the request's query and body, for a call that the gate makes on its own account; null = the request's. */
+  routedQuery: string | null = null
+  routedBody: Body | null = null
   /** `x-request-id` of the upstream's answer. */
   upstreamRequestId: string | null = null
   /** The upstream was sent `meteredBody`: what that adds to the answer is taken out again. */
@@ -272,6 +300,7 @@ export class Exchange {
   constructor(id: string, request: IncomingRequest, clock: Clock) {
     this.id = id
     this.request = request
+    this.query = request.query
     this.startedAtMs = clock.nowMs()
     this.startedWallMs = clock.wallMs()
   }

@@ -3,13 +3,16 @@
 
 import { assemble, type AssemblyParts, type Kept, type Pricing } from './assemble.ts'
 import type { Config } from './config/schema.ts'
+import { ExpiryWatch } from './expiry-watch.ts'
 import { createFront } from './front.ts'
 import { Listeners, startable } from './listeners.ts'
 import { Sweeper } from './net/wire/sweeper.ts'
+import { MemoryObjects } from './objects/objects.ts'
 import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
+import { AccountMemory, SeenObjects } from './stages/6-route/route.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
 export type { LogStage, Pricing }
@@ -26,12 +29,16 @@ export class Gateway {
   readonly #view: OperatorView
   /** Exchanges under way. */
   readonly running = new Running()
+  readonly #expiry: ExpiryWatch
   #stages!: Stages
 
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper }
+    const [objects, accounts] = [new MemoryObjects(), new AccountMemory()]
+    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, objects, accounts, seen: new SeenObjects() }
+    const tell = (text: string): void => parts.log.event('info', text)
+    this.#expiry = new ExpiryWatch({ running: this.running, clock: parts.clock, tell })
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,
@@ -76,6 +83,7 @@ export class Gateway {
       closeStages(next)
       throw cause
     }
+    this.#expiry.follow(config.access.onExpire)
     if (previous !== undefined) closeStages(previous)
   }
 
@@ -93,6 +101,7 @@ export class Gateway {
 
   /** Cuts what is still open and frees every address. */
   stop(): void {
+    this.#expiry.close()
     this.#listeners.stop()
     this.running.endDrains()
     closeStages(this.#stages)

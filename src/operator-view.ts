@@ -66,6 +66,7 @@ export class OperatorView implements AdminParts {
       reports: backend.reports ?? null,
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
+      drain: (name, draining) => this.#drain(name, draining),
       reload: (by) => backend.reload(by),
     }
   }
@@ -90,14 +91,23 @@ export class OperatorView implements AdminParts {
     return reasons
   }
 
+  #drain(name: string, draining: boolean): boolean {
+    const { upstream, route } = this.watched.stages()
+    if (!upstream.accounts.some((account) => account.name === name)) return false
+    route.drain(name, draining)
+    return true
+  }
+
   #upstreams(): UpstreamRow[] {
-    return this.watched.stages().upstream.accounts.map((account) => ({
+    const { upstream, route } = this.watched.stages()
+    return upstream.accounts.map((account) => ({
       name: account.name,
       provider: account.providerName,
       host: account.host,
       env: account.env,
       sockets: account.wire.counts(),
       keys: account.keyCounts(),
+      ...route.report(account.name),
     }))
   }
 }

@@ -43,7 +43,10 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     const changed = transform.request(x)
     if (changed !== undefined) await changed
     const stored = cache.find(x)
-    const reply = (stored === undefined ? null : await stored) ?? (await route.attempt(x, upstream.send))
+    const ask = () => route.attempt(x, upstream.send)
+    const first = (stored === undefined ? null : await stored) ?? (await ask())
+    const mended = transform.reply(x, first, ask)
+    const reply = mended instanceof Promise ? await mended : mended
     const taps = [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)]
     const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable
@@ -66,7 +69,8 @@ export function finish(x: Exchange, stages: Stages): void {
 }
 
 /** Ends what stages run beside requests. Exchanges under way end all the same. */
-export function closeStages({ authenticate, upstream }: Stages): void {
+export function closeStages({ authenticate, route, upstream }: Stages): void {
   authenticate.close()
+  route.close()
   upstream.close()
 }

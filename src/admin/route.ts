@@ -35,7 +35,31 @@ export interface UpstreamRow {
   readonly env: string | null
   readonly sockets: { readonly idle: number; readonly busy: number }
   readonly keys: { readonly total: number; readonly expired: number; readonly refused: number }
+  /** What routing knows of it: why it is asked, or is not. */
+  readonly health: 'healthy' | 'limited' | 'failing' | 'draining'
+  readonly breaker: BreakerState
+  readonly draining: boolean
+  readonly inFlight: number
+  readonly requests: number
+  readonly failures: number
+  /** Mean time to the first byte; null = not measured. */
+  readonly latencyMs: number | null
+  /** What is left of its rate limits, as it says; null = it does not, or not lately. */
+  readonly remainingRequests: number | null
+  readonly remainingTokens: number | null
+  /** Until it is asked again after a spent quota; 0 = it is asked. */
+  readonly limitedForMs: number
+  /** By model, where that differs; null = requests that name none. */
+  readonly models: readonly {
+    readonly model: string | null
+    readonly breaker: BreakerState
+    readonly latencyMs: number | null
+    readonly limitedForMs: number
+  }[]
 }
+
+/** `half-open`: the next request is a probe. */
+export type BreakerState = 'closed' | 'open' | 'half-open'
 
 /** What is wrong with a configuration that was not put in force. */
 export interface ReloadProblem {
@@ -64,6 +88,8 @@ export interface AdminWorld {
   readonly audit: AuditLog | null
   readonly reports: Reports | null
   upstreams(): readonly UpstreamRow[]
+  /** Takes an upstream out of use for new requests, or back into it. False where there is none of this name. */
+  drain(name: string, draining: boolean): boolean
   /** Reads the configuration anew, in the name of `by`. */
   reload(by: string): Promise<ReloadOutcome>
 }

@@ -7,6 +7,7 @@ import { listOf, numberOf, paging } from './paging.ts'
 import { ApiProblem } from './problem.ts'
 import { actor, route, type AdminWorld, type AuditRow, type Route } from './route.ts'
 import { ledgerFilters, ledgerRows, usageRoutes } from './usage.ts'
+import { upstreamRoutes } from './upstreams.ts'
 
 const nullableText = z.string().nullable()
 const moment = z.iso.datetime()
@@ -91,17 +92,6 @@ const requestRow = z.object({
   ...ledgerMembers,
 })
 
-const upstreamRow = z.object({
-  name: z.string(),
-  provider: z.string(),
-  host: z.string().meta({ description: 'Host and port of its base URL.' }),
-  env: nullableText,
-  sockets: z.object({ idle: count, busy: count }),
-  keys: z
-    .object({ total: count, expired: count, refused: count })
-    .meta({ description: 'How many keys it has, and how many of them are past their date or got a 401.' }),
-})
-
 const auditRow = z.object({
   number: count,
   at: moment,
@@ -157,17 +147,6 @@ const requests = route({
     )
     return { rows, next: next === null ? null : String(next) }
   },
-})
-
-const upstreams = route({
-  method: 'GET',
-  path: '/api/upstreams',
-  role: 'viewer',
-  summary: 'Upstream accounts',
-  status: 200,
-  answer: listOf(upstreamRow),
-  refusals: [],
-  handle: ({ world }) => ({ rows: world.upstreams(), next: null }),
 })
 
 const audit = route({
@@ -227,7 +206,14 @@ const reload = route({
 })
 
 /** All routes under /api, but for the description of them. */
-export const apiRoutes: readonly Route[] = [...keyRoutes, ...usageRoutes, requests, upstreams, audit, reload]
+export const apiRoutes: readonly Route[] = [
+  ...keyRoutes,
+  ...usageRoutes,
+  requests,
+  ...upstreamRoutes,
+  audit,
+  reload,
+]
 
 /** Schema of a problem in the configuration, as 422 lists them. */
 export const configProblemRow = problemRow

@@ -38,3 +38,8 @@ let drawn = 0
 export function newExchangeId(): string {
   return `hgx_${run}${(drawn++).toString(36).padStart(7, '0')}`
 }
+
+/** A number from 0 up to but not 1, uniformly drawn: for choices and for waits that are spread. */
+export function randomFraction(): number {
+  return (((randomByte() << 16) | (randomByte() << 8) | randomByte()) * 128 + (randomByte() >>> 1)) / 2 ** 31
+}

@@ -111,6 +111,7 @@ class Server {
         log: this.#log,
         sandbox,
         keys,
+        objects: this.#store.objects(config.access.objects.keep),
         admin,
         ledger: ledger!,
         pricing: this.#pricing(),

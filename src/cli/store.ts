@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts'
 import type { FollowEvents } from '../keys/follow.ts'
 import { openKeys } from '../keys/open-keys.ts'
 import type { StoredKeys } from '../keys/stored-keys.ts'
+import { StoredObjects } from '../objects/stored-objects.ts'
 import { audit, readAudit, type AuditEntry, type AuditRecord } from '../storage/audit.ts'
 import { openLedger, type OpenLedger } from '../ledger/open-ledger.ts'
 import { openStorage, reason, StorageFailure, type Storage } from '../storage/open.ts'
@@ -20,6 +21,8 @@ export interface Store {
   readonly keys: StoredKeys
   /** Null where it was opened for a command, which makes no rows. */
   readonly ledger: OpenLedger | null
+  /** Made when first asked for; `keepMs`: how long one is remembered that nobody uses. */
+  objects(keepMs: number): StoredObjects
   readonly audit: {
     add(entry: AuditEntry): Promise<void>
     /** Newest first; `before`: only entries with a smaller number. */
@@ -39,10 +42,12 @@ export async function openStore(
   try {
     const keys = await openKeys(storage, { path, pepper, clock: systemClock, events })
     const ledger = meter === undefined ? null : await ledgerOf(storage, path, { meter, events })
+    let objects: StoredObjects | null = null
     return {
       storage,
       keys,
       ledger,
+      objects: (keepMs) => (objects ??= new StoredObjects({ storage, clock: systemClock, keepMs })),
       audit: {
         add: (entry) => audit(storage.db, entry, systemClock.wallMs()),
         read: (page) => readAudit(storage.db, page),
@@ -50,6 +55,7 @@ export async function openStore(
       close: async () => {
         await ledger?.close()
         await keys.close()
+        await objects?.close()
         await storage.close()
       },
     }

@@ -13,6 +13,7 @@ import { ConfigProblems, pathText } from './problem.ts'
 import type { Finding, Problem } from './problem.ts'
 import { readText } from './read-text.ts'
 import type { Config, ParsedConfig } from './schema.ts'
+import { settleUpstream } from '../stages/7-upstream/options.ts'
 import { validate } from './validate.ts'
 import { parseYaml } from './yaml-source.ts'
 import type { Locate } from './yaml-source.ts'
@@ -250,7 +251,7 @@ function settle(config: ParsedConfig, from: { folder: string; cwd: string; data:
   const { file } = config.log
   const { prices } = config.meter
   const logFile = file === undefined ? join(dataPath, 'access.log') : resolve(from.folder, file)
-  const upstreams = (config.upstreams ?? []).map((upstream) => {
+  const upstreams = (config.upstreams ?? []).map(settleUpstream).map((upstream) => {
     if (upstream.provider === 'sandbox' || upstream.tls.caFile === null) return upstream
     return { ...upstream, tls: { caFile: resolve(from.folder, upstream.tls.caFile) } }
   })

@@ -6,7 +6,6 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'routes',
   'limits',
   'transforms',
   'cache',
@@ -21,15 +20,12 @@ export const settingsNotYet: readonly string[] = [
   'server.workers',
   'storage.redis',
   'storage.whenRedisDown',
-  'upstreams.*.weight',
-  'upstreams.*.models',
   'upstreams.*.limits',
-  'upstreams.*.timeouts.firstToken',
   'log.bodies',
 ]
 
 /** Values of `upstreams.*.provider`. */
-export const providersNotYet: readonly string[] = ['azure', 'anthropic', 'google', 'bedrock']
+export const providersNotYet: readonly string[] = []
 
 /** Whether `path` is a setting of a later version. */
 export function isNotYet(path: readonly (string | number)[]): boolean {

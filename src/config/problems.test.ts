@@ -40,19 +40,15 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'a key the provider does not have': [
     'upstreams:\n  - name: a\n    provider: sandbox\n    baseUrl: https://x\n',
-    'headgate.yaml:4: upstreams[0].baseUrl: unknown key (known here: name, provider, env)',
+    'headgate.yaml:4: upstreams[0].baseUrl: unknown key (known here: name, provider, env, weight, models)',
   ],
   'a section of a later version': [
     'limits:\n  - { name: burst }\n',
     'headgate.yaml:1: limits: `limits` is not supported by this version (0.1.0)',
   ],
   'a setting of a later version': [
-    upstream('weight: 3'),
-    'headgate.yaml:5: upstreams[0].weight: `upstreams[0].weight` is not supported by this version (0.1.0)',
-  ],
-  'a provider of a later version': [
-    'upstreams:\n  - name: a\n    provider: azure\n',
-    'headgate.yaml:3: upstreams[0].provider: `azure` is not supported by this version (0.1.0) (one of: openai, openai-compatible, sandbox)',
+    upstream('limits: { requests: 5/1m }'),
+    'headgate.yaml:5: upstreams[0].limits: `upstreams[0].limits` is not supported by this version (0.1.0)',
   ],
   'a mistyped provider': [
     'upstreams:\n  - name: a\n    provider: opnai\n',
@@ -80,7 +76,6 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'two upstreams of one name': [
     'upstreams:\n  - { name: a, provider: sandbox }\n  - { name: a, provider: sandbox }\n',
-    'headgate.yaml:3: warning: upstreams[1]: is not used: this version sends everything to the first upstream that the caller may reach',
     'headgate.yaml:3: upstreams[1].name: another one has this name (names must differ)',
   ],
   'a name that is none': [
@@ -245,7 +240,7 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   'a file that is a word': ['hello\n', 'headgate.yaml:1: expected a mapping of settings'],
   '__proto__ as a key': [
     '__proto__: { polluted: 1 }\n',
-    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, access, meter, log)',
+    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, routes, access, meter, log)',
   ],
 
   'an unset variable': [

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { accessOptions } from '../stages/2-authenticate/options.ts'
 import type { UpstreamConfig } from '../stages/7-upstream/options.ts'
 import { meterOptions } from '../stages/8-meter/options.ts'
+import { routeOptions } from '../stages/6-route/options.ts'
 import { logOptions } from '../stages/9-log/options.ts'
 import { serverOptions } from '../stages/1-accept/options.ts'
 import { upstreamOptions } from '../stages/7-upstream/options.ts'
@@ -20,6 +21,7 @@ export const configSchema = z
       admin: adminOptions,
       storage: storageOptions,
       upstreams: upstreamOptions,
+      routes: routeOptions,
       access: accessOptions,
       meter: meterOptions,
       log: logOptions,

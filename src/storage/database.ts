@@ -173,6 +173,17 @@ export interface RollupTable extends RollupGroups {
   rows: number
 }
 
+/** Objects kept by an upstream (files, responses, threads, …), and whose they are. */
+export interface ObjectsTable {
+  id: string
+  /** As src/objects/owner.ts writes it. */
+  owner: string
+  /** Name of the upstream that keeps it. */
+  account: string
+  /** When it was made, or used last, to some months. */
+  seen_at_ms: number
+}
+
 /** All tables, for Kysely. */
 export interface Database {
   migrations: MigrationsTable
@@ -184,4 +195,5 @@ export interface Database {
   ledger: LedgerTable
   ledger_hours: RollupTable
   ledger_days: RollupTable
+  objects: ObjectsTable
 }

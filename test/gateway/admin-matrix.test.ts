@@ -47,6 +47,8 @@ const good: Record<string, () => { body?: unknown }> = {
   'GET /api/requests': () => ({}),
   'GET /api/usage': () => ({}),
   'GET /api/upstreams': () => ({}),
+  'POST /api/upstreams/:name/drain': () => ({}),
+  'POST /api/upstreams/:name/resume': () => ({}),
   'GET /api/audit': () => ({}),
   'POST /api/reload': () => ({}),
   'GET /api/openapi.json': () => ({}),
@@ -58,7 +60,9 @@ let addresses = 0
 const elsewhere = (): string => `127.0.${Math.floor(++addresses / 200) + 1}.${(addresses % 200) + 1}`
 
 async function call(route: Route, more: AdminCall) {
-  const path = nameOf(route).replace(':id', await freshKey()) as `${string} /${string}`
+  const path = nameOf(route)
+    .replace(':id', await freshKey())
+    .replace(':name', 'main') as `${string} /${string}`
   return callAdmin(gate.adminPort, path, { ...good[nameOf(route)]!(), ...more })
 }
 

@@ -49,7 +49,7 @@ export function createMeter(parts: MeterParts): MeterStage {
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
-      attempt.upstreamModel = x.model
+      attempt.upstreamModel = x.routedModel ?? x.model
       const before = x.tried.at(-1)
       // Another call is made: the one before was not the last.
       if (before !== undefined && before.endedAtMs > 0) void book.close(x, before, failed)
