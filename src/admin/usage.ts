@@ -89,9 +89,8 @@ const usage = route({
       throw new ApiProblem('bad_request', `"${period.wrong}": ${period.message}.`, { param: period.wrong })
     const asked = Object.entries(given).filter(([, value]) => value !== undefined)
     const filters: UsageFilter = Object.fromEntries(asked)
-    const report = await read(world, (reports) =>
-      reports.usage({ by: groupsIn(by), ...period, zone: tz, filter: filters }),
-    )
+    const asking = { by: groupsIn(by), ...period, zone: tz, filter: filters }
+    const report = await read(world, (reports) => reports.usage(asking))
     if (format === 'json') return usageJson(report)
     const headers = {
       'content-type': 'text/csv; charset=utf-8; header=present',
@@ -122,6 +121,8 @@ async function read<T>({ reports }: AdminWorld, what: (reports: Reports) => Prom
     return await what(reports)
   } catch (cause) {
     if (cause instanceof TooManyLines) throw new ApiProblem('too_much', cause.message)
+    // What a database throws has a code; anything else is a bug, and is told as one.
+    if (!(cause instanceof Error) || !('code' in cause)) throw cause
     throw new ApiProblem('unavailable', 'The ledger cannot be read. Try again.')
   }
 }

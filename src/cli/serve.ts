@@ -14,7 +14,7 @@ import type { Config } from '../config/schema.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
 import { Gateway, openLog, type Pricing } from '../gateway.ts'
-import { Reports } from '../reports/reports.ts'
+import { Reports, sourceBeside } from '../reports/reports.ts'
 import { StartFailure } from '../listeners.ts'
 import { PriceKeeper, type PriceSettings } from '../prices/keeper.ts'
 import { StorageFailure } from '../storage/open.ts'
@@ -106,7 +106,9 @@ class Server {
       this.#redis = await openRedis(config.storage, (...said) => this.#log.event(...said))
       const redis = this.#redis ?? undefined
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
-      const reports = new Reports(this.#store.storage, () => ledger!.flush())
+      const reports = new Reports(sourceBeside(this.#store.storage, config.storage.path), () =>
+        ledger!.flush(),
+      )
       const admin = { keys, audit, reports, reload, generatedToken: () => this.#adminToken?.digest ?? null }
       this.#gateway = await Gateway.start(config, {
         clock: systemClock,

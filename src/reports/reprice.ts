@@ -5,6 +5,7 @@ import { zeroUsage } from '../openai/usage.ts'
 import type { LedgerTable } from '../storage/database.ts'
 import type { Storage } from '../storage/open.ts'
 import type { Prices, PricedUpstream } from '../prices/prices.ts'
+import { correctionEndpoint } from './invoice.ts'
 import { TooManyLines, linesMax } from './usage.ts'
 import type { Zone } from './zone.ts'
 
@@ -61,7 +62,7 @@ export async function reprice({ db }: Storage, query: RepriceQuery): Promise<Rep
       .limit(pageRows)
       .execute()
     for (const row of rows) {
-      if (row.attempt === 0 || row.state === 'void') continue
+      if (!isPriced(row)) continue
       const day = query.zone.label(row.at_ms, 'day')
       const model = row.upstream_model ?? row.model
       const key = JSON.stringify([day, row.team, model])
@@ -78,6 +79,12 @@ export async function reprice({ db }: Storage, query: RepriceQuery): Promise<Rep
   }
   const sorted = [...lines.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line)
   return { version: query.prices.version, lines: sorted, total }
+}
+
+/** Rows of batches and of background answers are no attempts of their own, and have their price all the same. */
+function isPriced({ state, cache, endpoint, input, output, units }: LedgerTable): boolean {
+  if (state === 'void' || endpoint === correctionEndpoint) return false
+  return ['MISS', 'BYPASS', 'EXPIRED'].includes(cache) && (input ?? output ?? units) !== null
 }
 
 const zeros = { calls: 0, oldNanoUsd: 0, newNanoUsd: 0, oldUnpriced: 0, newUnpriced: 0 }
@@ -119,6 +126,7 @@ function costOf(row: LedgerTable, { prices, upstreams }: RepriceQuery): number |
     atMs: row.at_ms,
     usage,
     units: row.units === null ? null : (JSON.parse(row.units) as Record<string, number>),
-    batch: row.service_tier === 'batch' || row.endpoint.startsWith('batch'),
+    // A line of a batch is booked when the file of its output is read.
+    batch: row.attempt === 0 && row.endpoint.startsWith('files'),
   }).costNanoUsd
 }

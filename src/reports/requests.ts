@@ -32,7 +32,7 @@ const scannedMax = 20_000
 
 /** A page of rows as the API shows them. `next` is null at the end. @throws the database's error */
 export async function requestRows(
-  { db }: Storage,
+  { db }: Pick<Storage, 'db'>,
   filter: RequestFilter,
   page: RequestPage,
 ): Promise<{ rows: Record<string, unknown>[]; next: string | null }> {

@@ -38,11 +38,11 @@ export function noSums(): Sums {
 
 const most = Number.MAX_SAFE_INTEGER
 
-/** Adds; true where a bound was met. */
-export function addSums(sums: Sums, more: ArrayLike<number>): boolean {
+/** Adds, or takes away; true where a bound was met. */
+export function addSums(sums: Sums, more: ArrayLike<number>, sign: 1 | -1 = 1): boolean {
   let met = false
   for (let i = 0; i < sums.length; i++) {
-    const sum = sums[i]! + more[i]!
+    const sum = sums[i]! + sign * more[i]!
     sums[i] = Math.min(Math.max(sum, -most), most)
     met ||= sum >= most || sum <= -most
   }

@@ -3,7 +3,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { rollupSums } from '../storage/ledger-tables.ts'
 import type { Storage } from '../storage/open.ts'
-import { piecesOf, type Grain, type Piece } from './pieces.ts'
+import { dayLabel, piecesOf, type Grain, type Piece } from './pieces.ts'
 import { addSums, noSums, rowSums, sumOf, type Sums } from './sums.ts'
 import { Zone, type TimeUnit } from './zone.ts'
 
@@ -33,6 +33,9 @@ export const groups = [...(Object.keys(groupColumns) as ColumnGroup[]), ...timeU
 
 /** What rows must have; a key by name or id. */
 export type UsageFilter = Readonly<Partial<Record<ColumnGroup, string>>>
+
+/** What reports read from. */
+export type ReportSource = Pick<Storage, 'kind' | 'db'>
 
 /** What is asked. */
 export interface UsageQuery {
@@ -81,6 +84,8 @@ export interface UsageReport {
   readonly saturated: boolean
 }
 
+const dayMs = 86_400_000
+
 /** Lines one report may have. */
 export const linesMax = 50_000
 /** Lines of the tables behind them. */
@@ -101,47 +106,86 @@ interface Line {
 }
 
 /** Sums the ledger. @throws TooManyLines, or the database's error */
-export async function usageReport(storage: Storage, query: UsageQuery): Promise<UsageReport> {
+export async function usageReport(storage: ReportSource, query: UsageQuery): Promise<UsageReport> {
   const zone = new Zone(query.zone)
   const unit = timeUnits.find((one) => query.by.includes(one)) ?? null
   const keptFromMs = await keptFrom(storage)
-  const { fromMs, toMs } = await clamped(storage, query)
+  const { fromMs, toMs, spanMs } = await clamped(storage, query)
   const label = unit === null ? () => '' : (atMs: number) => zone.label(atMs, unit)
-  const pieces = piecesOf({ fromMs, toMs, label, keptFromMs })
-  const lines = new Map<string, Line>()
-  const totals = noSums()
-  let saturated = false
+  const pieces = piecesOf({ fromMs, toMs, label, keptFromMs, hourly: unit === 'hour' })
+  const lines = new Lines(query.by, zone)
   for (const grain of ['ledger_days', 'ledger_hours', 'ledger'] as const) {
-    const own = pieces.filter((piece) => piece.grain === grain)
-    for (let i = 0; i < own.length; i += piecesAtOnce) {
-      const asked = { grain, pieces: own.slice(i, i + piecesAtOnce), timed: unit !== null }
-      for (const found of await sumsOf(storage, query, asked)) {
-        const names = namesOf(found, query.by, zone)
-        const key = names.join('\u0000')
-        let line = lines.get(key)
-        if (line === undefined) lines.set(key, (line = { names, sums: noSums() }))
-        if (lines.size > linesMax) throw new TooManyLines()
-        saturated = addSums(line.sums, found.sums) || saturated
-        saturated = addSums(totals, found.sums) || saturated
+    for (const moved of [false, true]) {
+      const own = pieces.filter((piece) => piece.grain === grain && piece.moved === moved)
+      for (let i = 0; i < own.length; i += piecesAtOnce) {
+        const asked = { grain, pieces: own.slice(i, i + piecesAtOnce), timed: unit !== null, spanMs }
+        for (const found of await sumsOf(storage, query, asked)) {
+          if (moved) lines.move(found)
+          else lines.add(found, grain === 'ledger_days')
+        }
       }
     }
   }
   return {
     query,
-    rows: sorted([...lines.values()], query.by).map(({ names, sums }) => ({
-      ...Object.fromEntries(
-        query.by.map((name, index) => [name, names[index] === '' ? null : names[index]!]),
-      ),
-      ...shownSums(sums),
-    })),
-    totals: shownSums(totals),
+    rows: lines.sorted(),
+    totals: shownSums(lines.totals),
     coarseBeforeMs: keptFromMs > fromMs && fromMs < toMs ? Math.min(keptFromMs, toMs) : null,
-    saturated,
+    saturated: lines.saturated,
+  }
+}
+
+/** The lines of a report as they grow. */
+class Lines {
+  readonly totals = noSums()
+  saturated = false
+  readonly #lines = new Map<string, Line>()
+
+  constructor(
+    private readonly by: readonly Group[],
+    private readonly zone: Zone,
+  ) {}
+
+  add({ atMs, names, sums }: Found, wholeDay: boolean): void {
+    this.#book(this.#namesOf(names, atMs, wholeDay), sums, 1)
+    this.saturated = addSums(this.totals, sums) || this.saturated
+  }
+
+  /** From the line of its UTC day to its own. */
+  move({ atMs, names, sums }: Found): void {
+    this.#book(this.#namesOf(names, atMs, true), sums, -1)
+    this.#book(this.#namesOf(names, atMs, false), sums, 1)
+  }
+
+  sorted(): UsageRow[] {
+    // What was moved away whole leaves a line of nothing.
+    const some = [...this.#lines.values()].filter(({ sums }) => sumOf(sums, 'rows') !== 0)
+    return inOrder(some, this.by).map(({ names, sums }) => ({
+      ...Object.fromEntries(this.by.map((name, index) => [name, names[index] === '' ? null : names[index]!])),
+      ...shownSums(sums),
+    }))
+  }
+
+  #book(names: readonly string[], sums: readonly number[], sign: 1 | -1): void {
+    const key = names.join('\u0000')
+    let line = this.#lines.get(key)
+    if (line === undefined) {
+      if (this.#lines.size === linesMax) throw new TooManyLines()
+      this.#lines.set(key, (line = { names, sums: noSums() }))
+    }
+    this.saturated = addSums(line.sums, sums, sign) || this.saturated
+  }
+
+  #namesOf(names: readonly string[], atMs: number, wholeDay: boolean): string[] {
+    let next = 0
+    const label = (unit: TimeUnit): string =>
+      wholeDay ? dayLabel((ms) => this.zone.label(ms, unit), atMs) : this.zone.label(atMs, unit)
+    return this.by.map((name) => (name in groupColumns ? names[next++]! : label(name as TimeUnit)))
   }
 }
 
 /** From when on single rows are kept: what retention let go is only left in the sums of days. */
-async function keptFrom({ db }: Storage): Promise<number> {
+async function keptFrom({ db }: ReportSource): Promise<number> {
   const fact = await db
     .selectFrom('facts')
     .select('value')
@@ -152,22 +196,30 @@ async function keptFrom({ db }: Storage): Promise<number> {
 
 /** The part of the period in which there is anything: "since ever" must not walk through fifty years. */
 async function clamped(
-  { db }: Storage,
+  { db }: ReportSource,
   { fromMs, toMs }: UsageQuery,
-): Promise<{ fromMs: number; toMs: number }> {
-  const ends = await Promise.all(
-    (['ledger_days', 'ledger'] as const).map((table) =>
-      db
-        .selectFrom(table)
-        .select(({ fn }) => [fn.min('at_ms').as('first'), fn.max('at_ms').as('last')])
-        .executeTakeFirst(),
-    ),
-  )
-  const firsts = ends.flatMap((end) => (end?.first == null ? [] : [end.first]))
-  const lasts = ends.flatMap((end) => (end?.last == null ? [] : [end.last]))
+): Promise<{ fromMs: number; toMs: number; spanMs: number }> {
+  const firsts: number[] = []
+  const lasts: number[] = []
+  for (const table of ['ledger_days', 'ledger'] as const) {
+    // One question each: only then the index is looked at from its end, and not all through.
+    const first = await db
+      .selectFrom(table)
+      .select(({ fn }) => fn.min('at_ms').as('at'))
+      .executeTakeFirst()
+    const last = await db
+      .selectFrom(table)
+      .select(({ fn }) => fn.max('at_ms').as('at'))
+      .executeTakeFirst()
+    if (first?.at != null) firsts.push(first.at)
+    if (last?.at != null) lasts.push(last.at)
+  }
   const first = Math.max(fromMs, Math.min(...firsts))
-  const last = Math.min(toMs, Math.max(...lasts) + 86_400_000)
-  return first < last ? { fromMs: first, toMs: last } : { fromMs, toMs: fromMs }
+  const newest = Math.max(...lasts)
+  // Behind the newest row there is nothing: up to the end of its day the day's sum answers.
+  const last = toMs > newest ? (Math.floor(newest / dayMs) + 1) * dayMs : toMs
+  const spanMs = newest - Math.min(...firsts)
+  return first < last ? { fromMs: first, toMs: last, spanMs } : { fromMs, toMs: fromMs, spanMs }
 }
 
 interface Found {
@@ -182,10 +234,12 @@ interface Asked {
   readonly pieces: readonly Piece[]
   /** Whether moments matter. */
   readonly timed: boolean
+  /** From the oldest row of the table to the newest. */
+  readonly spanMs: number
   readonly sum?: 'total'
 }
 
-async function sumsOf(storage: Storage, query: UsageQuery, asked: Asked): Promise<Found[]> {
+async function sumsOf(storage: ReportSource, query: UsageQuery, asked: Asked): Promise<Found[]> {
   try {
     return await select(storage, query, asked)
   } catch (cause) {
@@ -195,8 +249,8 @@ async function sumsOf(storage: Storage, query: UsageQuery, asked: Asked): Promis
   }
 }
 
-async function select(storage: Storage, query: UsageQuery, asked: Asked): Promise<Found[]> {
-  const { grain, pieces, timed } = asked
+async function select(storage: ReportSource, query: UsageQuery, asked: Asked): Promise<Found[]> {
+  const { grain, timed } = asked
   const single = grain === 'ledger'
   const sum = sql.raw(asked.sum ?? 'sum')
   const named = query.by.filter((name) => name in groupColumns) as ColumnGroup[]
@@ -212,12 +266,12 @@ async function select(storage: Storage, query: UsageQuery, asked: Asked): Promis
       return sql`${sum}(${value}) as ${sql.ref(name)}`
     }),
   ]
-  const within = pieces.map(({ fromMs, toMs }) => sql`(at_ms >= ${fromMs} and at_ms < ${toMs})`)
-  const conditions = [sql`(${sql.join(within, sql` or `)})`, ...filtersOf(query.filter)]
+  const { source, condition } = withinOf(storage, asked)
+  const conditions = [condition, ...filtersOf(query.filter)]
   const places = keys.map((_, index) => sql.raw(String(index + 1)))
   const grouped = keys.length === 0 ? sql`` : sql`group by ${sql.join(places)}`
   const { rows } = await sql<Record<string, unknown>>`
-    select ${sql.join(selected)} from ${sql.table(grain)}
+    ${source.with} select ${sql.join(selected)} from ${source.from}
     where ${sql.join(conditions, sql` and `)} ${grouped} limit ${foundMax + 1}`.execute(storage.db)
   if (rows.length > foundMax) throw new TooManyLines()
   return rows
@@ -229,6 +283,31 @@ async function select(storage: Storage, query: UsageQuery, asked: Asked): Promis
     }))
 }
 
+/** A part of the table from which on reading it through beats going by its index. */
+const muchOf = 0.2
+
+/** One stretch as a condition; several as a table of their own, since SQLite reads all there is for a long `or`. */
+function withinOf({ kind }: ReportSource, { grain, pieces, spanMs }: Asked) {
+  const table = sql.table(grain)
+  if (pieces.length === 1) {
+    const { fromMs, toMs } = pieces[0]!
+    const through = kind === 'sqlite' && grain !== 'ledger' && toMs - fromMs > spanMs * muchOf
+    const moment = through ? sql`+at_ms` : sql`at_ms`
+    const condition = sql`${moment} >= ${fromMs} and ${moment} < ${toMs}`
+    return { source: { with: sql``, from: table }, condition }
+  }
+  const stretches = pieces.map(
+    ({ fromMs, toMs }) => sql`(cast(${fromMs} as bigint), cast(${toMs} as bigint))`,
+  )
+  return {
+    source: {
+      with: sql`with stretches(from_ms, to_ms) as (values ${sql.join(stretches)})`,
+      from: sql`stretches cross join ${table}`,
+    },
+    condition: sql`at_ms >= from_ms and at_ms < to_ms`,
+  }
+}
+
 function filtersOf(filter: UsageFilter): RawBuilder<unknown>[] {
   return Object.entries(filter).map(([name, value]) =>
     name === 'key'
@@ -237,12 +316,7 @@ function filtersOf(filter: UsageFilter): RawBuilder<unknown>[] {
   )
 }
 
-function namesOf({ atMs, names }: Found, by: readonly Group[], zone: Zone): string[] {
-  let next = 0
-  return by.map((name) => (name in groupColumns ? names[next++]! : zone.label(atMs, name as TimeUnit)))
-}
-
-function sorted(lines: Line[], by: readonly Group[]): Line[] {
+function inOrder(lines: Line[], by: readonly Group[]): Line[] {
   const times = by.flatMap((name, index) => (name in groupColumns ? [] : [index]))
   return lines.sort((a, b) => {
     for (const index of times) {
