@@ -19,12 +19,10 @@ const upstreamRow = z.object({
   keys: z
     .object({ total: count, expired: count, refused: count })
     .meta({ description: 'How many keys it has, and how many of them are past their date or got a 401.' }),
-  health: z
-    .enum(['healthy', 'limited', 'failing', 'draining'])
-    .meta({
-      description:
-        'limited: it asked to come back later, for some model at least. failing: some breaker is not closed.',
-    }),
+  health: z.enum(['healthy', 'limited', 'failing', 'draining']).meta({
+    description:
+      'limited: it asked to come back later, for some model at least. failing: some breaker is not closed.',
+  }),
   breaker: breaker.meta({ description: 'The worst of its models. half-open: the next request is a probe.' }),
   draining: z.boolean(),
   inFlight: count,
