@@ -22,6 +22,7 @@ import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
 import { printError } from './print.ts'
+import { ServingMark } from './sole-server.ts'
 import { openStore, type Store } from './store.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
@@ -67,6 +68,7 @@ class Server {
   #log!: LogSwitch
   #gateway!: Gateway
   #store!: Store
+  readonly #mark = new ServingMark()
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
   #reloading: Promise<unknown> = Promise.resolve()
@@ -116,6 +118,8 @@ class Server {
     const secrets = { clientKey: first.secret, adminToken: this.#adminToken?.fresh?.reveal() ?? null }
     printError(banner(this.#loaded, this.#gateway.addresses, secrets))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
+    const shared = this.#mark.take(config.storage.path)
+    if (shared !== null) this.#log.event('warn', shared)
   }
 
   /** Loaded only where it is used: most gates never need it. It asks for a key, as OpenAI does; any will do. */
@@ -280,6 +284,7 @@ class Server {
   #end(how: string): void {
     this.#watch?.close()
     this.#gateway.stop()
+    this.#mark.release()
     this.#log.event('info', how)
     void closeStore(this.#store)
       .then(() => this.#log.close())

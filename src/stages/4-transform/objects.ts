@@ -71,11 +71,13 @@ function checkSocket({ request, endpoint }: Exchange, refused: boolean): void {
 }
 
 /** Of the outer object all that is inside of it is the owner's; an inner id must only not be another's. */
-function idsOfPath({ request: { path } }: Exchange, endpoint: Endpoint, ids: NamedIds): void {
+function idsOfPath(x: Exchange, endpoint: Endpoint, ids: NamedIds): void {
+  const { path } = x.request
   if (endpoint.operation === 'unknown') {
     for (const segment of path.split('/', 32)) ids.add('id', segment)
     return
   }
+  if (endpoint.modelInPath && x.request.method === 'DELETE') ids.add('model_id', modelOf(path))
   if (endpoint.idSegments.length === 0) return
   const segments = path.slice(4).split('/')
   for (const [order, at] of endpoint.idSegments.entries()) {
@@ -85,13 +87,20 @@ function idsOfPath({ request: { path } }: Exchange, endpoint: Endpoint, ids: Nam
   }
 }
 
+/** The model in a path, as an upstream decodes it. */
+function modelOf(path: string): string {
+  return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1))
+}
+
 /** What streams through and is no form is looked into by nobody: it passes only as what holds no members. */
 function checkStreamed(x: Exchange, endpoint: Endpoint, several: boolean): void {
   if (!several || isForm(x)) return
   const { headers } = x.request
   const type = headers.count('content-type') === 1 ? headers.get('content-type')! : ''
   if (/^(?:(?:audio|image|video)\/|application\/(?:octet-stream|sdp|pdf)\b)/i.test(type)) return
-  if (endpoint.body === 'none') return
+  // A body where none is expected is read by nobody, but for a POST's; an empty object names nothing.
+  const { length } = x.requestBody!
+  if (endpoint.body === 'none' && (x.request.method !== 'POST' || (length >= 0 && length <= 2))) return
   throw new Failure(
     'unsupported_media_type',
     'Send this body as multipart/form-data, or as application/json with a Content-Length.',
