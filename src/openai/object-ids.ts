@@ -75,7 +75,7 @@ export class NamedIds {
   /** Takes in a value behind a member's (lenient) name. */
   add(name: string, value: string): void {
     const sureness = knownWeight(name)
-    if (sureness === 0) return
+    if (sureness === 0 || this.overflowed || this.sure.has(value) || this.maybe.has(value)) return
     // A reader may trim what it reads.
     const id = value.length > 1024 ? '' : value.replaceAll(/^[^!-~]+|[^!-~]+$/g, '')
     if (!idLike.test(id)) return

@@ -9,7 +9,7 @@ import type { ObjectRecord } from '../../objects/objects.ts'
 import { ownerOf } from '../../objects/owner.ts'
 import { findEndpoint, type Endpoint } from '../../openai/endpoints.ts'
 import { idsInQuery, NamedIds } from '../../openai/object-ids.ts'
-import { checkSources, idsOfBody } from './object-body.ts'
+import { bodyMayNameIds, checkSources, idsOfBody } from './object-body.ts'
 import { FormIds, isForm } from './object-form.ts'
 import { shownList } from './object-list.ts'
 import { kept } from './object-record.ts'
@@ -24,7 +24,8 @@ export function createObjects(rules: ObjectRules): Transformer {
     request(x) {
       const endpoint = endpointOf(x)
       const several = rules.several()
-      checkSocket(x, several && rules.sockets === 'refuse')
+      if (x.request.upgrade !== null) checkSocket(x, several && rules.sockets === 'refuse')
+      if (namesNothing(x, endpoint)) return
       const ids = new NamedIds()
       idsOfPath(x, endpoint, ids)
       idsInQuery(x.request.query, ids)
@@ -55,6 +56,18 @@ export function createObjects(rules: ObjectRules): Transformer {
   }
 }
 
+/** Nearly every request: an inference whose body shows no name of an id. */
+function namesNothing(x: Exchange, endpoint: Endpoint): boolean {
+  if (endpoint.ownsIds && endpoint.metered !== 'usage') return false
+  return (
+    endpoint.model === 'body' &&
+    endpoint.idSegments.length === 0 &&
+    x.request.query.length < 2 &&
+    x.bodyBytes !== null &&
+    !bodyMayNameIds(x.bodyBytes)
+  )
+}
+
 /** The row of a path, also where only its case differs: some servers do not mind case, so their answers are judged alike. */
 function endpointOf(x: Exchange): Endpoint {
   const endpoint = x.endpoint!
@@ -63,7 +76,7 @@ function endpointOf(x: Exchange): Endpoint {
 }
 
 function checkSocket({ request, endpoint }: Exchange, refused: boolean): void {
-  if (!refused || request.upgrade === null || endpoint!.operation !== 'responses') return
+  if (!refused || endpoint!.operation !== 'responses') return
   throw new Failure(
     'access_denied',
     'Responses over WebSocket are not served here, since they can name the objects of others. Use POST /v1/responses.',
