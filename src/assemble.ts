@@ -111,10 +111,15 @@ function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {
     ),
   )
   if (access.anonymous === 'allow') fixed.add('anonymous')
+  // The same set until a key changes: asked with every request, it is looked into once.
+  let seen: ReadonlySet<string> | undefined
+  let more = false
   const several = (): boolean => {
-    if (open || fixed.size > 1) return true
-    const stored = parts.keys?.someOwners(owner)
-    return stored !== undefined && stored.union(fixed).size > 1
+    if (open || fixed.size > 1 || parts.keys === undefined) return open || fixed.size > 1
+    const stored = parts.keys.someOwners(owner)
+    if (stored !== seen) more = stored.union(fixed).size > 1
+    seen = stored
+    return more
   }
   return createObjects({ objects: parts.objects ?? kept.objects, owner, unknown, sockets, several })
 }

@@ -23,6 +23,8 @@ export interface Principal {
   readonly app: string | null
   readonly user: string | null
   readonly env: string | null
+  /** Who issued the token; absent = it is none. */
+  readonly issuer?: string
   /** Model globs this principal may ask for; null = all. */
   readonly models: readonly string[] | null
   /** Endpoint operations this principal may use; null = all. */

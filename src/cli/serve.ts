@@ -26,6 +26,8 @@ import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
 import { printError } from './print.ts'
 import { openRedis, openStore, type Store } from './store.ts'
+import { ServingMark } from './sole-server.ts'
+import { openStore, type Store } from './store.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
@@ -72,6 +74,7 @@ class Server {
   #store!: Store
   #prices!: PriceKeeper
   #redis: RedisStore | null = null
+  readonly #mark = new ServingMark()
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
   #reloading: Promise<unknown> = Promise.resolve()
@@ -137,6 +140,8 @@ class Server {
     const secrets = { clientKey: first.secret, adminToken: this.#adminToken?.fresh?.reveal() ?? null }
     printError(banner(this.#loaded, this.#gateway.addresses, secrets))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
+    const shared = this.#mark.take(config.storage.path)
+    if (shared !== null) this.#log.event('warn', shared)
   }
 
   /** The prices in force, whichever they are by then. */
@@ -313,6 +318,7 @@ class Server {
   #end(how: string): void {
     this.#watch?.close()
     this.#gateway.stop()
+    this.#mark.release()
     this.#log.event('info', how)
     // A step later: what was read on without its client ends now, and has a row to write.
     void Promise.resolve()
