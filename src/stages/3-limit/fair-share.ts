@@ -7,18 +7,15 @@
 export const tenantsMax = 1000
 
 export class FairShare {
-  #arrived = new Map<string, number>()
-  #total = 0
+  #asked = new Map<string, number>()
+  #admitted = new Map<string, number>()
   /** Requests a tenant may have in this interval; Infinity = all. */
   #level = Infinity
-  #admitted = new Map<string, number>()
 
   /** Counts a request of a tenant, and says whether it fits into the tenant's share. */
   admits(tenant: string): boolean {
-    const known = this.#arrived.has(tenant) || this.#arrived.size < tenantsMax
-    const name = known ? tenant : ''
-    this.#arrived.set(name, (this.#arrived.get(name) ?? 0) + 1)
-    this.#total += 1
+    const name = this.#asked.has(tenant) || this.#asked.size < tenantsMax ? tenant : ''
+    this.#asked.set(name, (this.#asked.get(name) ?? 0) + 1)
     if (this.#level === Infinity) return true
     const admitted = this.#admitted.get(name) ?? 0
     if (admitted >= this.#level) return false
@@ -26,13 +23,11 @@ export class FairShare {
     return true
   }
 
-  /** Begins an interval in which a share of the requests, as many as in the last, is to be turned away. */
-  next(sheddingShare: number): void {
-    this.#level =
-      sheddingShare <= 0 ? Infinity : levelFor([...this.#arrived.values()], this.#total * (1 - sheddingShare))
-    this.#arrived = new Map()
+  /** Begins an interval in which `capacity` requests can be served; Infinity = all. */
+  next(capacity: number): void {
+    this.#level = capacity === Infinity ? Infinity : levelFor([...this.#asked.values()], capacity)
+    this.#asked = new Map()
     this.#admitted = new Map()
-    this.#total = 0
   }
 }
 
