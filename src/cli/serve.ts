@@ -27,7 +27,6 @@ import { LogSwitch } from './log-switch.ts'
 import { printError } from './print.ts'
 import { openRedis, openStore, type Store } from './store.ts'
 import { ServingMark } from './sole-server.ts'
-import { openStore, type Store } from './store.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
@@ -152,6 +151,7 @@ class Server {
         return keeper.current.version
       },
       price: (call) => keeper.current.price(call),
+      worst: (call) => keeper.current.worstNanoUsd({ ...call, upstreams: null, serviceTier: null }),
     }
   }
 
