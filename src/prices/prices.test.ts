@@ -147,6 +147,7 @@ describe('rule 5: no price known is null, never 0', () => {
     ['a server of one’s own', 'own', 'gpt-4o-mini'],
     ['no model', 'main', null],
     ['a long name of digits', 'main', `gpt-5-nano-${'1'.repeat(5000)}`],
+    ['a name without end', 'gemini', 'models/'.repeat(100_000)],
     ['a member of every object', 'main', '__proto__'],
     ['another member', 'main', 'constructor'],
   ])('%s', (_, upstream, model) => {
