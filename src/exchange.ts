@@ -23,6 +23,8 @@ export interface Principal {
   readonly app: string | null
   readonly user: string | null
   readonly env: string | null
+  /** Who issued the token; absent = it is none. */
+  readonly issuer?: string
   /** Model globs this principal may ask for; null = all. */
   readonly models: readonly string[] | null
   /** Endpoint operations this principal may use; null = all. */
@@ -37,6 +39,8 @@ export interface Principal {
   readonly deniedUserAgents?: readonly string[]
   /** Whether the header fields of `access.identity` are believed. */
   readonly mayName: boolean
+  /** A budget of its own, such as `$50/month`; absent = none. */
+  readonly budget?: string | null
   /** Wall clock from when on it counts no more; null = never. */
   readonly expiresAtMs: number | null
 }
@@ -232,6 +236,9 @@ export class Exchange {
   // 3-limit
   /** What is reserved for this exchange and not settled yet. */
   readonly holds: Hold[] = []
+
+  /** Its limits are settled: what is reserved from now on is given back at once. */
+  limitsSettled = false
 
   /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
   limitLines = ''

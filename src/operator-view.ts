@@ -69,6 +69,7 @@ export class OperatorView implements AdminParts {
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
       drain: (name, draining) => this.#drain(name, draining),
+      limits: () => watched.stages().limit.rows(),
       reload: (by) => backend.reload(by),
     }
   }

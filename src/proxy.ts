@@ -5,13 +5,15 @@ import type { Exchange, Reply } from './exchange.ts'
 import { refuse } from './refuse.ts'
 import type { AcceptStage } from './stages/1-accept/accept.ts'
 import type { AuthenticateStage } from './stages/2-authenticate/authenticate.ts'
-import type { LimitStage } from './stages/3-limit/limit.ts'
+import type { LimitStage, Overload } from './stages/3-limit/limit.ts'
 import type { TransformStage } from './stages/4-transform/transform.ts'
 import type { CacheStage } from './stages/5-cache/cache.ts'
 import type { RouteStage } from './stages/6-route/route.ts'
 import type { Account, UpstreamStage } from './stages/7-upstream/upstream.ts'
 import type { MeterStage } from './stages/8-meter/meter.ts'
 import type { LogStage } from './stages/9-log/log.ts'
+
+export type { Overload }
 
 /** The nine stages, built once from a configuration and swapped whole when it changes. */
 export interface Stages {
@@ -69,8 +71,9 @@ export function finish(x: Exchange, stages: Stages): void {
 }
 
 /** Ends what stages run beside requests. Exchanges under way end all the same. */
-export function closeStages({ authenticate, route, upstream }: Stages): void {
+export function closeStages({ authenticate, limit, route, upstream }: Stages): void {
   authenticate.close()
+  limit.close()
   route.close()
   upstream.close()
 }

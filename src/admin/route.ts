@@ -60,6 +60,21 @@ export interface UpstreamRow {
 
 /** `half-open`: the next request is a probe. */
 export type BreakerState = 'closed' | 'open' | 'half-open'
+/** One principal under one limit, as operators see it. */
+export interface LimitRow {
+  readonly limit: string
+  /** `cost` is in nano-dollars. */
+  readonly quantity: string
+  readonly words: string
+  readonly principal: Readonly<Record<string, string | null>>
+  readonly used: number
+  readonly max: number
+  readonly remaining: number
+  readonly share: number
+  /** Wall clock; null = never, or nobody knows. */
+  readonly resetAtMs: number | null
+  readonly enforce: boolean
+}
 
 /** What is wrong with a configuration that was not put in force. */
 export interface ReloadProblem {
@@ -90,6 +105,8 @@ export interface AdminWorld {
   upstreams(): readonly UpstreamRow[]
   /** Takes an upstream out of use for new requests, or back into it. False where there is none of this name. */
   drain(name: string, draining: boolean): boolean
+  /** The 1000 nearest to their limit, nearest first. */
+  limits(): Promise<readonly LimitRow[]>
   /** Reads the configuration anew, in the name of `by`. */
   reload(by: string): Promise<ReloadOutcome>
 }

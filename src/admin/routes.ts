@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { keyRoutes } from './keys.ts'
+import { limitRoutes } from './limits.ts'
 import { listOf, numberOf, paging } from './paging.ts'
 import { ApiProblem } from './problem.ts'
 import { actor, route, type AdminWorld, type AuditRow, type Route } from './route.ts'
@@ -211,6 +212,7 @@ export const apiRoutes: readonly Route[] = [
   ...usageRoutes,
   requests,
   ...upstreamRoutes,
+  ...limitRoutes,
   audit,
   reload,
 ]

@@ -7,6 +7,7 @@ import { examples } from './help.ts'
 import { addKeysCommands } from './keys-commands.ts'
 import { addUsageCommands } from './usage-commands.ts'
 import { addUpstreamsCommands } from './upstreams-commands.ts'
+import { addLimitsCommands } from './limits-commands.ts'
 
 /** Exit codes of every command: fine, a problem that was said, wrong usage. */
 export const exitCodes = { ok: 0, problem: 1, usage: 2 } as const
@@ -28,6 +29,7 @@ export function buildProgram(finish: Finish): Command {
   addKeysCommands(program, finish)
   addUsageCommands(program, finish)
   addUpstreamsCommands(program, finish)
+  addLimitsCommands(program, finish)
   addProgramCommands(program, finish)
   return program
 }

@@ -12,6 +12,7 @@ import { nearestName } from './suggest.ts'
 export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding[] {
   const written = tree as {
     upstreams?: unknown
+    limits?: unknown
     access?: { keys?: unknown }
     admin?: { tokens?: unknown }
   } | null
@@ -21,6 +22,7 @@ export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding
     ...sameNames(written?.upstreams, ['upstreams']),
     ...sameNames(written?.access?.keys, ['access', 'keys']),
     ...sameNames(written?.admin?.tokens, ['admin', 'tokens']),
+    ...sameNames(written?.limits, ['limits']),
     ...upstreams.flatMap((upstream, index) => slipsOfUpstream(upstream, ['upstreams', index])),
     ...clients.flatMap((key, index) => {
       const value = (key as { value?: unknown } | null)?.value

@@ -6,11 +6,9 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'limits',
   'transforms',
   'cache',
   'meter.bodies',
-  'meter.idempotency',
   'telemetry',
   'alerts',
   'notify',
@@ -18,9 +16,6 @@ export const settingsNotYet: readonly string[] = [
   'server.http2',
   'server.http3',
   'server.workers',
-  'storage.redis',
-  'storage.whenRedisDown',
-  'upstreams.*.limits',
   'log.bodies',
 ]
 

@@ -6,7 +6,7 @@ import type { Principal } from '../exchange.ts'
 export type OwnerKind = 'team' | 'key' | 'user' | 'app'
 
 /** The part of a principal that says who it is. */
-export type Owning = Pick<Principal, 'kind' | 'key' | 'keyId' | 'team' | 'user' | 'app'>
+export type Owning = Pick<Principal, 'kind' | 'key' | 'keyId' | 'team' | 'user' | 'app' | 'issuer'>
 
 /** Owner of what `principal` makes: its team (or user, app), or where it has none its key, or for tokens the user. */
 export function ownerOf(principal: Owning, kind: OwnerKind): string {
@@ -14,6 +14,7 @@ export function ownerOf(principal: Owning, kind: OwnerKind): string {
   if (named !== null) return `${kind}:${named}`
   if (principal.keyId !== null) return `key:${principal.keyId}`
   if (principal.key !== null) return `static:${principal.key}`
-  if (principal.kind === 'jwt') return principal.user === null ? 'token' : `token:${principal.user}`
+  // Two issuers may each have a user 1.
+  if (principal.kind === 'jwt') return `token:${JSON.stringify([principal.issuer ?? '', principal.user])}`
   return 'anonymous'
 }

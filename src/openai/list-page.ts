@@ -44,6 +44,16 @@ export class ListPage {
     return new ListPage(text, value, { members, items })
   }
 
+  /** Whether a text is JSON and holds no elements at all: neither a list nor an object with `data`. */
+  static isOther(bytes: Uint8Array): boolean {
+    try {
+      const value: unknown = JSON.parse(decoder.decode(bytes))
+      return !Array.isArray(value) && !(typeof value === 'object' && value !== null && 'data' in value)
+    } catch {
+      return false
+    }
+  }
+
   /** The page with the elements of these places alone, in order, and `first_id` and `last_id` of those. */
   withOnly(places: readonly number[], hasMore = this.hasMore): Uint8Array {
     const { text, spans } = this

@@ -14,8 +14,13 @@ const idLike = /^[!-~]{1,256}$/
 
 /** Whether a text has the shape of one of OpenAI's ids. */
 export function isObjectId(text: string): boolean {
-  return text.length <= 256 && prefixed.test(text)
+  return text.length <= 256 && (prefixed.test(text) || fineTuned.test(text))
 }
+
+/** A model that a fine-tuning job made is what the job's owner owns: `ft:gpt-4o-mini:org::id`. */
+const fineTuned = /^ft:[!-~]+$/i
+/** Before a value is parsed: text that is one, or hides its beginning. */
+const maybeFineTuned = /^"[^!-~]*(?:ft:|f?t?\\)/i
 
 /** Members that hold the id of an object whatever it looks like; without `_` and `-`, as `fileId` is `file_id` to some. */
 const certain = new Set(
@@ -25,15 +30,18 @@ const certain = new Set(
 )
 const likely = /(?:ids?|conversation|container|files?|video|voice|skills?)$/
 
-/** How sure a member's name makes us that it holds an id: 2 = it does, 1 = it may, 0 = it does not. */
-function weight(name: string): 0 | 1 | 2 {
+/** How sure a member's name makes us that it holds an id: 2 = it does, 1 = it may, 0 = it does not; or it names a model. */
+type Weight = 0 | 1 | 2 | 'model'
+
+function weight(name: string): Weight {
+  if (/models?$/.test(name)) return 'model'
   if (!likely.test(name)) return 0
   return certain.has(name.replaceAll(/[_-]/g, '')) ? 2 : 1
 }
 
-const weights = new Map<string, 0 | 1 | 2>()
+const weights = new Map<string, Weight>()
 
-function knownWeight(name: string): 0 | 1 | 2 {
+function knownWeight(name: string): Weight {
   const known = weights.get(name)
   if (known !== undefined) return known
   const found = weight(name)
@@ -67,18 +75,21 @@ export class NamedIds {
   /** Takes in a value behind a member's (lenient) name. */
   add(name: string, value: string): void {
     const sureness = knownWeight(name)
-    if (sureness === 0) return
+    if (sureness === 0 || this.overflowed || this.sure.has(value) || this.maybe.has(value)) return
     // A reader may trim what it reads.
     const id = value.length > 1024 ? '' : value.replaceAll(/^[^!-~]+|[^!-~]+$/g, '')
     if (!idLike.test(id)) return
     if (this.size >= this.max) this.overflowed = true
-    else if (sureness === 2 || isObjectId(id)) this.sure.add(id)
+    else if (sureness === 'model') {
+      // One that was made for all to use is in nobody's name.
+      if (fineTuned.test(id)) this.maybe.add(id)
+    } else if (sureness === 2 || isObjectId(id)) this.sure.add(id)
     else if (!id.startsWith('call_')) this.maybe.add(id)
   }
 }
 
 const named: StringSearch = {
-  wants: (name) => knownWeight(name) > 0,
+  wants: (name) => knownWeight(name) !== 0,
   // The client's own data, which nobody acts on.
   skipped: new Set(['metadata']),
 }
@@ -116,6 +127,7 @@ function isNameOfId(text: string, at: number, value: number): boolean {
   const name = text.slice(text.lastIndexOf('"', end - 1) + 1, end)
   if (name.length > nameMax || !/^[ !#-[\]-~]*$/.test(name)) return true
   const sureness = knownWeight(lenient(name))
+  if (sureness === 'model') return text[value] === '[' || maybeFineTuned.test(text.slice(value, value + 16))
   return sureness === 2 || (sureness === 1 && !text.startsWith('"call_', value))
 }
 
@@ -139,7 +151,14 @@ const echoed = new Set(
   response_format arguments`.split(/\s+/),
 )
 /** Members that name objects which the server made, whatever their ids look like. */
-const made = new Set(['output_file_id', 'error_file_id', 'result_files', 'thread_id'])
+const made = new Set([
+  'output_file_id',
+  'error_file_id',
+  'result_files',
+  'thread_id',
+  'fine_tuned_model',
+  'fine_tuned_model_checkpoint',
+])
 const depthMax = 32
 const idsMax = 2000
 
@@ -153,7 +172,8 @@ export function idsInAnswer(value: unknown): string[] {
 function collect(value: unknown, name: string, into: { ids: Set<string>; depth: number }): void {
   if (into.ids.size >= idsMax || into.depth > depthMax) return
   if (typeof value === 'string') {
-    if (!/(?:^id|_ids?|^conversation|^container|^result_files)$/.test(name)) return
+    if (!/(?:^id|_ids?|^conversation|^container|^result_files|^fine_tuned_model(?:_checkpoint)?)$/.test(name))
+      return
     if (isObjectId(value) || (made.has(name) && idLike.test(value))) into.ids.add(value)
   } else if (Array.isArray(value)) {
     for (const item of value) collect(item, name, into)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import OpenAI from 'openai'
 import { Secret } from '../../src/base/secret.ts'
 import { MemoryObjects, type Objects } from '../../src/objects/objects.ts'
+import { ownerOf } from '../../src/objects/owner.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
 import { postgresPrograms, startCluster } from '../storage/postgres-cluster.ts'
 import {
@@ -30,6 +31,7 @@ import {
   file,
   gone,
   hidden,
+  idsOf,
   made,
   storedIn,
   treeAt,
@@ -360,6 +362,51 @@ describe('lists', () => {
     expect(answer.status).toBe(200)
     expect(JSON.stringify(answer)).not.toContain('4711')
   })
+})
+
+test('a fine-tuned model is its job’s owner’s', async () => {
+  const model = 'ft:gpt-4o-mini:org::a1b2c3'
+  upstream.script = (_, peer) =>
+    peer.write(
+      reply(200, `{"id":"ftjob-fine00tuned","object":"fine_tuning.job","fine_tuned_model":"${model}"}`),
+    )
+  await annHere('POST', '/fine_tuning/jobs', { model: 'gpt-4o-mini' })
+  const models = JSON.stringify({
+    object: 'list',
+    data: [{ id: 'gpt-4o' }, { id: model }, { id: 'ft:for-all' }],
+  })
+  upstream.script = (seen, peer) =>
+    peer.write(reply(200, seen.target === '/v1/models' ? models : '{"ok":true}'))
+  await hidden(bobHere, 'DELETE', `/models/${model}`)
+  await hidden(bobHere, 'DELETE', '/models/ft:for-all')
+  await hidden(bobHere, 'POST', '/chat/completions', { ...chat, model })
+  await hidden(bobHere, 'POST', '/chat/completions', `{"model":"f\\u0074${model.slice(2)}"}`)
+  await hidden(bobHere, 'POST', '/responses', { models: ['gpt-4o', model] })
+  expect(idsOf(await bobHere('GET', '/models'))).toEqual(['gpt-4o', 'ft:for-all'])
+  expect(idsOf(await annHere('GET', '/models'))).toEqual(['gpt-4o', model, 'ft:for-all'])
+  for (const [call, asked] of [
+    [annHere, model],
+    [bobHere, 'ft:for-all'],
+    [bobHere, 'gpt-4o'],
+  ] as const)
+    expect((await call('POST', '/chat/completions', { ...chat, model: asked })).status).toBe(200)
+})
+
+test('a body where none is expected is not passed unread', async () => {
+  const body = JSON.stringify({ file_id: secret })
+  const lines = ['Content-Type: application/json']
+  const cancel = (text: string) =>
+    ask(gate.port, request('POST', `/v1/responses/${response}/cancel`, { lines, body: text, key: ann }))
+  expect((await cancel(body)).status).toBe(415)
+  expect((await cancel('{}')).status).toBe(400)
+})
+
+test('two issuers’ users of one name are two owners', () => {
+  const base = { kind: 'jwt', key: null, keyId: null, team: null, user: '1', app: null } as const
+  const [one, other] = ['https://a.test', 'https://b.test'].map((issuer) =>
+    ownerOf({ ...base, issuer }, 'team'),
+  )
+  expect(one).not.toBe(other)
 })
 
 describe('a deletion', () => {

@@ -30,7 +30,7 @@ export const objectOptions = z
             'can be more than one owner. Caution: `allow` lets callers go on from the responses of others.',
         ),
       keep: duration({ default: '400d', min: '1d', max: '3650d' }).describe(
-        'How long the owner of an object is remembered that nobody uses.',
+        'How long the owner of an object is remembered that nobody uses. A change takes effect at the next start.',
       ),
     },
     { error: expected('a mapping of settings') },

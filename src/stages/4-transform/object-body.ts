@@ -11,7 +11,7 @@ const decoder = new TextDecoder()
 /** Adds them. `strict`: what cannot be read as JSON is refused. @throws Failure('invalid_json') */
 export function idsOfBody(x: Exchange, strict: boolean, ids: NamedIds): void {
   const bytes = x.bodyBytes!
-  if (bytes.length === 0 || (startsAsJson(bytes) && !mayNameIds(bytes))) return
+  if (!bodyMayNameIds(bytes)) return
   try {
     x.json()
   } catch (cause) {
@@ -19,6 +19,11 @@ export function idsOfBody(x: Exchange, strict: boolean, ids: NamedIds): void {
     return
   }
   idsNamed(decoder.decode(bytes), ids)
+}
+
+/** Whether a body has to be looked into. */
+export function bodyMayNameIds(bytes: Uint8Array): boolean {
+  return bytes.length > 0 && (!startsAsJson(bytes) || mayNameIds(bytes))
 }
 
 /** Anything else may be a form, or text in another coding, to an upstream that goes by the label. */

@@ -14,6 +14,9 @@ export function isForm({ request: { headers } }: Exchange): boolean {
   return headers.count('content-type') === 1 && /^multipart\/form-data\b/i.test(headers.get('content-type')!)
 }
 
+/** More than the end of any form: its delimiter has 70 characters at most. */
+const heldBytes = 128
+
 /** What a form is checked with. */
 export interface FormParts {
   readonly source: Body
@@ -30,6 +33,7 @@ export class FormIds implements Body, BodySink {
   #sink: BodySink | null = null
   #last: Uint8Array | null = null
   #gone = false
+  #seen = 0
 
   readonly #source: Body
 
@@ -51,9 +55,14 @@ export class FormIds implements Body, BodySink {
 
   chunk(bytes: Uint8Array): void {
     this.#reader.push(bytes)
+    this.#seen += bytes.length
     const before = this.#last
-    this.#last = bytes
+    this.#last = null
     if (before !== null) this.#sink!.chunk(before)
+    const isLast = this.length < 0 || this.#seen >= this.length
+    const passed = isLast ? Math.max(0, bytes.length - heldBytes) : bytes.length
+    if (passed > 0) this.#sink!.chunk(passed === bytes.length ? bytes : bytes.subarray(0, passed))
+    if (passed < bytes.length) this.#last = bytes.subarray(passed)
   }
 
   end(): void {

@@ -26,8 +26,8 @@ export interface ListPlace extends ReplyPlace {
 export function shownList(x: Exchange, reply: Reply, place: ListPlace): Promise<Reply> | null {
   const { operation, ownsIds, idSegments } = place.endpoint
   const { method } = x.request
-  if (operation === 'unknown') {
-    // Of an unknown path it shows only here whether it answers with a list.
+  if (isOpen(operation)) {
+    // Whether it answers with a list shows only here; models are everybody's, but for those that somebody had made.
     if (reply.body === null || !isJson(reply) || method === 'HEAD') return null
     return reply.body.whole !== null || place.rules.several() ? shown(x, reply, place) : null
   }
@@ -39,13 +39,19 @@ export function shownList(x: Exchange, reply: Reply, place: ListPlace): Promise<
   return Promise.resolve(reply)
 }
 
+function isOpen(operation: string): boolean {
+  return operation === 'unknown' || operation === 'models'
+}
+
 async function shown(x: Exchange, first: Reply, place: ListPlace): Promise<Reply> {
   let reply = first
   for (let pages = 1; ; pages++) {
     const bytes = await pageBytes(reply, place)
     const page = bytes === null ? null : ListPage.read(bytes)
     if (page === null) {
-      if (place.endpoint.operation !== 'unknown' || bytes === null) throw unreadable()
+      // Of one owner alone an upstream may answer as it likes, as long as it shows no elements.
+      const harmless = bytes !== null && !isFenced(place) && ListPage.isOther(bytes)
+      if (bytes === null || !(isOpen(place.endpoint.operation) || harmless)) throw unreadable()
       reply.body = new WholeBody(bytes)
       return reply
     }
@@ -92,8 +98,8 @@ function isJson({ contentType }: Reply): boolean {
 async function ownPlaces(x: Exchange, page: ListPage, { rules, endpoint }: ListPlace): Promise<number[]> {
   const owner = ownerOf(x.principal, rules.owner)
   const ids = page.items.map(idOf)
-  const fenced = rules.unknown === 'deny' && rules.several()
-  const isKnownKind = endpoint.operation !== 'unknown'
+  const fenced = isFenced({ rules, endpoint })
+  const isKnownKind = !isOpen(endpoint.operation)
   let records: ReadonlyMap<string, ObjectRecord>
   const inside: string[] = []
   const places: number[] = []
@@ -105,7 +111,7 @@ async function ownPlaces(x: Exchange, page: ListPage, { rules, endpoint }: ListP
         places.push(index)
         if (isKnownKind) inside.push(...idsInAnswer(page.items[index]))
       } else if (record === undefined) {
-        const isObject = isKnownKind || (id !== null && isObjectId(id))
+        const isObject = isKnownKind || (endpoint.operation === 'unknown' && id !== null && isObjectId(id))
         if (!fenced || !isObject) places.push(index)
       }
     }
@@ -115,6 +121,10 @@ async function ownPlaces(x: Exchange, page: ListPage, { rules, endpoint }: ListP
     throw unreachable(cause)
   }
   return places
+}
+
+function isFenced({ rules }: ReplyPlace): boolean {
+  return rules.unknown === 'deny' && rules.several()
 }
 
 /** How many elements the client asked for. */

@@ -9,7 +9,7 @@ import type { ObjectRecord } from '../../objects/objects.ts'
 import { ownerOf } from '../../objects/owner.ts'
 import { findEndpoint, type Endpoint } from '../../openai/endpoints.ts'
 import { idsInQuery, NamedIds } from '../../openai/object-ids.ts'
-import { checkSources, idsOfBody } from './object-body.ts'
+import { bodyMayNameIds, checkSources, idsOfBody } from './object-body.ts'
 import { FormIds, isForm } from './object-form.ts'
 import { shownList } from './object-list.ts'
 import { kept } from './object-record.ts'
@@ -24,7 +24,8 @@ export function createObjects(rules: ObjectRules): Transformer {
     request(x) {
       const endpoint = endpointOf(x)
       const several = rules.several()
-      checkSocket(x, several && rules.sockets === 'refuse')
+      if (x.request.upgrade !== null) checkSocket(x, several && rules.sockets === 'refuse')
+      if (namesNothing(x, endpoint)) return
       const ids = new NamedIds()
       idsOfPath(x, endpoint, ids)
       idsInQuery(x.request.query, ids)
@@ -55,6 +56,18 @@ export function createObjects(rules: ObjectRules): Transformer {
   }
 }
 
+/** Nearly every request: an inference whose body shows no name of an id. */
+function namesNothing(x: Exchange, endpoint: Endpoint): boolean {
+  if (endpoint.ownsIds && endpoint.metered !== 'usage') return false
+  return (
+    endpoint.model === 'body' &&
+    endpoint.idSegments.length === 0 &&
+    x.request.query.length < 2 &&
+    x.bodyBytes !== null &&
+    !bodyMayNameIds(x.bodyBytes)
+  )
+}
+
 /** The row of a path, also where only its case differs: some servers do not mind case, so their answers are judged alike. */
 function endpointOf(x: Exchange): Endpoint {
   const endpoint = x.endpoint!
@@ -63,7 +76,7 @@ function endpointOf(x: Exchange): Endpoint {
 }
 
 function checkSocket({ request, endpoint }: Exchange, refused: boolean): void {
-  if (!refused || request.upgrade === null || endpoint!.operation !== 'responses') return
+  if (!refused || endpoint!.operation !== 'responses') return
   throw new Failure(
     'access_denied',
     'Responses over WebSocket are not served here, since they can name the objects of others. Use POST /v1/responses.',
@@ -71,11 +84,13 @@ function checkSocket({ request, endpoint }: Exchange, refused: boolean): void {
 }
 
 /** Of the outer object all that is inside of it is the owner's; an inner id must only not be another's. */
-function idsOfPath({ request: { path } }: Exchange, endpoint: Endpoint, ids: NamedIds): void {
+function idsOfPath(x: Exchange, endpoint: Endpoint, ids: NamedIds): void {
+  const { path } = x.request
   if (endpoint.operation === 'unknown') {
     for (const segment of path.split('/', 32)) ids.add('id', segment)
     return
   }
+  if (endpoint.modelInPath && x.request.method === 'DELETE') ids.add('model_id', modelOf(path))
   if (endpoint.idSegments.length === 0) return
   const segments = path.slice(4).split('/')
   for (const [order, at] of endpoint.idSegments.entries()) {
@@ -85,13 +100,20 @@ function idsOfPath({ request: { path } }: Exchange, endpoint: Endpoint, ids: Nam
   }
 }
 
+/** The model in a path, as an upstream decodes it. */
+function modelOf(path: string): string {
+  return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1))
+}
+
 /** What streams through and is no form is looked into by nobody: it passes only as what holds no members. */
 function checkStreamed(x: Exchange, endpoint: Endpoint, several: boolean): void {
   if (!several || isForm(x)) return
   const { headers } = x.request
   const type = headers.count('content-type') === 1 ? headers.get('content-type')! : ''
   if (/^(?:(?:audio|image|video)\/|application\/(?:octet-stream|sdp|pdf)\b)/i.test(type)) return
-  if (endpoint.body === 'none') return
+  // A body where none is expected is read by nobody, but for a POST's; an empty object names nothing.
+  const { length } = x.requestBody!
+  if (endpoint.body === 'none' && (x.request.method !== 'POST' || (length >= 0 && length <= 2))) return
   throw new Failure(
     'unsupported_media_type',
     'Send this body as multipart/form-data, or as application/json with a Content-Length.',

@@ -95,6 +95,7 @@ export class Breaker {
     this.#opensUntilMs = nowMs + cooldown * this.#longer
     this.#longer = Math.min(longerMax, this.#longer * 2)
     this.#probedAtMs = -Infinity
+    this.#doubtUntilMs = 0
     this.#failedAtMs = []
   }
 

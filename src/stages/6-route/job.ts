@@ -7,7 +7,7 @@ import { WireError } from '../../net/wire/message.ts'
 import type { AccountLookup } from './affinity.ts'
 import type { Choice, Target } from './choice.ts'
 import type { Member, Route, Ways } from './plan.ts'
-import type { Send, TrialParts } from './trial.ts'
+import type { Send, TrialParts } from './trial-parts.ts'
 
 /** What a request has to go by. */
 export interface Job<T extends Target> {

@@ -1,4 +1,4 @@
-// What a model is called at an upstream. An exact name comes before a glob, globs count in the order written; `*` on the
+// What a model is called at an upstream. An exact name comes before a glob, a glob that says more before one that says less; `*` on the
 // right takes what the first `*` on the left stood for. A model that no entry fits is not served there.
 
 import { matchesGlob } from '../../base/glob.ts'
@@ -11,7 +11,7 @@ export function nameThere(names: ModelNames, model: string): string | null | und
   if (names === null) return null
   const exact = Object.hasOwn(names, model) ? names[model] : undefined
   if (exact !== undefined && !exact.includes('*')) return exact === model ? null : exact
-  for (const [glob, name] of Object.entries(names)) {
+  for (const [glob, name] of byPrecision(names)) {
     if (!matchesGlob(glob, model)) continue
     const there = filled(name, glob, model)
     return there === model ? null : there
@@ -35,6 +35,13 @@ export function namesFor(names: ModelNames, listed: readonly string[]): { name: 
     ([name, of]) => !name.includes('*') && name !== of && there.has(of),
   )
   return [...own.map((id) => ({ name: id, of: id })), ...aliases.map(([name, of]) => ({ name, of }))]
+}
+
+/** Those that say more come first: `gpt-4*` before `*`. */
+function byPrecision(names: Readonly<Record<string, string>>): [string, string][] {
+  return Object.entries(names).toSorted(
+    ([a], [b]) => b.replaceAll('*', '').length - a.replaceAll('*', '').length,
+  )
 }
 
 function filled(name: string, glob: string, model: string): string {

@@ -24,7 +24,8 @@ import { prefixAffinity } from './prefix-affinity.ts'
 import { priority } from './priority.ts'
 import { roundRobin } from './round-robin.ts'
 import type { Picker } from './router.ts'
-import { Trial, type Send, type TrialParts } from './trial.ts'
+import { Trial } from './trial.ts'
+import type { Send, TrialParts } from './trial-parts.ts'
 import { weighted } from './weighted.ts'
 
 export {
@@ -88,7 +89,7 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
     ...parts,
     random: parts.random ?? randomFraction,
     firstTokenMs: (target) => firstTokens.get(target) ?? Infinity,
-    made: (id, target) => lookup.made(id, target.name),
+    made: (id, target) => void (several && lookup.made(id, target.name)),
     pick: (route, rank, ask) => pickers[route.config.pick].pick(rank, ask),
   }
   const closeChecks = startChecks(routes, parts)

@@ -2,46 +2,21 @@
 // was no good and the rules allow it. The request was prepared once; every attempt sends the same bytes, but for the name
 // of the model. What a client gets when nothing helped is the most telling of the failures.
 
-import { Attempt, type Exchange, type Reply } from '../../exchange.ts'
+import type { Attempt, Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import type { Sweeper } from '../../net/wire/sweeper.ts'
+import { askOnce } from './ask-once.ts'
 import { isRepeatable, isResendable, prefixOf } from './asked.ts'
 import type { Choice, Target } from './choice.ts'
-import { errorFacts, remainingOf, withRetryAfter } from './error-facts.ts'
+import { withRetryAfter } from './error-facts.ts'
 import { hedged, isShort } from './hedge.ts'
 import { discard, emptyHanded, tellsMore, type Tried } from './outcome.ts'
 import { asleep, once } from './pause.ts'
-import { peek } from './peek.ts'
-import { waysOfModel, type PlanParts, type Route, type Ways } from './plan.ts'
-import { verdictOf, type FailedFacts } from './retry-rules.ts'
-
-/** Asks one upstream once. @throws Failure */
-export type Send<T extends Target> = (x: Exchange, target: T) => Promise<Reply>
-
-/** What every trial is given. */
-export interface TrialParts<T extends Target> extends PlanParts {
-  readonly sweeper: Sweeper
-  random(): number
-  /** Longest wait for the first content of a stream; a day or more = none. */
-  firstTokenMs(target: T): number
-  /** A stream has announced an object that its account now holds. */
-  made(id: string, target: T): void
-  /** Which of the ways of one rank; -1 = none is usable. */
-  pick(route: Route<T>, rank: Ways<T>['ranks'][number], ask: Asking): number
-}
-
-/** See `Ask` in router.ts. */
-export interface Asking {
-  readonly nowMs: number
-  random(): number
-  prefix(): number
-  usable(choice: Choice): boolean
-}
+import { waysOfModel, type Route, type Ways } from './plan.ts'
+import { verdictOf } from './retry-rules.ts'
+import type { Asking, Send, TrialParts } from './trial-parts.ts'
 
 /** Pauses double from here. */
 const pauseMs = 500
-/** First waits of a day or more are none. */
-const noBoundMs = 86_400_000
 
 export class Trial<T extends Target> implements Asking {
   nowMs = 0
@@ -151,117 +126,12 @@ export class Trial<T extends Target> implements Asking {
   // --- asking -----------------------------------------------------------------------------------------------------
 
   /** One attempt, up to the beginning of its answer. */
-  async one(choice: Choice<T>): Promise<Tried<T>> {
-    const { x } = this
-    const { target } = choice
+  one(choice: Choice<T>): Promise<Tried<T>> {
+    const { x, send } = this
+    const { parts } = this.about
     this.#tried.push(choice)
-    this.#key = target.spareKeys ? target.keyInUse() : null
-    x.routedModel = choice.model
-    x.upstream = target.name
-    x.attempts++
-    const place = x.tried.length
-    choice.begin()
-    let reply: Reply | null = null
-    let failure: Failure | null = null
-    let attempt: Attempt | undefined
-    try {
-      const sending = this.send(x, target)
-      attempt = this.#attemptAt(place, choice)
-      reply = await sending
-    } catch (cause) {
-      attempt ??= this.#attemptAt(place, choice)
-      if (!(cause instanceof Failure)) {
-        choice.end(attempt, 'nothing')
-        throw cause
-      }
-      failure = cause
-    }
-    if (reply === null) return this.#broken({ choice, attempt, failure })
-    this.#noteRoom(choice, reply)
-    if (reply.status >= 400) return this.#refused({ choice, attempt, reply })
-    return this.#begun({ choice, attempt, reply })
-  }
-
-  #attemptAt(place: number, choice: Choice<T>): Attempt {
-    const { x } = this
-    let attempt = x.tried[place]
-    if (attempt === undefined) {
-      attempt = new Attempt(`${x.id}-${place + 1}`, choice.target, this.about.parts.clock)
-      x.tried.push(attempt)
-    }
-    attempt.underWay = choice
-    return attempt
-  }
-
-  #broken({
-    choice,
-    attempt,
-    failure,
-  }: {
-    choice: Choice<T>
-    attempt: Attempt
-    failure: Failure | null
-  }): Tried<T> {
-    const { sent, status } = attempt
-    // An answer that is held until it is whole may break off behind its head.
-    if (attempt.fault === null && status >= 200 && status < 300)
-      attempt.fault = failure?.code === 'upstream_timeout' ? 'idle_timeout' : 'truncated'
-    const { fault } = attempt
-    // A refused key is told as a failure of ours, as is an answer that may not be passed on.
-    const failed: FailedFacts = {
-      fault,
-      status,
-      kind: null,
-      shouldRetry: null,
-      sent: sent && !(fault === null && status === 0),
-      errorEvent: false,
-    }
-    return { choice, attempt, reply: null, failure, failed, retryAfterMs: null }
-  }
-
-  #refused({ choice, attempt, reply }: { choice: Choice<T>; attempt: Attempt; reply: Reply }): Tried<T> {
-    const { kind, shouldRetry, retryAfterMs } = errorFacts(reply, this.about.parts.clock.wallMs())
-    const { status } = reply
-    const failed = { fault: null, status, kind, shouldRetry, sent: true, errorEvent: false }
-    return { choice, attempt, reply, failure: null, failed, retryAfterMs }
-  }
-
-  async #begun({
-    choice,
-    attempt,
-    reply,
-  }: {
-    choice: Choice<T>
-    attempt: Attempt
-    reply: Reply
-  }): Promise<Tried<T>> {
-    const good = { choice, attempt, reply, failure: null, failed: null, retryAfterMs: null }
-    const { body } = reply
-    const events = /^text\/event-stream\b/i.test(reply.contentType)
-    if (body === null || (body.whole !== null && !events)) return good
-    const firstTokenMs = this.about.parts.firstTokenMs(choice.target)
-    if (!this.#mayFollow() && (!events || firstTokenMs >= noBoundMs)) return good
-    const { operation } = this.x.endpoint!
-    const chat = operation === 'chat.completions' || operation === 'completions'
-    const beginning = await peek(body, {
-      events,
-      json: chat || operation === 'responses',
-      needsLastWord: chat && events,
-      firstTokenMs: events && firstTokenMs < noBoundMs ? firstTokenMs : Infinity,
-      sweeper: this.about.parts.sweeper,
-    })
-    reply.body = beginning.body
-    if (beginning.id !== null) this.about.parts.made(beginning.id, choice.target)
-    const { fault, errorEvent, refusal: kind } = beginning
-    if (fault === null && !errorEvent) return good
-    const { status } = reply
-    const failed = { fault, status, kind, shouldRetry: null, sent: true, errorEvent }
-    if (fault === null) return { ...good, failed }
-    if (fault !== 'no_content') attempt.fault = fault
-    reply.body.abort()
-    attempt.failure = emptyHanded(fault)
-    attempt.endedAtMs = this.about.parts.clock.nowMs()
-    return { ...good, reply: null, failure: attempt.failure, failed }
+    this.#key = choice.target.spareKeys ? choice.target.keyInUse() : null
+    return askOnce({ x, send, parts, holds: this.#mayFollow() }, choice)
   }
 
   /** Whether anything could follow, were this attempt to fail: else nothing has to be held back. */
@@ -269,14 +139,6 @@ export class Trial<T extends Target> implements Asking {
     const { ways, route } = this.about
     // Also for the last of several: a stream that only opens is better told as a failure than as half an answer.
     return ways.all.length > 1 || route.config.retry.sameUpstream
-  }
-
-  #noteRoom({ health }: Choice<T>, { headerLines }: Reply): void {
-    const said = remainingOf(headerLines)
-    if (said === null) return
-    health.remainingRequests = said.requests
-    health.remainingTokens = said.tokens
-    health.remainingAtMs = this.about.parts.clock.nowMs()
   }
 
   // --- judging ----------------------------------------------------------------------------------------------------

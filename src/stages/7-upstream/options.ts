@@ -4,11 +4,13 @@
 import { z } from 'zod'
 import {
   byteSize,
+  allowance,
   count,
   duration,
   expected,
   flag,
   list,
+  optionalCount,
   path,
   refuseValue,
   secret,
@@ -218,11 +220,26 @@ const onClientGone = z
       'Answers in one piece are waited for in either case.',
   )
 
+const limits = z
+  .strictObject(
+    {
+      requests: allowance('Calls of this upstream, retries included.'),
+      tokens: allowance('Input and output tokens together.'),
+      concurrent: optionalCount({ min: 1, max: 1_000_000 }).describe('Calls at the same time.'),
+    },
+    mapping,
+  )
+  .optional()
+  .describe(
+    "Stays under the account's own limits. Counted by each gateway; what the upstream says in `x-ratelimit-remaining-…` counts too.",
+  )
+
 // What every provider reached over HTTP has.
 const elsewhere = {
   env,
   weight,
   models,
+  limits,
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
@@ -321,6 +338,7 @@ const sandbox = z.strictObject(
     env,
     weight,
     models,
+    limits,
   },
   mapping,
 )

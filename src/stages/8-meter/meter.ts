@@ -8,13 +8,14 @@ import { Failure } from '../../failure.ts'
 import { noLedger, type Ledger } from '../../ledger/ledger.ts'
 import { Book, type BookParts } from './book.ts'
 import { BookTap } from './book-tap.ts'
+import { Estimator } from './estimate.ts'
 import { estimateRoughly } from './estimate-roughly.ts'
 import { prepareBody } from './metered-body.ts'
 import { noPricing, type Pricing } from './pricing.ts'
 import { reserve } from './reserve.ts'
 import { tapsOf } from './taps.ts'
 
-export type { Pricing }
+export { Estimator, type Pricing }
 
 /** Asks one upstream once. @throws Failure */
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
