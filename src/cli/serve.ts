@@ -28,7 +28,6 @@ import { priceSettings } from './price-settings.ts'
 import { printError } from './print.ts'
 import { openRedis, openStore, type Store } from './store.ts'
 import { ServingMark } from './sole-server.ts'
-import { openStore, type Store } from './store.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
