@@ -81,7 +81,8 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
   })
   const estimate = kept.estimator.exact.bind(kept.estimator)
   const meter = createMeter({ ...parts, estimate, bug: parts.log.bug })
-  const limit = limitStage(config, parts, kept)
+  const costs = parts.pricing === undefined ? plainCosts : { estimate: meter.worstCase, spent: meter.spent }
+  const limit = limitStage(config, { costs, ...parts }, kept)
   await limit.ready().catch((cause: unknown) => {
     authenticate.close()
     upstream.close()

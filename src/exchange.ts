@@ -144,6 +144,8 @@ export class Attempt {
   state: 'open' | 'settled' | 'estimated' | 'void' = 'open'
   /** What it costs us, in nano-dollars; null = no price is known, or not settled yet. */
   costNanoUsd: number | null = null
+  /** Tokens of its row: the provider's own, or estimated; null = none, or not settled yet. */
+  bookedUsage: Usage | null = null
   /** The same of what came with it and has rows of its own. */
   itemsNanoUsd = 0
   /** Its answer is what the client gets. */

@@ -160,6 +160,7 @@ class Server {
         return keeper.current.version
       },
       price: (call) => keeper.current.price(call),
+      worst: (call) => keeper.current.worstNanoUsd({ ...call, upstreams: null, serviceTier: null }),
     }
   }
 

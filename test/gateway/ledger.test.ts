@@ -35,6 +35,7 @@ async function booked(tree: ConfigTree): Promise<Booked> {
   const pricing = {
     version: prices.version,
     price: (call: Parameters<typeof prices.price>[0]) => prices.price({ ...call, provider: 'openai' }),
+    worst: () => null,
   }
   const gate = await startGate(tree, { ledger, pricing })
   finallyClose(() => expect(ledger.wrong).toEqual([]))

@@ -118,6 +118,7 @@ export class Book {
     const usage = attempt.itemised ? null : (estimate?.usage ?? attempt.usage)
     const { costNanoUsd, priceVersion } = this.#price(x, attempt, usage)
     attempt.costNanoUsd = costNanoUsd
+    attempt.bookedUsage = usage
     const delivered = attempt.delivered || attempt.continued
     return this.#keep({
       ...commonOf(x, attempt),

@@ -13,9 +13,10 @@ import { estimateRoughly } from './estimate-roughly.ts'
 import { prepareBody } from './metered-body.ts'
 import { noPricing, type Pricing } from './pricing.ts'
 import { reserve } from './reserve.ts'
+import { spent, worstCost, type Spent, type WorstCost } from './spent.ts'
 import { tapsOf } from './taps.ts'
 
-export { Estimator, type Pricing }
+export { Estimator, type Pricing, type Spent, type WorstCost }
 
 /** Asks one upstream once. @throws Failure */
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
@@ -25,8 +26,12 @@ export interface MeterStage {
   around<T extends AttemptTarget>(send: Send<T>): Send<T>
   /** What must see the reply's bytes, for `x.usage` and `x.answeredModel`. A reply that is here whole is read at once. */
   tap(x: Exchange, reply: Reply): readonly Tap[]
-  /** Keeps the rows of whatever is not kept yet. */
-  settle(x: Exchange): void
+  /** Keeps the rows of whatever is not kept yet. A promise where tokens have to be counted first. */
+  settle(x: Exchange): void | Promise<unknown>
+  /** What a request can cost at most. */
+  worstCase(x: Exchange): WorstCost
+  /** What it did cost; after `settle`. */
+  spent(x: Exchange): Spent
   /** Resolves when every row is kept that is still being counted. */
   idle(): Promise<void>
 }
@@ -91,9 +96,15 @@ export function createMeter(parts: MeterParts): MeterStage {
     },
     settle(x) {
       const last = x.tried.length - 1
-      for (let index = 0; index <= last; index++)
-        void book.close(x, x.tried[index]!, index === last ? broken : failed)
+      let waiting: Promise<unknown> | null = null
+      for (let index = 0; index <= last; index++) {
+        const kept = book.close(x, x.tried[index]!, index === last ? broken : failed)
+        if (kept !== null) waiting = waiting === null ? kept : Promise.all([waiting, kept])
+      }
+      return waiting ?? undefined
     },
+    worstCase: (x) => worstCost(x, pricing, clock.wallMs()),
+    spent,
     idle: () => book.idle(),
   }
 }
