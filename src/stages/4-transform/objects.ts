@@ -75,7 +75,7 @@ function endpointOf(x: Exchange): Endpoint {
   return findEndpoint(x.request.method, x.request.path.toLowerCase()) ?? endpoint
 }
 
-function checkSocket({ request, endpoint }: Exchange, refused: boolean): void {
+function checkSocket({ endpoint }: Exchange, refused: boolean): void {
   if (!refused || endpoint!.operation !== 'responses') return
   throw new Failure(
     'access_denied',
