@@ -40,15 +40,15 @@ test('an object keeps its first owner, and is known to whoever opens the store',
 
 test('one recorded amid a transaction that fails is not lost with it', async () => {
   const objects = open()
-  let recorded: Promise<void> | null = null
+  const recorded: Promise<void>[] = []
   const failing = storage.db.transaction().execute(async (tx) => {
     await tx.insertInto('facts').values({ name: 'x', value: 'y' }).execute()
-    recorded = Promise.all([objects.record(['amid-1'], ann), objects.record(['amid-2'], ann)]).then(() => {})
+    recorded.push(objects.record(['amid-1'], ann), objects.record(['amid-2'], ann))
     await Bun.sleep(5)
     throw new Error('no')
   })
   await failing.catch(() => {})
-  await recorded
+  await Promise.all(recorded)
   expect(await owners(open(), 'amid-1', 'amid-2')).toEqual(['amid-1 team:ann', 'amid-2 team:ann'])
 })
 
