@@ -2,7 +2,7 @@
 // answer may run for minutes, a WebSocket for an hour; whether they end with their key or token is the operator's choice
 // (`access.onRevoke`, `access.onExpire`). One timer looks at all of them: a timer each would be ten thousand.
 
-import type { Exchange } from './exchange.ts'
+import type { Drain, Exchange } from './exchange.ts'
 import { Failure } from './failure.ts'
 
 /** What can be cut: the connection of a request. */
@@ -17,6 +17,7 @@ export class Running {
   readonly #exchanges: (Exchange | null)[] = []
   readonly #requests: (Cuttable | null)[] = []
   readonly #free: number[] = []
+  readonly #drains = new Set<Drain>()
 
   get size(): number {
     return this.#exchanges.length - this.#free.length
@@ -34,6 +35,30 @@ export class Running {
     this.#exchanges[slot] = null
     this.#requests[slot] = null
     this.#free.push(slot)
+  }
+
+  /** An exchange whose client has left goes on until `done`, then `ended` is called. */
+  drains(drain: Drain | null, done: Promise<void>, ended: () => void): void {
+    if (drain !== null) this.#drains.add(drain)
+    void done.finally(() => {
+      if (drain !== null) this.#drains.delete(drain)
+      ended()
+    })
+  }
+
+  /** Answers that are read on without their client. */
+  get draining(): number {
+    return this.#drains.size
+  }
+
+  /** Resolves when none of them is left of those that there are now. */
+  async drained(): Promise<void> {
+    await Promise.all([...this.#drains].map((drain) => drain.done))
+  }
+
+  /** Reads none of them on. */
+  endDrains(): void {
+    for (const drain of this.#drains) drain.end()
   }
 
   /** Cuts what runs with a key of the store: the client sees an answer that is not complete. Gives how many. */

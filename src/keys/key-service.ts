@@ -24,7 +24,7 @@ export interface KeySpec {
   readonly userAgents?: readonly string[] | null | undefined
   /** Wall clock. Must lie ahead. */
   readonly expiresAtMs?: number | null | undefined
-  /** Such as `$50/month`. Kept and shown; nothing enforces it yet. */
+  /** Money it may spend, such as `$50/month`; stage 3 enforces it. */
   readonly budget?: string | null | undefined
   /** 16 pairs at most. */
   readonly metadata?: Readonly<Record<string, string>> | undefined

@@ -219,6 +219,8 @@ test('what is unknown is never repeated and streams through', () => {
     upgrade: null,
     modelInPath: false,
     model: 'elsewhere',
+    includeUsage: false,
+    later: null,
   })
 })
 

@@ -1,6 +1,7 @@
 // The tables, as both databases have them. Only three column types, so that one set of queries fits SQLite and PostgreSQL:
 // text, whole numbers (moments are milliseconds of wall clock, flags are 0 or 1), and lists or maps as JSON text.
 
+import type { AnswerRow } from './answers.ts'
 import type { Generated } from 'kysely'
 
 /** Steps of the schema that have run; see migrations.ts. */
@@ -100,6 +101,10 @@ export interface LedgerTable {
   reasoning: number | null
   audio_input: number | null
   audio_output: number | null
+  cached_audio: number | null
+  image_input: number | null
+  image_output: number | null
+  cached_image: number | null
   total: number | null
   /** JSON of what is counted in something else than tokens. */
   units: string | null
@@ -192,4 +197,5 @@ export interface Database {
   ledger_hours: RollupTable
   ledger_days: RollupTable
   objects: ObjectsTable
+  answers: AnswerRow
 }
