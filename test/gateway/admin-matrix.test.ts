@@ -46,6 +46,7 @@ const good: Record<string, () => { body?: unknown }> = {
   'DELETE /api/keys/:id': () => ({}),
   'GET /api/requests': () => ({}),
   'GET /api/upstreams': () => ({}),
+  'GET /api/limits': () => ({}),
   'GET /api/audit': () => ({}),
   'POST /api/reload': () => ({}),
   'GET /api/openapi.json': () => ({}),
@@ -178,7 +179,7 @@ describe('the description', () => {
 
 describe('paths that are not there', () => {
   test('are 401 without a token and 404 with one, the parts not built yet among them', async () => {
-    const paths = ['/api', '/api/', '/api/nothing', '/api/usage', '/api/cache', '/api/limits', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
+    const paths = ['/api', '/api/', '/api/nothing', '/api/usage', '/api/cache', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
     for (const path of paths) {
       expect((await callAdmin(gate.adminPort, `GET ${path}`, { from: elsewhere() })).status).toBe(401)
       const answer = await callAdmin(gate.adminPort, `GET ${path}`, { token: admin })

@@ -54,7 +54,8 @@ function remaining({ rule, used }: Standing): number {
 
 /** A time as OpenAI writes it: `120ms`, `1s`, `6m0s`, `24h0m0s`. */
 export function resetText(ms: number): string {
-  const whole = Math.ceil(Math.min(ms, Number.MAX_SAFE_INTEGER))
+  // A rounding error of the clock is no millisecond.
+  const whole = Math.ceil(Math.min(ms, Number.MAX_SAFE_INTEGER) - 0.001)
   if (whole < 1000) return `${whole}ms`
   const seconds = whole / 1000
   if (seconds < 60) return `${seconds}s`
