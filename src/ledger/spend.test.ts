@@ -67,5 +67,5 @@ test('whole hours from the sums, the part before them from the rows, by the dime
   expect(all.reduce((sum, { costNanoUsd }) => sum + costNanoUsd, 0)).toBe(23)
 
   const hours = await spentSince(storage.db, { fromMs: start + hourMs, by: ['key', 'model'], hourly: true })
-  expect(hours.filter(({ costNanoUsd }) => costNanoUsd > 0).map(({ atMs }) => (atMs - start) / hourMs).toSorted()).toEqual([1, 2, 2]) // prettier-ignore
+  expect(hours.filter(({ costNanoUsd }) => costNanoUsd > 0).map(({ atMs }) => (atMs - start) / hourMs).toSorted((a, b) => a - b)).toEqual([1, 2, 2]) // prettier-ignore
 })
