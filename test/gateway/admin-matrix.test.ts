@@ -49,6 +49,7 @@ const good: Record<string, () => { body?: unknown }> = {
   'GET /api/upstreams': () => ({}),
   'POST /api/upstreams/:name/drain': () => ({}),
   'POST /api/upstreams/:name/resume': () => ({}),
+  'GET /api/limits': () => ({}),
   'GET /api/audit': () => ({}),
   'POST /api/reload': () => ({}),
   'GET /api/openapi.json': () => ({}),
@@ -183,7 +184,7 @@ describe('the description', () => {
 
 describe('paths that are not there', () => {
   test('are 401 without a token and 404 with one, the parts not built yet among them', async () => {
-    const paths = ['/api', '/api/', '/api/nothing', '/api/cache', '/api/limits', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
+    const paths = ['/api', '/api/', '/api/nothing', '/api/cache', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
     for (const path of paths) {
       expect((await callAdmin(gate.adminPort, `GET ${path}`, { from: elsewhere() })).status).toBe(401)
       const answer = await callAdmin(gate.adminPort, `GET ${path}`, { token: admin })
