@@ -23,6 +23,8 @@ export interface Principal {
   readonly app: string | null
   readonly user: string | null
   readonly env: string | null
+  /** Who issued the token; absent = it is none. */
+  readonly issuer?: string
   /** Model globs this principal may ask for; null = all. */
   readonly models: readonly string[] | null
   /** Endpoint operations this principal may use; null = all. */
@@ -37,6 +39,8 @@ export interface Principal {
   readonly deniedUserAgents?: readonly string[]
   /** Whether the header fields of `access.identity` are believed. */
   readonly mayName: boolean
+  /** A budget of its own, such as `$50/month`; absent = none. */
+  readonly budget?: string | null
   /** Wall clock from when on it counts no more; null = never. */
   readonly expiresAtMs: number | null
 }
@@ -85,6 +89,8 @@ export interface Reply {
   body: Body | null
   /** Set for 101. */
   tunnel: Tunnel | null
+  /** The call it answers, where an upstream was asked for it. */
+  attempt?: Attempt
 }
 
 /** A change to, or a look at, the bytes of a reply as they pass. Taps of server-sent events are given whole frames only. */
@@ -138,6 +144,12 @@ export class Attempt {
   state: 'open' | 'settled' | 'estimated' | 'void' = 'open'
   /** What it costs us, in nano-dollars; null = no price is known, or not settled yet. */
   costNanoUsd: number | null = null
+  /** Tokens of its row: the provider's own, or estimated; null = none, or not settled yet. */
+  bookedUsage: Usage | null = null
+  /** The same of what came with it and has rows of its own. */
+  itemsNanoUsd = 0
+  /** Its answer is what the client gets. */
+  delivered = false
 
   constructor(
     /** Id of its ledger row: that of the exchange and a number. */
@@ -168,6 +180,8 @@ export interface AttemptTarget {
   readonly name: string
   /** Which account of its provider: project, organisation, or the upstream's name. */
   readonly account: string
+  /** Which kind of provider it is, such as `openai`. */
+  readonly providerName: string
 }
 
 /** An answer that is waited for, or read on, after its client has left. */
@@ -225,8 +239,21 @@ export class Exchange {
   /** What is reserved for this exchange and not settled yet. */
   readonly holds: Hold[] = []
 
+  /** Its limits are settled: what is reserved from now on is given back at once. */
+  limitsSettled = false
+
   /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
   limitLines = ''
+
+  // 4-transform
+  /** The query as it goes upstream: `request.query`, or that of a list's further page. */
+  query: string
+  /** Upstream that keeps the stored objects which the request names: nobody else can serve it. null = it names none. */
+  objectAccount: string | null = null
+  /** The request names objects that are in nobody's name, which is allowed. */
+  unknownObjects = false
+  /** Why a streamed request body was broken off here, before its last byte; null = it was not. */
+  bodyFailure: Failure | null = null
 
   // 5-cache
   cacheStatus: CacheStatus = 'BYPASS'
@@ -282,6 +309,7 @@ export class Exchange {
   constructor(id: string, request: IncomingRequest, clock: Clock) {
     this.id = id
     this.request = request
+    this.query = request.query
     this.startedAtMs = clock.nowMs()
     this.startedWallMs = clock.wallMs()
   }

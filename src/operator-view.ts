@@ -9,6 +9,8 @@ import type { Stages } from './proxy.ts'
 
 /** What the process behind a gateway gives its admin port. */
 export interface AdminBackend extends Pick<AdminWorld, 'keys' | 'audit' | 'reload'> {
+  /** Absent = there is no ledger to read. */
+  readonly reports?: AdminWorld['reports']
   /** Digest of the token that was made at the first start; null where one is configured. */
   generatedToken(): Buffer | null
 }
@@ -61,9 +63,11 @@ export class OperatorView implements AdminParts {
       clock,
       keys: backend.keys,
       audit: backend.audit,
+      reports: backend.reports ?? null,
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
       drain: (name, draining) => this.#drain(name, draining),
+      limits: () => watched.stages().limit.rows(),
       reload: (by) => backend.reload(by),
     }
   }

@@ -5,6 +5,7 @@
 import type { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { KeyService } from '../keys/key-service.ts'
+import type { Reports } from '../reports/reports.ts'
 import type { RecentRequests } from './recent-requests.ts'
 import type { Operator, Role } from './tokens.ts'
 
@@ -59,6 +60,21 @@ export interface UpstreamRow {
 
 /** `half-open`: the next request is a probe. */
 export type BreakerState = 'closed' | 'open' | 'half-open'
+/** One principal under one limit, as operators see it. */
+export interface LimitRow {
+  readonly limit: string
+  /** `cost` is in nano-dollars. */
+  readonly quantity: string
+  readonly words: string
+  readonly principal: Readonly<Record<string, string | null>>
+  readonly used: number
+  readonly max: number
+  readonly remaining: number
+  readonly share: number
+  /** Wall clock; null = never, or nobody knows. */
+  readonly resetAtMs: number | null
+  readonly enforce: boolean
+}
 
 /** What is wrong with a configuration that was not put in force. */
 export interface ReloadProblem {
@@ -85,9 +101,12 @@ export interface AdminWorld {
   /** Null where the gateway runs without a store. */
   readonly keys: KeyService | null
   readonly audit: AuditLog | null
+  readonly reports: Reports | null
   upstreams(): readonly UpstreamRow[]
   /** Takes an upstream out of use for new requests, or back into it. False where there is none of this name. */
   drain(name: string, draining: boolean): boolean
+  /** The 1000 nearest to their limit, nearest first. */
+  limits(): Promise<readonly LimitRow[]>
   /** Reads the configuration anew, in the name of `by`. */
   reload(by: string): Promise<ReloadOutcome>
 }
@@ -119,7 +138,7 @@ export interface Route<Query = unknown, Body = unknown> {
   readonly answer: z.ZodType
   /** Statuses it may refuse with, besides those that every route has. */
   readonly refusals: readonly (404 | 409 | 422 | 503)[]
-  /** @throws ApiProblem */
+  /** An answer that is no JSON is a `Response`. @throws ApiProblem */
   handle(call: Call<Query, Body>): unknown
 }
 

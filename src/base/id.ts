@@ -31,6 +31,11 @@ export function newId(prefix: string): string {
   return `${prefix}_${randomText(20)}`
 }
 
+/** A seed for hashes that nobody outside may foresee: 32 bits. */
+export function randomSeed(): number {
+  return randomByte() * 0x1000000 + randomByte() * 0x10000 + randomByte() * 0x100 + randomByte()
+}
+
 const run = randomText(10)
 let drawn = 0
 

@@ -12,6 +12,7 @@ import { nearestName } from './suggest.ts'
 export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding[] {
   const written = tree as {
     upstreams?: unknown
+    limits?: unknown
     access?: { keys?: unknown }
     admin?: { tokens?: unknown }
   } | null
@@ -21,6 +22,7 @@ export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding
     ...sameNames(written?.upstreams, ['upstreams']),
     ...sameNames(written?.access?.keys, ['access', 'keys']),
     ...sameNames(written?.admin?.tokens, ['admin', 'tokens']),
+    ...sameNames(written?.limits, ['limits']),
     ...upstreams.flatMap((upstream, index) => slipsOfUpstream(upstream, ['upstreams', index])),
     ...clients.flatMap((key, index) => {
       const value = (key as { value?: unknown } | null)?.value
@@ -222,7 +224,13 @@ function slipsOfUpstream(upstream: unknown, path: readonly (string | number)[]):
       ? variableName(key, [...path, 'keys', index])
       : variableName((key as { value?: unknown } | null)?.value, [...path, 'keys', index, 'value']),
   )
-  return [...slips, ...baseUrlSlips(baseUrl, [...path, 'baseUrl'])]
+  const alone = ['accessKeyId', 'secretAccessKey', 'sessionToken'].flatMap((name) =>
+    variableName((upstream as Record<string, unknown> | null)?.[name], [...path, name]),
+  )
+  // An address of Azure ends with its host: the path is chosen by `api`.
+  const place =
+    provider === 'azure' || provider === 'bedrock' ? [] : baseUrlSlips(baseUrl, [...path, 'baseUrl'])
+  return [...slips, ...alone, ...place]
 }
 
 /** The name is repeated only where it can hardly be anything but a name. */

@@ -42,16 +42,29 @@ const openaiDefaults = {
   proxy: null,
 }
 
+const idempotency = { enabled: false, ttl: 86_400_000, maxBytes: 1024 * 1024 }
+
 /** Defaults of who may call, from where. */
 const openCallers = {
   jwt: [],
   onRevoke: 'finish' as const,
+  onExpire: 'finish' as const,
+  objects: {
+    owner: 'team' as const,
+    unknown: 'deny' as const,
+    sockets: 'refuse' as const,
+    keep: 34_560_000_000,
+  },
   addresses: { allow: [], deny: [] },
   userAgents: { allow: [], deny: [] },
   identity: { userHeader: 'x-headgate-user', appHeader: 'x-headgate-app' },
   guessing: { failures: { count: 600, windowMs: 60_000 } },
 }
-const noProxies = { trustedProxies: [], proxyProtocol: 'off' as const }
+const noProxies = {
+  trustedProxies: [],
+  proxyProtocol: 'off' as const,
+  overload: { mode: 'shed' as const, delay: 20 },
+}
 
 function defaults(folder: string): Config {
   return {
@@ -69,10 +82,12 @@ function defaults(folder: string): Config {
       timeouts: { header: 10_000, idle: 60_000, drain: 600_000 },
     },
     admin: { listen: { hostname: '127.0.0.1', port: 8081 }, tokens: [], publicHosts: [] },
-    storage: { path: join(folder, '.headgate') },
+    storage: { path: join(folder, '.headgate'), whenRedisDown: 'local' },
+    limits: [],
     upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null, weight: 1, models: null }],
     routes: [],
     access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, '.headgate', 'access.log'), format: 'auto', rotate: 104_857_600, keep: 14 },
   }
 }
@@ -206,7 +221,8 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
       timeouts: { header: 500, idle: 300_000, drain: 3_600_000 },
     },
     admin: { listen: { hostname: 'localhost', port: 0 }, tokens: [], publicHosts: [] },
-    storage: { path: join(folder, 'data') },
+    storage: { path: join(folder, 'data'), whenRedisDown: 'local' },
+    limits: [],
     upstreams: [
       {
         name: 'main',
@@ -259,6 +275,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         { name: 'dev', value: new Secret('a-client-key-of-some-length'), ...nobody },
       ],
     },
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, 'logs', 'access.log'), format: 'json', rotate: 1_048_576, keep: 2 },
   })
   expect(watched).toEqual([join(folder, 'headgate.yaml'), join(folder, 'ca.pem')])

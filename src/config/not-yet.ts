@@ -6,10 +6,9 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'limits',
   'transforms',
   'cache',
-  'meter',
+  'meter.bodies',
   'telemetry',
   'alerts',
   'notify',
@@ -17,14 +16,11 @@ export const settingsNotYet: readonly string[] = [
   'server.http2',
   'server.http3',
   'server.workers',
-  'storage.redis',
-  'storage.whenRedisDown',
-  'upstreams.*.limits',
   'log.bodies',
 ]
 
 /** Values of `upstreams.*.provider`. */
-export const providersNotYet: readonly string[] = ['azure', 'anthropic', 'google', 'bedrock']
+export const providersNotYet: readonly string[] = []
 
 /** Whether `path` is a setting of a later version. */
 export function isNotYet(path: readonly (string | number)[]): boolean {

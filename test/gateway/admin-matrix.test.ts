@@ -45,6 +45,7 @@ const good: Record<string, () => { body?: unknown }> = {
   'POST /api/keys/:id/rotate': () => ({ body: { grace: '1h' } }),
   'DELETE /api/keys/:id': () => ({}),
   'GET /api/requests': () => ({}),
+  'GET /api/usage': () => ({}),
   'GET /api/upstreams': () => ({}),
   'POST /api/upstreams/:name/drain': () => ({}),
   'POST /api/upstreams/:name/resume': () => ({}),
@@ -182,7 +183,7 @@ describe('the description', () => {
 
 describe('paths that are not there', () => {
   test('are 401 without a token and 404 with one, the parts not built yet among them', async () => {
-    const paths = ['/api', '/api/', '/api/nothing', '/api/usage', '/api/cache', '/api/limits', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
+    const paths = ['/api', '/api/', '/api/nothing', '/api/cache', '/api/limits', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
     for (const path of paths) {
       expect((await callAdmin(gate.adminPort, `GET ${path}`, { from: elsewhere() })).status).toBe(401)
       const answer = await callAdmin(gate.adminPort, `GET ${path}`, { token: admin })

@@ -12,6 +12,8 @@ export interface Target {
   readonly name: string
   /** Which account of its provider. */
   readonly account: string
+  /** Which kind of provider it is. */
+  readonly providerName: string
   /** Environment whose callers alone may be sent there; null = all. */
   readonly env: string | null
   /** One key that is refused can be replaced at once. */

@@ -34,6 +34,7 @@ function setOf(weights: readonly number[]): ChoiceSet {
         name: `u${index}`,
         account: `u${index}`,
         env: null,
+        providerName: 'openai',
         spareKeys: false,
         keyInUse: () => null,
         hasKey: () => true,
@@ -86,7 +87,7 @@ for (const [name, picker] of Object.entries(pickers))
           const ask = askOf({
             random: drawsOf(seed),
             prefix: () => seed,
-            usable: (choice) => open.has(choice as Choice),
+            usable: (choice) => open.has(choice),
           })
           const at = picker.pick(set, ask)
           if (open.size === 0) expect(at).toBe(-1)

@@ -28,7 +28,15 @@ import { Trial } from './trial.ts'
 import type { Send, TrialParts } from './trial-parts.ts'
 import { weighted } from './weighted.ts'
 
-export { AccountMemory, usualRoute, type AccountLookup, type AccountReport, type Member, type RouteConfig }
+export {
+  AccountMemory,
+  SeenObjects,
+  usualRoute,
+  type AccountLookup,
+  type AccountReport,
+  type Member,
+  type RouteConfig,
+}
 
 export interface RouteStage<T extends Target = Target> {
   /** The reply of an upstream. @throws Failure */

@@ -152,9 +152,10 @@ function extended(wire: WireReply, account: Account): Failure {
   return new Failure('upstream_unavailable', message, { detail: 'extension in the 101', retryable: false })
 }
 
-function badKey(account: Account): Failure {
+/** A credential of ours was refused. */
+export function badKey(account: Account, status = 401): Failure {
   const message = `The gateway's key for the upstream "${account.name}" was refused. Its operator must replace it.`
-  return new Failure('upstream_auth_failed', message, { detail: 'upstream answered 401' })
+  return new Failure('upstream_auth_failed', message, { detail: `upstream answered ${status}` })
 }
 
 /** 407 is said by a proxy on the operator's way out, and is none of the client's business. */
@@ -163,7 +164,8 @@ function barred(account: Account): Failure {
   return new Failure('upstream_unavailable', message, { detail: 'upstream answered 407', retryable: false })
 }
 
-function redirected(account: Account, status: number): Failure {
+/** A redirect, which is never followed. */
+export function redirected(account: Account, status: number): Failure {
   const message = `The upstream "${account.name}" answered with a redirect, which is never followed. Its operator must mend its base URL.`
   return new Failure('upstream_unavailable', message, {
     detail: `upstream answered ${status}`,

@@ -21,12 +21,14 @@ export class Asked {
   ) {
     const model = attempt?.upstreamModel ?? null
     this.path = askedPath(x, model)
-    this.query = x.routedQuery ?? x.request.query
+    this.query = x.routedQuery ?? x.query
     this.body = askedBody(x, model)
   }
 
   calls(call: WireCall): void {
-    if (this.attempt !== null) this.attempt.call = call
+    if (this.attempt === null) return
+    this.attempt.call = call
+    this.attempt.sent = true
   }
 
   answered({ resent, status }: WireReply): void {
@@ -45,6 +47,7 @@ export class Asked {
 
 /** @throws Failure('bad_request') where the body names its model twice and another is to be put there */
 export function askedOf(x: Exchange, account: Account): Asked {
+  x.sentMetered = x.meteredBody !== null && account.includeUsage
   const { tried } = x
   // Two may be under way at once: the newest of this account is the one.
   let at = tried.length - 1

@@ -4,17 +4,21 @@
 import { z } from 'zod'
 import {
   byteSize,
+  allowance,
   count,
   duration,
   expected,
   flag,
   list,
+  optionalCount,
   path,
   refuseValue,
   secret,
   slug,
 } from '../../config/fields.ts'
 import { isLoopback } from '../../config/listen-address.ts'
+import { baseUrlOf } from './base-url.ts'
+import { azureSchema, bedrockSchema, presetSchema, simpleSchema, vertexSchema } from './provider-options.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 
@@ -216,16 +220,29 @@ const onClientGone = z
       'Answers in one piece are waited for in either case.',
   )
 
+const limits = z
+  .strictObject(
+    {
+      requests: allowance('Calls of this upstream, retries included.'),
+      tokens: allowance('Input and output tokens together.'),
+      concurrent: optionalCount({ min: 1, max: 1_000_000 }).describe('Calls at the same time.'),
+    },
+    mapping,
+  )
+  .optional()
+  .describe(
+    "Stays under the account's own limits. Counted by each gateway; what the upstream says in `x-ratelimit-remaining-…` counts too.",
+  )
+
 // What every provider reached over HTTP has.
-const remote = {
+const elsewhere = {
   env,
   weight,
   models,
+  limits,
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
-  organization: header('Sent as OpenAI-Organization; what a client names is dropped.'),
-  project: header('Sent as OpenAI-Project; what a client names is dropped.'),
   timeouts,
   keepAlive,
   tls,
@@ -243,6 +260,13 @@ const remote = {
     .describe(
       'HTTP proxy for the way out, `http://host:port`; TLS goes through it to the upstream (CONNECT).',
     ),
+}
+
+// OpenAI, and what speaks like it, may have accounts within an account.
+const remote = {
+  organization: header('Sent as OpenAI-Organization; what a client names is dropped.'),
+  project: header('Sent as OpenAI-Project; what a client names is dropped.'),
+  ...elsewhere,
 }
 
 // Looked at even where another setting is wrong, so that it is said in the same run: the parts may be anything then.
@@ -273,6 +297,11 @@ const openai = z
         'API keys of the account: text, or `{ value, notAfter }`. The first one is used, until its date or until the ' +
           'upstream refuses it (401); then the next.',
       ),
+      adminKey: secret()
+        .optional()
+        .describe(
+          'Admin key of the organisation, for `headgate usage reconcile` alone: it reads usage and costs. Never used for requests.',
+        ),
       ...remote,
     },
     mapping,
@@ -309,11 +338,59 @@ const sandbox = z.strictObject(
     env,
     weight,
     models,
+    limits,
   },
   mapping,
 )
 
-const upstream = z.discriminatedUnion('provider', [openai, openaiCompatible, sandbox], mapping)
+const shared = { name, baseUrl, account, remote: elsewhere }
+
+// In words of what is missing, not of what else is wrong: looked at only where the rest is sound.
+const withoutCredential = {
+  path: ['keys'],
+  message: 'is empty, and there is no other credential',
+}
+
+const upstream = z.discriminatedUnion(
+  'provider',
+  [
+    openai,
+    openaiCompatible,
+    azureSchema(shared)
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ keys, token }) => keys.length > 0 || token !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give a key, or token: { command: … }' },
+      })
+      .refine(({ api, apiVersion }) => api === 'v1' || apiVersion !== null, {
+        path: ['apiVersion'],
+        message: 'is required with api: deployments',
+        params: { suggestion: 'such as 2024-10-21' },
+      }),
+    simpleSchema('anthropic', shared).refine(keepsKeysPrivate, clearText),
+    simpleSchema('google', shared).refine(keepsKeysPrivate, clearText),
+    vertexSchema(shared)
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ keys, token }) => keys.length > 0 || token !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give token: { command: gcloud auth print-access-token }, or a key' },
+      }),
+    bedrockSchema(shared)
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ accessKeyId, secretAccessKey }) => (accessKeyId === null) === (secretAccessKey === null), {
+        path: ['secretAccessKey'],
+        message: 'and accessKeyId go together: one of them is missing',
+      })
+      .refine(({ keys, accessKeyId }) => keys.length > 0 || accessKeyId !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give a key, or accessKeyId and secretAccessKey' },
+      }),
+    simpleSchema('cohere', shared).refine(keepsKeysPrivate, clearText),
+    presetSchema(shared).refine(keepsKeysPrivate, clearText),
+    sandbox,
+  ],
+  mapping,
+)
 
 /** Section `upstreams`. */
 export const upstreamOptions = list(
@@ -327,4 +404,14 @@ export const upstreamOptions = list(
   )
 
 /** One upstream as configured, by provider. */
-export type UpstreamConfig = z.output<typeof upstream>
+export type ParsedUpstream = z.output<typeof upstream>
+
+/** The same with its address settled. */
+export type UpstreamConfig = Settled<ParsedUpstream>
+
+type Settled<Each> = Each extends { provider: 'sandbox' } ? Each : Each & { readonly baseUrl: string }
+
+/** Settles where it is. */
+export function settleUpstream(parsed: ParsedUpstream): UpstreamConfig {
+  return parsed.provider === 'sandbox' ? parsed : { ...parsed, baseUrl: baseUrlOf(parsed) }
+}
