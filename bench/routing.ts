@@ -43,6 +43,7 @@ const headerLines =
 interface Upstream {
   readonly name: string
   readonly account: string
+  readonly providerName: string
   readonly env: null
   readonly spareKeys: false
   keyInUse(): unknown
@@ -71,6 +72,7 @@ function routing(upstreams: number, pick: RouteConfig['pick']) {
     const target: Upstream = {
       name,
       account: name,
+      providerName: 'openai',
       env: null,
       spareKeys: false,
       keyInUse: () => null,
@@ -119,6 +121,7 @@ const baseUs = await leastUs(async () => {
   await send(x, {
     name: 'a',
     account: 'a',
+    providerName: 'openai',
     env: null,
     spareKeys: false,
     keyInUse: () => null,
