@@ -8,7 +8,7 @@ type Finish = (code: number) => void
 /** Adds `upstreams` and its commands. `finish` gets the exit code of the one that runs. */
 export function addUpstreamsCommands(program: Command, finish: Finish): void {
   const upstreams = asking(
-    program.command('upstreams').description("a running gateway's upstreams: show, drain, resume"),
+    program.command('upstreams').description('upstreams of a running gateway: show, drain, resume'),
   ).action(async (options: UpstreamsOptions) =>
     finish(await (await import('./upstreams.ts')).runUpstreams(options)),
   )

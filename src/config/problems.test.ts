@@ -28,6 +28,10 @@ const upstream = (more: string): string =>
 const clientKey = (more: string): string => `access:\n  keys:\n    - name: web\n      ${more}\n`
 const sha = `sha256:${'0'.repeat(64)}`
 
+const providers =
+  'openai, openai-compatible, azure, anthropic, google, vertex, bedrock, cohere, alibaba, cerebras, deepseek, fireworks, groq, ' +
+  'lmstudio, mistral, nvidia, ollama, openrouter, perplexity, sambanova, together, vllm, xai, sandbox'
+
 const table: Record<string, [text: string, ...messages: string[]]> = {
   'an unknown section': ['sever: {}\n', 'headgate.yaml:1: sever: unknown key (did you mean `server`?)'],
   'an unknown key deep down': [
@@ -96,11 +100,11 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'a mistyped provider': [
     'upstreams:\n  - name: a\n    provider: opnai\n',
-    'headgate.yaml:3: upstreams[0].provider: expected one of: openai, openai-compatible, sandbox (did you mean `openai`?)',
+    `headgate.yaml:3: upstreams[0].provider: expected one of: ${providers} (did you mean \`openai\`?)`,
   ],
   'no provider': [
     'upstreams:\n  - name: a\n',
-    'headgate.yaml:2: upstreams[0].provider: is required (one of: openai, openai-compatible, sandbox)',
+    `headgate.yaml:2: upstreams[0].provider: is required (one of: ${providers})`,
   ],
   'no upstream at all': [
     'upstreams: []\n',
@@ -284,7 +288,7 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   'a file that is a word': ['hello\n', 'headgate.yaml:1: expected a mapping of settings'],
   '__proto__ as a key': [
     '__proto__: { polluted: 1 }\n',
-    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, routes, access, limits, meter, log)',
+    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, routes, access, meter, limits, log)',
   ],
 
   'an unset variable': [

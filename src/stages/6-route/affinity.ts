@@ -49,9 +49,12 @@ const words = new Set([
   'content_provenance_checks',
 ])
 
+const separator = /[-_]/
+const none: readonly string[] = []
+
 /** Ids in the path, outermost first. */
-export function idsInPath({ request, endpoint }: Exchange): string[] {
-  if (!endpoint!.ownsIds || endpoint!.modelInPath) return []
+export function idsInPath({ request, endpoint }: Exchange): readonly string[] {
+  if (!endpoint!.ownsIds || endpoint!.modelInPath || !separator.test(request.path)) return none
   return request.path.split('/').filter((part) => idShape.test(part) && !words.has(part))
 }
 
@@ -75,15 +78,20 @@ const search: MemberSearch = {
   ]),
   skipped: new Set(['metadata', 'variables', 'parameters', 'properties', 'schema', 'input_schema']),
 }
-const needles = ['_id', '_file"', '"conversation"', '"container"', '"item_reference"'].map((text) =>
+const allNeedles = ['_id', '_file"', '"conversation"', '"container"', '"item_reference"'].map((text) =>
   Buffer.from(text),
 )
 const idsMax = 64
 
+/** What is asked most often can name files only. */
+const fileNeedles = [Buffer.from('"file_id"')]
+const filesOnly = new Set(['chat.completions', 'completions', 'embeddings', 'moderations'])
+
 /** Ids in a JSON body, in its order. Costs a few native searches where there is none. */
-export function idsInBody({ bodyBytes }: Exchange): string[] {
-  if (bodyBytes === null || !needles.some((each) => Buffer.prototype.indexOf.call(bodyBytes, each) >= 0))
-    return []
+export function idsInBody({ bodyBytes, endpoint }: Exchange): readonly string[] {
+  if (bodyBytes === null) return none
+  const needles = filesOnly.has(endpoint!.operation) ? fileNeedles : allNeedles
+  if (!needles.some((each) => Buffer.prototype.indexOf.call(bodyBytes, each) >= 0)) return none
   const ids: string[] = []
   visitMembers(bodyBytes, search, ({ texts }) => {
     for (const text of texts ?? []) if (ids.length < idsMax && idShape.test(text)) ids.push(text)

@@ -28,8 +28,8 @@ interface Outcome<T extends Target> {
   readonly attempt: Attempt
 }
 
-/** Asks one upstream once. Throws only what is a bug. */
-export async function askOnce<T extends Target>(asking: Asking<T>, choice: Choice<T>): Promise<Tried<T>> {
+/** Asks one upstream once. Rejects only with what is a bug. Not async: each promise in between costs as much as choosing. */
+export function askOnce<T extends Target>(asking: Asking<T>, choice: Choice<T>): Promise<Tried<T>> {
   const { x, send, parts } = asking
   const { target } = choice
   x.routedModel = choice.model
@@ -37,25 +37,27 @@ export async function askOnce<T extends Target>(asking: Asking<T>, choice: Choic
   x.attempts++
   const place = x.tried.length
   choice.begin()
-  let reply: Reply | null = null
-  let failure: Failure | null = null
-  let attempt: Attempt | undefined
+  let sending: Promise<Reply>
   try {
-    const sending = send(x, target)
-    attempt = attemptAt(asking, place, choice)
-    reply = await sending
+    sending = send(x, target)
   } catch (cause) {
-    attempt ??= attemptAt(asking, place, choice)
-    if (!(cause instanceof Failure)) {
+    sending = Promise.reject(cause as Error)
+  }
+  const attempt = attemptAt(asking, place, choice)
+  return sending.then(
+    (reply) => {
+      noteRoom(choice, reply, parts)
+      const outcome = { choice, attempt }
+      return reply.status >= 400
+        ? refused(outcome, reply, parts.clock.wallMs())
+        : begun(asking, outcome, reply)
+    },
+    (cause: unknown) => {
+      if (cause instanceof Failure) return broken({ choice, attempt }, cause)
       choice.end(attempt, 'nothing')
       throw cause
-    }
-    failure = cause
-  }
-  if (reply === null) return broken({ choice, attempt }, failure)
-  noteRoom(choice, reply, parts.clock.nowMs())
-  if (reply.status >= 400) return refused({ choice, attempt }, reply, parts.clock.wallMs())
-  return begun(asking, { choice, attempt }, reply)
+    },
+  )
 }
 
 function attemptAt<T extends Target>({ x, parts }: Asking<T>, place: number, choice: Choice<T>): Attempt {
@@ -93,25 +95,36 @@ function refused<T extends Target>(outcome: Outcome<T>, reply: Reply, wallMs: nu
   return { ...outcome, reply, failure: null, failed, retryAfterMs }
 }
 
-async function begun<T extends Target>(
-  { x, parts, holds }: Asking<T>,
+function begun<T extends Target>(
+  asking: Asking<T>,
   outcome: Outcome<T>,
   reply: Reply,
-): Promise<Tried<T>> {
+): Tried<T> | Promise<Tried<T>> {
+  const { holds, parts } = asking
   const good = { ...outcome, reply, failure: null, failed: null, retryAfterMs: null }
   const { body } = reply
   const events = /^text\/event-stream\b/i.test(reply.contentType)
   if (body === null || (body.whole !== null && !events)) return good
-  const { attempt, choice } = outcome
-  const firstTokenMs = parts.firstTokenMs(choice.target)
+  const firstTokenMs = parts.firstTokenMs(outcome.choice.target)
   if (!holds && (!events || firstTokenMs >= noBoundMs)) return good
+  return looked(asking, good, events && firstTokenMs < noBoundMs ? firstTokenMs : Infinity)
+}
+
+async function looked<T extends Target>(
+  { x, parts }: Asking<T>,
+  good: Tried<T>,
+  firstTokenMs: number,
+): Promise<Tried<T>> {
+  const { attempt, choice } = good
+  const reply = good.reply!
+  const events = /^text\/event-stream\b/i.test(reply.contentType)
   const { operation } = x.endpoint!
   const chat = operation === 'chat.completions' || operation === 'completions'
-  const beginning = await peek(body, {
+  const beginning = await peek(reply.body!, {
     events,
     json: chat || operation === 'responses',
     needsLastWord: chat && events,
-    firstTokenMs: events && firstTokenMs < noBoundMs ? firstTokenMs : Infinity,
+    firstTokenMs,
     sweeper: parts.sweeper,
   })
   reply.body = beginning.body
@@ -128,10 +141,14 @@ async function begun<T extends Target>(
   return { ...good, reply: null, failure: attempt.failure, failed }
 }
 
-function noteRoom<T extends Target>({ health }: Choice<T>, { headerLines }: Reply, nowMs: number): void {
+function noteRoom<T extends Target>(
+  { health }: Choice<T>,
+  { headerLines }: Reply,
+  { clock }: TrialParts<T>,
+): void {
   const said = remainingOf(headerLines)
   if (said === null) return
   health.remainingRequests = said.requests
   health.remainingTokens = said.tokens
-  health.remainingAtMs = nowMs
+  health.remainingAtMs = clock.nowMs()
 }

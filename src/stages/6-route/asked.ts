@@ -41,6 +41,7 @@ function changesSomething(bytes: Uint8Array, name: string): boolean {
 const prefixBytesMax = 4096
 /** A first message shorter than this says little: the second counts too. */
 const shortBytes = 256
+const cacheKey = Buffer.from('"prompt_cache_key"')
 const beginnings = ['messages', 'input', 'prompt', 'instructions', 'system']
 
 /**
@@ -49,7 +50,8 @@ const beginnings = ['messages', 'input', 'prompt', 'instructions', 'system']
  */
 export function prefixOf({ bodyBytes }: Exchange, model: string | null): number {
   if (bodyBytes === null) return 0
-  const named = firstMember(bodyBytes, ['prompt_cache_key'])
+  const keyed = Buffer.prototype.indexOf.call(bodyBytes, cacheKey) >= 0
+  const named = keyed ? firstMember(bodyBytes, ['prompt_cache_key']) : null
   if (named !== null && bodyBytes[named.start] === 34)
     return hashOf(bodyBytes, named.start, endOfItems(bodyBytes, named.start, 1)) ^ 1
   const found = firstMember(bodyBytes, beginnings)

@@ -12,9 +12,7 @@ import { Trial } from './trial.ts'
 export async function attemptAtOwner<T extends Target>(job: Job<T>, around: Around<T>): Promise<Reply> {
   const { x, ways } = job
   const { known, unknownInPath } = await accountFor(x, around.lookup)
-  const reply = await answerOf(job, around, { known, unknownInPath, ways })
-  noteMade(x, reply, around.lookup)
-  return reply
+  return answerOf(job, around, { known, unknownInPath, ways })
 }
 
 function answerOf<T extends Target>(

@@ -81,7 +81,8 @@ export class Choice<T extends Target = Target> implements UnderWay {
     this.account.busy++
     this.health.busy++
     this.health.requests++
-    this.health.breaker.asked(this.#clock.nowMs())
+    const { breaker } = this.health
+    if (breaker.opensUntilMs !== 0) breaker.asked(this.#clock.nowMs())
   }
 
   /** The attempt with which an exchange ended, whatever came of it: told once. */

@@ -87,16 +87,31 @@ export function withRetryAfter(headerLines: string, ms: number): string {
   return `${rest}retry-after: ${Math.ceil(ms / 1000)}\r\nretry-after-ms: ${Math.ceil(ms)}\r\n`
 }
 
-const remaining = /x-ratelimit-remaining-(requests|tokens):[ \t]*(\d{1,15})/gi
-
 /** What is left of an upstream's own limits, as it says; null where it says nothing. */
 export function remainingOf(headerLines: string): { requests: number | null; tokens: number | null } | null {
-  if (!headerLines.includes('atelimit-rem') && !/x-ratelimit-rem/i.test(headerLines)) return null
-  let requests: number | null = null
-  let tokens: number | null = null
-  for (const [, what, digits] of headerLines.matchAll(remaining)) {
-    if (what!.toLowerCase() === 'requests') requests = Number(digits)
-    else tokens = Number(digits)
-  }
+  // As OpenAI spells them, which costs two searches; else without regard to case.
+  const lines = headerLines.includes('x-ratelimit-r')
+    ? headerLines
+    : headerLines.includes('imit-Remaining')
+      ? headerLines.toLowerCase()
+      : null
+  if (lines === null) return null
+  const requests = numberBehind(lines, 'x-ratelimit-remaining-requests:')
+  const tokens = numberBehind(lines, 'x-ratelimit-remaining-tokens:')
   return requests === null && tokens === null ? null : { requests, tokens }
+}
+
+function numberBehind(text: string, name: string): number | null {
+  const found = text.indexOf(name)
+  if (found < 0) return null
+  let at = found + name.length
+  while (text.charCodeAt(at) === 32) at++
+  let number = 0
+  const start = at
+  for (; at < start + 15; at++) {
+    const digit = text.charCodeAt(at) - 48
+    if (!(digit >= 0 && digit <= 9)) break
+    number = number * 10 + digit
+  }
+  return at === start ? null : number
 }

@@ -11,8 +11,8 @@ export const headroom: Picker = {
     const { choices } = set
     let best = -1
     let most = -Infinity
-    for (let step = 0; step < choices.length; step++) {
-      const at = (set.turn + step) % choices.length
+    let at = set.turn % (choices.length || 1)
+    for (let step = 0; step < choices.length; step++, at = at + 1 < choices.length ? at + 1 : 0) {
       const left = room(choices[at]!, ask.nowMs)
       if (left > most && ask.usable(choices[at]!)) {
         most = left

@@ -8,8 +8,8 @@ export const leastBusy: Picker = {
     const { choices } = set
     let best = -1
     let least = Infinity
-    for (let step = 0; step < choices.length; step++) {
-      const at = (set.turn + step) % choices.length
+    let at = set.turn % (choices.length || 1)
+    for (let step = 0; step < choices.length; step++, at = at + 1 < choices.length ? at + 1 : 0) {
       const { account, weight } = choices[at]!
       const load = account.busy / weight
       if (load < least && ask.usable(choices[at]!)) {

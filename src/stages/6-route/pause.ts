@@ -13,9 +13,3 @@ export function asleep(x: Exchange, ms: number): Promise<void> {
     if (x.gone) x.onGone()
   })
 }
-
-/** The value that `make` gives, made when it is first asked for. */
-export function once<V>(make: () => V): () => V {
-  let value: V | undefined
-  return () => (value ??= make())
-}

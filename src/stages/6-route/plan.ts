@@ -45,6 +45,8 @@ export interface Route<T extends Target> {
   readonly on: ReadonlySet<RetryCause>
   readonly budget: RetryBudget
   readonly ways: Map<string, Ways<T>>
+  /** Every request takes it. */
+  readonly any: boolean
 }
 
 /** Combinations of model and environment that are kept for each route. */
@@ -83,6 +85,7 @@ export function routesOf<T extends Target>(
     on: new Set(config.retry.on),
     budget: new RetryBudget(),
     ways: new Map(),
+    any: Object.keys(config.match).length === 0,
   }))
 }
 
@@ -93,7 +96,8 @@ function whole<T extends Target>(member: Member<T>): Stop<T> {
 /** The first route that the request matches. The last one matches everything. */
 export function routeOf<T extends Target>(routes: readonly Route<T>[], x: Exchange): Route<T> {
   if (routes.length === 1) return routes[0]!
-  return routes.find(({ config }) => matches(config.match, x)) ?? routes.at(-1)!
+  for (const route of routes) if (route.any || matches(route.config.match, x)) return route
+  return routes.at(-1)!
 }
 
 function matches(match: RouteConfig['match'], x: Exchange): boolean {

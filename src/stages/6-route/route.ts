@@ -90,6 +90,7 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
     random: parts.random ?? randomFraction,
     firstTokenMs: (target) => firstTokens.get(target) ?? Infinity,
     made: (id, target) => void (several && lookup.made(id, target.name)),
+    accepted: (x, reply) => void (several && noteMade(x, reply, lookup)),
     pick: (route, rank, ask) => pickers[route.config.pick].pick(rank, ask),
   }
   const closeChecks = startChecks(routes, parts)
@@ -110,11 +111,7 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
       if (route.config.breaker.slowFactor !== null)
         ejectSlow(ways, route.config.breaker.slowFactor, clock.nowMs())
       const made = new Trial(x, send, { route, ways, parts: trial })
-      if (!several && !route.config.continue) return made.run()
-      return made.run().then((reply) => {
-        if (several) noteMade(x, reply, lookup)
-        return route.config.continue ? continuing(made, reply) : reply
-      })
+      return route.config.continue ? made.run().then((reply) => continuing(made, reply)) : made.run()
     },
     learn(x) {
       for (const attempt of x.tried) attempt.underWay?.over(x, attempt)

@@ -16,6 +16,8 @@ export interface TrialParts<T extends Target> extends PlanParts {
   firstTokenMs(target: T): number
   /** A stream has announced an object that its account now holds. */
   made(id: string, target: T): void
+  /** This answer goes to the client. */
+  accepted(x: Exchange, reply: Reply): void
   /** Which of the ways of one rank; -1 = none is usable. */
   pick(route: Route<T>, rank: Ways<T>['ranks'][number], ask: Asking): number
 }

@@ -10,7 +10,7 @@ import type { Choice, Target } from './choice.ts'
 import { withRetryAfter } from './error-facts.ts'
 import { hedged, isShort } from './hedge.ts'
 import { discard, emptyHanded, tellsMore, type Tried } from './outcome.ts'
-import { asleep, once } from './pause.ts'
+import { asleep } from './pause.ts'
 import { waysOfModel, type Route, type Ways } from './plan.ts'
 import { verdictOf } from './retry-rules.ts'
 import type { Asking, Send, TrialParts } from './trial-parts.ts'
@@ -22,7 +22,7 @@ export class Trial<T extends Target> implements Asking {
   nowMs = 0
   readonly #startedAtMs: number
   readonly #tried: Choice<T>[] = []
-  readonly #repeatable: () => boolean
+  #isRepeatable: boolean | null = null
   #best: Tried<T> | null = null
   #left: number
   #round = 0
@@ -41,25 +41,31 @@ export class Trial<T extends Target> implements Asking {
   ) {
     this.nowMs = this.#startedAtMs = about.parts.clock.nowMs()
     this.#left = about.route.config.retry.attempts
-    this.#repeatable = once(() => isRepeatable(x))
   }
 
   /** @throws Failure */
-  async run(): Promise<Reply> {
-    let choice = this.next()
-    if (choice === null) throw this.#shut()
+  run(): Promise<Reply> {
+    const choice = this.next()
+    if (choice === null) return Promise.reject(this.#shut())
+    // Nearly always the first answer is good: no more promises than that takes.
+    return this.#ask(choice).then((tried) =>
+      tried.failed === null ? this.accept(tried) : this.#again(tried),
+    )
+  }
+
+  async #again(first: Tried<T>): Promise<Reply> {
+    let tried = first
     for (;;) {
-      const tried: Tried<T> = await this.#ask(choice)
+      const choice = await this.#following(tried)
+      if (choice === null) return this.#last(tried)
+      tried = await this.#ask(choice)
       if (tried.failed === null) return this.accept(tried)
-      const following = await this.#following(tried)
-      if (following === null) return this.#last(tried)
-      choice = following
     }
   }
 
   #ask(choice: Choice<T>): Promise<Tried<T>> {
     const { hedge } = this.about.route.config.retry
-    if (hedge === undefined || this.#left < 2 || !isShort(this.x) || !this.#repeatable())
+    if (hedge === undefined || this.#left < 2 || !isShort(this.x) || !this.#repeatable)
       return this.one(choice)
     return hedged(this, choice, hedge.after)
   }
@@ -81,6 +87,10 @@ export class Trial<T extends Target> implements Asking {
     choice?.end(attempt, refused ? 'nothing' : 'failure')
     if (attempt.endedAtMs === 0) attempt.endedAtMs = this.nowMs
     attempt.failure ??= emptyHanded('truncated')
+  }
+
+  get #repeatable(): boolean {
+    return (this.#isRepeatable ??= isRepeatable(this.x))
   }
 
   // --- choosing ---------------------------------------------------------------------------------------------------
@@ -148,7 +158,7 @@ export class Trial<T extends Target> implements Asking {
     const { route, parts } = this.about
     const { choice, attempt } = tried
     const verdict = verdictOf(tried.failed!, {
-      repeatable: this.#repeatable(),
+      repeatable: this.#repeatable,
       resendable: isResendable(this.x),
       on: route.on,
     })
@@ -215,7 +225,9 @@ export class Trial<T extends Target> implements Asking {
   accept(tried: Tried<T>): Reply {
     this.about.route.budget.pay()
     if (this.#best !== null) discard(this.#best, this.about.parts.clock.nowMs())
-    return this.#told(tried)
+    const reply = this.#told(tried)
+    this.about.parts.accepted(this.x, reply)
+    return reply
   }
 
   #keep(tried: Tried<T>): void {
