@@ -6,6 +6,7 @@ import { processEnvironment } from './config/env.ts'
 import { runTokenCommand } from './config/run-command.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
+import type { Ledger } from './ledger/ledger.ts'
 import { startable } from './listeners.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
 import type { Stages } from './proxy.ts'
@@ -16,8 +17,11 @@ import { createTransform } from './stages/4-transform/transform.ts'
 import { createCache } from './stages/5-cache/cache.ts'
 import { createRoute } from './stages/6-route/route.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
-import { createMeter } from './stages/8-meter/meter.ts'
+import { createMeter, type Pricing } from './stages/8-meter/meter.ts'
+
 import type { LogStage } from './stages/9-log/log.ts'
+
+export type { Pricing }
 
 /** What every build of the stages is given besides its configuration: it outlives them. */
 export interface AssemblyParts {
@@ -27,6 +31,10 @@ export interface AssemblyParts {
   readonly sandbox: () => Promise<Pick<UpstreamOptions, 'baseUrl' | 'keys'>>
   /** Keys of the store; absent = there is none. */
   readonly keys?: KeyLookup
+  /** Absent = no rows are kept. */
+  readonly ledger?: Ledger
+  /** Absent = nothing has a price. */
+  readonly pricing?: Pricing
 }
 
 /** What a gateway keeps from one configuration to the next. */
@@ -43,7 +51,7 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     authenticate.close()
     throw cause
   })
-  const meter = createMeter(parts)
+  const meter = createMeter({ ...parts, bug: parts.log.bug })
   return {
     accept: createAccept({ ...config.server, ...config.server.limits }),
     authenticate,

@@ -109,21 +109,31 @@ class TappedBody implements Body, BodySink {
     const last = this.#frames?.rest() ?? null
     if (last !== null) this.#pass(last)
     this.x.reading = false
+    const rests: Uint8Array[] = []
     for (let index = 0; index < this.taps.length; index++) {
       let rest = this.taps[index]!.end()
       for (const tap of this.taps.slice(index + 1))
         if (rest !== null && rest.length > 0) rest = tap.chunk(rest)
-      if (rest !== null && rest.length > 0 && this.#drain === null) this.#sink!.chunk(rest)
+      if (rest !== null && rest.length > 0) rests.push(rest)
     }
-    if (this.#drain === null) this.#sink!.end()
-    else this.#drain.end()
+    // The last byte waits for what must be kept before it.
+    const { durable } = this.x
+    if (durable === null) this.#finish(rests)
+    else void durable.finally(() => this.#finish(rests))
+  }
+
+  #finish(rests: readonly Uint8Array[]): void {
+    if (this.#drain !== null) return this.#drain.end()
+    for (const rest of rests) this.#sink!.chunk(rest)
+    this.#sink!.end()
   }
 
   error(cause: WireError): void {
     const { x } = this
     x.reading = false
     if (this.#drain !== null) return this.#drain.end()
-    if (x.gone) return this.#sink!.error(cause)
+    // Nobody is left to be told, or what cut the connection has been said.
+    if (x.gone || x.failure !== null) return this.#sink!.error(cause)
     x.failure = streamFailure(cause)
     if (!x.stream) return this.#sink!.error(cause)
     this.#sink!.chunk(Buffer.from(sseErrorFrame(x.failure.toJson()), 'utf8'))

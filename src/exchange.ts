@@ -85,6 +85,8 @@ export interface Reply {
   body: Body | null
   /** Set for 101. */
   tunnel: Tunnel | null
+  /** The call it answers, where an upstream was asked for it. */
+  attempt?: Attempt
 }
 
 /** A change to, or a look at, the bytes of a reply as they pass. Taps of server-sent events are given whole frames only. */
@@ -130,6 +132,10 @@ export class Attempt {
   state: 'open' | 'settled' | 'estimated' | 'void' = 'open'
   /** What it costs us, in nano-dollars; null = no price is known, or not settled yet. */
   costNanoUsd: number | null = null
+  /** The same of what came with it and has rows of its own. */
+  itemsNanoUsd = 0
+  /** Its answer is what the client gets. */
+  delivered = false
 
   constructor(
     /** Id of its ledger row: that of the exchange and a number. */
@@ -155,6 +161,8 @@ export interface AttemptTarget {
   readonly name: string
   /** Which account of its provider: project, organisation, or the upstream's name. */
   readonly account: string
+  /** Which kind of provider it is, such as `openai`. */
+  readonly providerName: string
 }
 
 /** An answer that is waited for, or read on, after its client has left. */

@@ -1,7 +1,7 @@
 // What stays: the stages built from one configuration, and where it listens. A reload builds new stages and swaps them:
 // exchanges under way end with the stages they began with, so no request sees half of a change.
 
-import { assemble, type AssemblyParts, type Kept } from './assemble.ts'
+import { assemble, type AssemblyParts, type Kept, type Pricing } from './assemble.ts'
 import type { Config } from './config/schema.ts'
 import { createFront } from './front.ts'
 import { Listeners, startable } from './listeners.ts'
@@ -12,7 +12,7 @@ import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
-export type { LogStage }
+export type { LogStage, Pricing }
 
 /** What a gateway is given besides its configuration. */
 export interface GatewayParts extends AssemblyParts {
@@ -84,6 +84,11 @@ export class Gateway {
     this.#view.draining = true
     await this.#listeners.drain()
     await this.running.drained()
+  }
+
+  /** Resolves when every row is kept whose tokens are still being counted. */
+  counted(): Promise<void> {
+    return this.#stages.meter.idle()
   }
 
   /** Cuts what is still open and frees every address. */

@@ -13,8 +13,9 @@ import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
-import { Gateway, openLog } from '../gateway.ts'
+import { Gateway, openLog, type Pricing } from '../gateway.ts'
 import { StartFailure } from '../listeners.ts'
+import { PriceKeeper, type PriceSettings } from '../prices/keeper.ts'
 import { StorageFailure } from '../storage/open.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { banner } from './banner.ts'
@@ -67,6 +68,7 @@ class Server {
   #log!: LogSwitch
   #gateway!: Gateway
   #store!: Store
+  #prices!: PriceKeeper
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
   #reloading: Promise<unknown> = Promise.resolve()
@@ -85,14 +87,19 @@ class Server {
     makeDataDirectory(config.storage.path)
     // The log first: a store may have something to say while it opens.
     this.#log = new LogSwitch(openLog(config.log, logIo()))
-    this.#store = await openStore(config.storage, {
-      event: (level, text) => this.#log.event(level, text),
-      revoked: (keyId) => this.#revoked(keyId),
-    })
+    this.#store = await openStore(
+      config.storage,
+      {
+        event: (level, text) => this.#log.event(level, text),
+        revoked: (keyId) => this.#revoked(keyId),
+      },
+      () => this.#loaded.config.meter,
+    )
     const sandbox = () => this.#sandboxUpstream()
     try {
       this.#needAdminToken(config)
-      const { keys, audit } = this.#store
+      const { keys, audit, ledger } = this.#store
+      this.#prices = new PriceKeeper(priceSettings(config), (level, text) => this.#log.event(level, text))
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
       const admin = { keys, audit, reload, generatedToken: () => this.#adminToken?.digest ?? null }
       this.#gateway = await Gateway.start(config, {
@@ -101,6 +108,8 @@ class Server {
         sandbox,
         keys,
         admin,
+        ledger: ledger!,
+        pricing: this.#pricing(),
       })
     } catch (cause) {
       await this.#log.close()
@@ -115,6 +124,17 @@ class Server {
     const secrets = { clientKey: first.secret, adminToken: this.#adminToken?.fresh?.reveal() ?? null }
     printError(banner(this.#loaded, this.#gateway.addresses, secrets))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
+  }
+
+  /** The prices in force, whichever they are by then. */
+  #pricing(): Pricing {
+    const keeper = this.#prices
+    return {
+      get version() {
+        return keeper.current.version
+      },
+      price: (call) => keeper.current.price(call),
+    }
   }
 
   /** Loaded only where it is used: most gates never need it. It asks for a key, as OpenAI does; any will do. */
@@ -206,6 +226,7 @@ class Server {
         await log?.close()
         throw cause
       })
+      this.#prices.reload(priceSettings(loaded.config))
       if (log !== null) this.#log.replace(log)
       if (!sameStore(loaded, this.#loaded))
         this.#log.event('warn', 'storage has changed: that takes effect at the next start')
@@ -285,6 +306,17 @@ class Server {
       .then(() => closeStore(this.#store))
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))
+  }
+}
+
+function priceSettings({ meter, upstreams }: Config): PriceSettings {
+  return {
+    file: meter.prices,
+    upstreams: upstreams.map((upstream) => ({
+      name: upstream.name,
+      provider: upstream.provider,
+      baseUrl: upstream.provider === 'sandbox' ? null : upstream.baseUrl,
+    })),
   }
 }
 

@@ -219,6 +219,8 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         timeouts: { connect: 1000, firstByte: 2000, idle: 3000, total: 4000 },
         keepAlive: { idle: 5000, maxIdle: 6 },
         tls: { caFile: join(folder, 'ca.pem') },
+        includeUsage: true,
+        onClientGone: { drain: null },
         proxy: 'http://egress:3128',
       },
       {

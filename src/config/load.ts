@@ -102,6 +102,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     ...filled.files,
     ...caFiles(settled),
     ...tokenFiles(settled),
+    ...(settled.meter.prices === null ? [] : [settled.meter.prices]),
   ]
   return {
     config: settled,
@@ -248,6 +249,7 @@ function settle(config: ParsedConfig, from: { folder: string; cwd: string; data:
     from.data ?? (config.storage.path === undefined ? null : resolve(from.folder, config.storage.path))
   const dataPath = resolve(from.cwd, data ?? '.headgate')
   const { file } = config.log
+  const { prices } = config.meter
   const logFile = file === undefined ? join(dataPath, 'access.log') : resolve(from.folder, file)
   const upstreams = (config.upstreams ?? []).map(settleUpstream).map((upstream) => {
     if (upstream.provider === 'sandbox' || upstream.tls.caFile === null) return upstream
@@ -263,6 +265,7 @@ function settle(config: ParsedConfig, from: { folder: string; cwd: string; data:
     access: { ...config.access, jwt },
     storage: { ...config.storage, path: dataPath },
     upstreams,
+    meter: { ...config.meter, prices: prices === undefined ? null : resolve(from.folder, prices) },
     log: { ...config.log, file: file === 'stdout' ? null : logFile },
   }
 }

@@ -26,6 +26,9 @@ async function said(text: string | Uint8Array, env: Environment = {}): Promise<s
 const upstream = (more: string): string =>
   `upstreams:\n  - name: main\n    provider: openai\n    keys: [k1]\n    ${more}\n`
 const clientKey = (more: string): string => `access:\n  keys:\n    - name: web\n      ${more}\n`
+const providers =
+  'openai, openai-compatible, azure, anthropic, google, vertex, bedrock, cohere, alibaba, cerebras, deepseek, fireworks, groq, ' +
+  'lmstudio, mistral, nvidia, ollama, openrouter, perplexity, sambanova, together, vllm, xai, sandbox'
 const sha = `sha256:${'0'.repeat(64)}`
 
 const table: Record<string, [text: string, ...messages: string[]]> = {
@@ -52,11 +55,11 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'a mistyped provider': [
     'upstreams:\n  - name: a\n    provider: opnai\n',
-    'headgate.yaml:3: upstreams[0].provider: expected one of: openai, openai-compatible, sandbox (did you mean `openai`?)',
+    `headgate.yaml:3: upstreams[0].provider: expected one of: ${providers} (did you mean \`openai\`?)`,
   ],
   'no provider': [
     'upstreams:\n  - name: a\n',
-    'headgate.yaml:2: upstreams[0].provider: is required (one of: openai, openai-compatible, sandbox)',
+    `headgate.yaml:2: upstreams[0].provider: is required (one of: ${providers})`,
   ],
   'no upstream at all': [
     'upstreams: []\n',

@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { accessOptions } from '../stages/2-authenticate/options.ts'
 import type { UpstreamConfig } from '../stages/7-upstream/options.ts'
+import { meterOptions } from '../stages/8-meter/options.ts'
 import { logOptions } from '../stages/9-log/options.ts'
 import { serverOptions } from '../stages/1-accept/options.ts'
 import { upstreamOptions } from '../stages/7-upstream/options.ts'
@@ -20,6 +21,7 @@ export const configSchema = z
       storage: storageOptions,
       upstreams: upstreamOptions,
       access: accessOptions,
+      meter: meterOptions,
       log: logOptions,
     },
     { error: expected('a mapping of settings') },
@@ -33,10 +35,12 @@ export type ConfigInput = z.input<typeof configSchema>
 export type ParsedConfig = z.output<typeof configSchema>
 
 /** A checked configuration: durations in ms, sizes in bytes, credentials as `Secret`, paths absolute. */
-export interface Config extends Omit<ParsedConfig, 'storage' | 'log' | 'upstreams'> {
+export interface Config extends Omit<ParsedConfig, 'storage' | 'log' | 'upstreams' | 'meter'> {
   readonly storage: Omit<ParsedConfig['storage'], 'path'> & { readonly path: string }
   /** At least one. */
   readonly upstreams: UpstreamConfig[]
+  /** `prices`: null = the built-in list alone. */
+  readonly meter: Omit<ParsedConfig['meter'], 'prices'> & { readonly prices: string | null }
   /** `file` null = no file: lines go to standard output. */
   readonly log: Omit<ParsedConfig['log'], 'file'> & { readonly file: string | null }
 }

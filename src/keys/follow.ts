@@ -14,7 +14,7 @@ import type { KeyedHash } from './pepper.ts'
 /** How a follower tells what happens to it. */
 export interface FollowEvents {
   /** For the log of events. */
-  readonly event: (level: 'info' | 'warn', text: string) => void
+  readonly event: (level: 'info' | 'warn' | 'error', text: string) => void
   /** A key was revoked, here or elsewhere. */
   readonly revoked: (id: string) => void
 }

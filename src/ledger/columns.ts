@@ -8,7 +8,7 @@ import type { LedgerRow, Reservation } from './row.ts'
 export const columns = [
   'id', 'operation_id', 'at_ms', 'endpoint', 'method', 'model', 'upstream_model', 'upstream', 'account', 'key_name',
   'key_id', 'team', 'app', 'user_name', 'env', 'state', 'estimator', 'input', 'cached_input', 'cache_write', 'output',
-  'reasoning', 'audio_input', 'audio_output', 'total', 'units', 'service_tier', 'cost_nano', 'billed_nano', 'saved_nano',
+  'reasoning', 'audio_input', 'audio_output', 'cached_audio', 'image_input', 'image_output', 'cached_image', 'total', 'units', 'service_tier', 'cost_nano', 'billed_nano', 'saved_nano',
   'price_version', 'cache', 'attempt', 'is_last', 'status', 'failure', 'first_byte_us', 'duration_us', 'overhead_us',
   'stream', 'client_gone', 'end_user', 'metadata', 'retry_count', 'unmetered',
 ] as const satisfies readonly (keyof LedgerTable)[] // prettier-ignore
@@ -71,6 +71,10 @@ export function valuesOf(row: LedgerRow): Values {
     usage === null ? null : usage.reasoning,
     usage === null ? null : usage.audioInput,
     usage === null ? null : usage.audioOutput,
+    usage === null ? null : usage.cachedAudio,
+    usage === null ? null : usage.imageInput,
+    usage === null ? null : usage.imageOutput,
+    usage === null ? null : usage.cachedImage,
     usage === null ? null : usage.total,
     json(row.units),
     cut(row.serviceTier),
@@ -135,6 +139,7 @@ export function crashedRow(values: Values): Values {
   }
   set({ state: 'estimated', estimator: crashEstimator, input: input!, total: input!, output: 0 })
   set({ cached_input: 0, cache_write: 0, reasoning: 0, audio_input: 0, audio_output: 0 })
+  set({ cached_audio: 0, image_input: 0, image_output: 0, cached_image: 0 })
   set({ cost_nano: cost!, billed_nano: cost!, saved_nano: 0, price_version: version!, cache: 'BYPASS' })
   set({
     attempt: attempt!,

@@ -14,6 +14,12 @@ export function usage(input: number, output: number, more: Partial<Usage> = {}):
     reasoning: 0,
     audioInput: 0,
     audioOutput: 0,
+    cachedAudio: 0,
+    imageInput: 0,
+    imageOutput: 0,
+    cachedImage: 0,
+    acceptedPrediction: 0,
+    rejectedPrediction: 0,
     total: input + output,
     ...more,
   }

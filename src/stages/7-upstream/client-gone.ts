@@ -54,11 +54,17 @@ export class Leaving {
 
 /** Whether the answer will be events. Only to decide how long to wait for it: what it is shows when it comes. */
 function wantsStream(x: Exchange): boolean {
-  if (x.bodyBytes === null) return false
-  const at = Buffer.prototype.indexOf.call(x.bodyBytes, streamName)
-  for (let from = at; from >= 0; from = Buffer.prototype.indexOf.call(x.bodyBytes, streamName, from + 1))
-    if (streamTrue.test(Buffer.prototype.latin1Slice.call(x.bodyBytes, from, from + 40))) return true
+  const body = x.bodyBytes
+  if (body === null) return false
+  for (let at = find(body, 0); at >= 0; at = find(body, at + 1)) {
+    const end = Math.min(body.length, at + 40)
+    if (streamTrue.test(Buffer.prototype.latin1Slice.call(body, at, end))) return true
+  }
   return false
+}
+
+function find(body: Uint8Array, from: number): number {
+  return Buffer.prototype.indexOf.call(body, streamName, from)
 }
 
 class AnswerDrain implements Drain {

@@ -43,3 +43,10 @@ export function failureOf(cause: WireError): Failure {
       })
   }
 }
+
+const neverSent: ReadonlySet<string> = new Set(['connect_failed', 'connect_timeout', 'tls_failed'])
+
+/** Whether no byte of the request can have reached the upstream. */
+export function isUnsent(cause: WireError): boolean {
+  return neverSent.has(cause.fault)
+}

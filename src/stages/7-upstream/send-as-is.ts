@@ -5,7 +5,7 @@ import { WireError } from '../../net/wire/message.ts'
 import type { Account, Identity } from './account.ts'
 import { answerOf } from './answer.ts'
 import { droppedLine, fitted, modelInBody } from './asking.ts'
-import { failureOf } from './failures.ts'
+import { failureOf, isUnsent } from './failures.ts'
 import { requestHeaderLines } from './request-headers.ts'
 
 /** Asks an account of such a provider once. Throws before it sends, rejects afterwards. @throws Failure */
@@ -21,16 +21,20 @@ export function sendAsIs(x: Exchange, account: Account, identity: Identity): Pro
     body,
     upgrade: websocket ? 'websocket' : null,
   })
+  const attempt = x.tried.at(-1) ?? null
+  if (attempt !== null) attempt.sent = true
   x.onGone = () => account.leaving.left(x, call)
   if (x.gone) call.abort()
   const answered = call.reply.then(
     (wire) => {
       if (wire.resent) x.attempts++
+      if (attempt !== null) attempt.status = wire.status
       return answerOf(x, { account, key: identity.key }, wire)
     },
     (cause: unknown) => {
       if (!(cause instanceof WireError)) throw cause
       if (cause.resent) x.attempts++
+      if (attempt !== null && isUnsent(cause)) attempt.sent = false
       throw failureOf(cause)
     },
   )

@@ -14,11 +14,13 @@ import { ResponsesEvents, responsesAnswer } from '../../openai/translate/respons
 import { responsesCall } from '../../openai/translate/responses-request.ts'
 import type { Account, Identity } from './account.ts'
 import { bodyToSend, modelInBody, refusing } from './asking.ts'
+import { isUnsent } from './failures.ts'
 import { PartsBody, type Events } from './parts-body.ts'
 import { sendEmbeddings } from './translated-embeddings.ts'
 import { BrokenAnswer, errorOfPart, outcomeOf } from './translated-errors.ts'
 import { eventsReply, jsonReply, type Sending } from './sending.ts'
 import type { Translation } from './translation.ts'
+import type { ProviderCall } from './wire-fetch.ts'
 
 /** Asks an account of such a provider once. @throws Failure */
 export async function sendTranslated(x: Exchange, account: Account, identity: Identity): Promise<Reply> {
@@ -44,13 +46,21 @@ export async function sendTranslated(x: Exchange, account: Account, identity: Id
   try {
     const reply = await ask(sending)
     account.learn(identity.key, false)
-    if (call.resent) x.attempts++
     return reply
   } catch (cause) {
-    if (call.resent) x.attempts++
     call.abort()
     return outcomeOf(cause, sending)
+  } finally {
+    noteAttempt(x, call)
   }
+}
+
+function noteAttempt(x: Exchange, call: ProviderCall): void {
+  if (call.resent) x.attempts++
+  const attempt = x.tried.at(-1)
+  if (attempt === undefined) return
+  attempt.sent = call.sent && (call.fault === null || !isUnsent(call.fault))
+  attempt.status = call.status
 }
 
 /** The way an endpoint is asked. @throws Failure where the provider has none */

@@ -97,6 +97,9 @@ export function createUpstream(
 
 // Not async functions: on the hot path every promise in between costs as much as a stage.
 function send(x: Exchange, account: Account): Promise<Reply> {
+  const attempt = x.tried.at(-1)
+  // Until the wire has it, nothing of it can have been seen.
+  if (attempt !== undefined) attempt.sent = false
   // Whoever chose the account: a caller of one environment never spends another's.
   if (account.env !== null && account.env !== x.principal.env) return Promise.reject(otherEnvironment())
   return account.token === null ? sendOnce(x, account) : sendByToken(x, account, sendOnce)

@@ -36,6 +36,8 @@ export class ProviderCall {
   fault: WireError | null = null
   /** The request was sent twice; see `WireReply.resent`. */
   resent = false
+  /** Something was handed to the wire. */
+  sent = false
   #call: WireCall | null = null
   #aborted = false
 
@@ -66,6 +68,7 @@ export class ProviderCall {
       upgrade: null,
     })
     this.#call = call
+    this.sent = true
     init.signal?.addEventListener('abort', () => call.abort(), { once: true })
     const reply = await call.reply.catch((cause: unknown) => {
       throw cause instanceof WireError ? this.#broke(cause) : cause

@@ -67,7 +67,7 @@ function membersOf(bytes: Uint8Array, start: number, names: readonly string[]): 
       const end = stringEnd(bytes, at)
       const behind = depth === 1 && name === null ? skipSpace(bytes, end) : -1
       if (behind >= 0 && bytes[behind] === colon) {
-        const read = Buffer.prototype.latin1Slice.call(bytes, at + 1, end - 1)
+        const read: string = Buffer.prototype.latin1Slice.call(bytes, at + 1, end - 1)
         if (read.includes('\\')) return null
         name = read
         valueStart = at = skipSpace(bytes, behind + 1)

@@ -5,9 +5,15 @@
 import type { Clock } from '../../base/clock.ts'
 import { Attempt, type AttemptTarget, type Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import type { TakeItem } from './item.ts'
+import { LedgerFailure, noLedger, type Ledger } from '../../ledger/ledger.ts'
+import { Book, rowOwner, type BookParts } from './book.ts'
+import { BookTap } from './book-tap.ts'
+import { estimateRoughly } from './estimate-roughly.ts'
 import { prepareBody } from './metered-body.ts'
+import { noPricing, type Pricing } from './pricing.ts'
 import { tapsOf } from './taps.ts'
+
+export type { Pricing }
 
 /** Asks one upstream once. @throws Failure */
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
@@ -17,26 +23,48 @@ export interface MeterStage {
   around<T extends AttemptTarget>(send: Send<T>): Send<T>
   /** What must see the reply's bytes, for `x.usage` and `x.answeredModel`. A reply that is here whole is read at once. */
   tap(x: Exchange, reply: Reply): readonly Tap[]
+  /** Keeps the rows of whatever is not kept yet. */
   settle(x: Exchange): void
+  /** Resolves when every row is kept that is still being counted. */
+  idle(): Promise<void>
 }
 
 /** What stage 8 is given. */
 export interface MeterParts {
   readonly clock: Clock
-  /** Costs that are not those of the call under way. */
-  readonly takeItem?: TakeItem
+  /** Absent = no rows are kept. */
+  readonly ledger?: Ledger
+  readonly pricing?: Pricing
+  readonly estimate?: BookParts['estimate']
+  readonly bug?: (cause: unknown) => void
 }
 
-export function createMeter({ clock, takeItem = () => {} }: MeterParts): MeterStage {
+const isEvents = /^text\/event-stream\b/i
+
+export function createMeter(parts: MeterParts): MeterStage {
+  const { clock, ledger = noLedger, pricing = noPricing, bug = () => {} } = parts
+  const estimate = parts.estimate ?? ((x, attempt) => Promise.resolve(estimateRoughly(x, attempt)))
+  const book = new Book({ clock, ledger, pricing, estimate, bug })
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
       attempt.upstreamModel = x.model
+      const before = x.tried.at(-1)
+      // Another call is made: the one before was not the last.
+      if (before !== undefined && before.endedAtMs > 0) void book.close(x, before, failed)
       if (x.tried.push(attempt) === 1) prepareBody(x)
+      try {
+        reserve(x, attempt, { ledger, pricing })
+      } catch (cause) {
+        // It was never made, so there is nothing to keep of it.
+        x.tried.pop()
+        return Promise.reject(cause)
+      }
       return send(x, target).then(
         (reply) => {
           attempt.status = reply.status
           attempt.firstByteAtMs = clock.nowMs()
+          reply.attempt = attempt
           return reply
         },
         (cause: unknown) => {
@@ -46,7 +74,82 @@ export function createMeter({ clock, takeItem = () => {} }: MeterParts): MeterSt
         },
       )
     },
-    tap: (x, reply) => tapsOf(x, reply, takeItem),
-    settle: () => {},
+    tap(x, reply) {
+      const { attempt } = reply
+      if (attempt === undefined) return tapsOf(x, reply, noItem)
+      deliversBy(x, attempt)
+      const taps = tapsOf(x, reply, (_, item) => book.item(x, item))
+      if (reply.tunnel !== null) return taps
+      const { body } = reply
+      const stream = isEvents.test(reply.contentType)
+      if (body !== null && (body.whole === null || stream))
+        return [...taps, new BookTap(x, attempt, { book, reply, stream })]
+      x.durable = book.close(x, attempt, { complete: true, last: true })
+      return taps
+    },
+    settle(x) {
+      const last = x.tried.length - 1
+      for (let index = 0; index <= last; index++)
+        void book.close(x, x.tried[index]!, index === last ? broken : failed)
+    },
+    idle: () => book.idle(),
+  }
+}
+
+const failed = { complete: false, last: false }
+const broken = { complete: false, last: true }
+const noItem = (): void => {}
+
+/** The call whose answer goes out is the last, whichever began last. */
+function deliversBy(x: Exchange, attempt: Attempt): void {
+  attempt.delivered = attempt.status < 400
+  if (x.tried.at(-1) === attempt) return
+  x.tried.splice(x.tried.indexOf(attempt), 1)
+  x.tried.push(attempt)
+}
+
+/** Keeps what is known before the upstream sees a byte. @throws Failure('overloaded') where it cannot be kept */
+function reserve(
+  x: Exchange,
+  attempt: Attempt,
+  { ledger, pricing }: { readonly ledger: Ledger; readonly pricing: Pricing },
+): void {
+  if (ledger === noLedger || x.endpoint?.metered === 'free') return
+  try {
+    ledger.reserve(reservationOf(x, attempt, pricing))
+  } catch (cause) {
+    if (!(cause instanceof LedgerFailure)) throw cause
+    throw new Failure('overloaded', 'The gateway cannot keep its books at the moment. Try again later.', {
+      detail: cause.message,
+    })
+  }
+}
+
+function reservationOf(x: Exchange, attempt: Attempt, pricing: Pricing) {
+  const { whom, upstreamModel, startedWallMs } = attempt
+  const { usage } = estimateRoughly(x, attempt)
+  const about = {
+    provider: whom.providerName,
+    upstream: whom.name,
+    model: upstreamModel,
+    atMs: startedWallMs,
+  }
+  const price = pricing.price({ ...about, serviceTier: null, usage, units: null, batch: false })
+  return {
+    id: attempt.id,
+    operationId: x.id,
+    atMs: startedWallMs,
+    endpoint: x.endpoint?.operation ?? 'unknown',
+    method: x.request.method,
+    model: x.model,
+    upstreamModel,
+    upstream: whom.name,
+    account: whom.account,
+    owner: rowOwner(x),
+    stream: false,
+    estimatedInput: usage.input,
+    estimatedNanoUsd: price.costNanoUsd,
+    priceVersion: price.priceVersion,
+    attempt: x.tried.length,
   }
 }
