@@ -8,7 +8,7 @@ import type { Endpoint } from './openai/endpoints.ts'
 import { endUserIn } from './openai/end-user.ts'
 import { firstText } from './openai/outermost.ts'
 import type { Units, Usage } from './openai/usage.ts'
-import type { Body, Tunnel } from './net/wire/message.ts'
+import type { Body, Tunnel, WireFault } from './net/wire/message.ts'
 import type { HeaderBlock } from './net/wire/headers.ts'
 import { Failure } from './failure.ts'
 
@@ -23,6 +23,8 @@ export interface Principal {
   readonly app: string | null
   readonly user: string | null
   readonly env: string | null
+  /** Who issued the token; absent = it is none. */
+  readonly issuer?: string
   /** Model globs this principal may ask for; null = all. */
   readonly models: readonly string[] | null
   /** Endpoint operations this principal may use; null = all. */
@@ -37,6 +39,8 @@ export interface Principal {
   readonly deniedUserAgents?: readonly string[]
   /** Whether the header fields of `access.identity` are believed. */
   readonly mayName: boolean
+  /** A budget of its own, such as `$50/month`; absent = none. */
+  readonly budget?: string | null
   /** Wall clock from when on it counts no more; null = never. */
   readonly expiresAtMs: number | null
 }
@@ -110,6 +114,14 @@ export class Attempt {
   failure: Failure | null = null
   /** Whether a byte of the request may have reached the upstream: from then on it may cost. */
   sent = true
+  /** What broke it on the wire, in the words of net/wire; null = nothing did. */
+  fault: WireFault | null = null
+  /** Who counts it as under way, told once when it is over; null = nobody any more. See stages/6-route. */
+  underWay: UnderWay | null = null
+  /** Gives the call up while it is under way; null = there is no call yet. */
+  call: { abort(): void } | null = null
+  /** It went on where another had broken off amid its answer. */
+  continued = false
   /** The model asked of this upstream: after aliases, and after its own mapping; null = the body names none. */
   upstreamModel: string | null = null
   /** Model named in the answer. */
@@ -132,6 +144,8 @@ export class Attempt {
   state: 'open' | 'settled' | 'estimated' | 'void' = 'open'
   /** What it costs us, in nano-dollars; null = no price is known, or not settled yet. */
   costNanoUsd: number | null = null
+  /** Tokens of its row: the provider's own, or estimated; null = none, or not settled yet. */
+  bookedUsage: Usage | null = null
   /** The same of what came with it and has rows of its own. */
   itemsNanoUsd = 0
   /** Its answer is what the client gets. */
@@ -153,6 +167,11 @@ export interface SaidText {
   /** Bytes of it; what `text` gives may be its beginning. */
   readonly bytes: number
   text(): string
+}
+
+/** Keeps count of what is under way. */
+export interface UnderWay {
+  over(x: Exchange, attempt: Attempt): void
 }
 
 /** Who is asked. */
@@ -220,8 +239,21 @@ export class Exchange {
   /** What is reserved for this exchange and not settled yet. */
   readonly holds: Hold[] = []
 
+  /** Its limits are settled: what is reserved from now on is given back at once. */
+  limitsSettled = false
+
   /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
   limitLines = ''
+
+  // 4-transform
+  /** The query as it goes upstream: `request.query`, or that of a list's further page. */
+  query: string
+  /** Upstream that keeps the stored objects which the request names: nobody else can serve it. null = it names none. */
+  objectAccount: string | null = null
+  /** The request names objects that are in nobody's name, which is allowed. */
+  unknownObjects = false
+  /** Why a streamed request body was broken off here, before its last byte; null = it was not. */
+  bodyFailure: Failure | null = null
 
   // 5-cache
   cacheStatus: CacheStatus = 'BYPASS'
@@ -232,6 +264,11 @@ export class Exchange {
   /** Name of the upstream that answered, or was asked last. */
   upstream: string | null = null
   attempts = 0
+  /** The model to ask of the upstream that is asked next; null = as the request names it. */
+  routedModel: string | null = null
+  /** In place of the request's query and body, for a call that the gate makes on its own account; null = the request's. */
+  routedQuery: string | null = null
+  routedBody: Body | null = null
   /** `x-request-id` of the upstream's answer. */
   upstreamRequestId: string | null = null
   /** The upstream was sent `meteredBody`: what that adds to the answer is taken out again. */
@@ -272,6 +309,7 @@ export class Exchange {
   constructor(id: string, request: IncomingRequest, clock: Clock) {
     this.id = id
     this.request = request
+    this.query = request.query
     this.startedAtMs = clock.nowMs()
     this.startedWallMs = clock.wallMs()
   }

@@ -5,13 +5,15 @@ import type { Exchange, Reply } from './exchange.ts'
 import { refuse } from './refuse.ts'
 import type { AcceptStage } from './stages/1-accept/accept.ts'
 import type { AuthenticateStage } from './stages/2-authenticate/authenticate.ts'
-import type { LimitStage } from './stages/3-limit/limit.ts'
+import type { LimitStage, Overload } from './stages/3-limit/limit.ts'
 import type { TransformStage } from './stages/4-transform/transform.ts'
 import type { CacheStage } from './stages/5-cache/cache.ts'
 import type { RouteStage } from './stages/6-route/route.ts'
 import type { Account, UpstreamStage } from './stages/7-upstream/upstream.ts'
 import type { MeterStage } from './stages/8-meter/meter.ts'
 import type { LogStage } from './stages/9-log/log.ts'
+
+export type { Overload }
 
 /** The nine stages, built once from a configuration and swapped whole when it changes. */
 export interface Stages {
@@ -43,7 +45,10 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     const changed = transform.request(x)
     if (changed !== undefined) await changed
     const stored = cache.find(x)
-    const reply = (stored === undefined ? null : await stored) ?? (await route.attempt(x, upstream.send))
+    const ask = () => route.attempt(x, upstream.send)
+    const first = (stored === undefined ? null : await stored) ?? (await ask())
+    const mended = transform.reply(x, first, ask)
+    const reply = mended instanceof Promise ? await mended : mended
     const taps = [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)]
     const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable
@@ -54,19 +59,27 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
 }
 
 /** Runs exactly once when an exchange has ended, however it ended. Never throws. */
-export function finish(x: Exchange, stages: Stages): void {
-  const { limit, route, meter, log } = stages
-  for (const step of [meter.settle, limit.settle, route.learn, log.write]) {
+export function finish(x: Exchange, { limit, route, meter, log }: Stages): void {
+  const attempt = <T>(step: (x: Exchange) => T): T | undefined => {
     try {
-      step(x)
+      return step(x)
     } catch (cause) {
       log.bug(cause)
+      return undefined
     }
   }
+  const counting = attempt(meter.settle)
+  // What a limit gives back is known when the tokens are.
+  if (counting instanceof Promise) void counting.catch(log.bug).finally(() => attempt(limit.settle))
+  else attempt(limit.settle)
+  attempt(route.learn)
+  attempt(log.write)
 }
 
 /** Ends what stages run beside requests. Exchanges under way end all the same. */
-export function closeStages({ authenticate, upstream }: Stages): void {
+export function closeStages({ authenticate, limit, route, upstream }: Stages): void {
   authenticate.close()
+  limit.close()
+  route.close()
   upstream.close()
 }

@@ -31,10 +31,20 @@ export function newId(prefix: string): string {
   return `${prefix}_${randomText(20)}`
 }
 
+/** A seed for hashes that nobody outside may foresee: 32 bits. */
+export function randomSeed(): number {
+  return randomByte() * 0x1000000 + randomByte() * 0x10000 + randomByte() * 0x100 + randomByte()
+}
+
 const run = randomText(10)
 let drawn = 0
 
 /** Identifier of one exchange: unique over all processes (60 random bits a process), in order within one, and cheap. */
 export function newExchangeId(): string {
   return `hgx_${run}${(drawn++).toString(36).padStart(7, '0')}`
+}
+
+/** A number from 0 up to but not 1, uniformly drawn: for choices and for waits that are spread. */
+export function randomFraction(): number {
+  return (((randomByte() << 16) | (randomByte() << 8) | randomByte()) * 128 + (randomByte() >>> 1)) / 2 ** 31
 }

@@ -6,12 +6,9 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'routes',
-  'limits',
   'transforms',
   'cache',
   'meter.bodies',
-  'meter.idempotency',
   'telemetry',
   'alerts',
   'notify',
@@ -19,12 +16,6 @@ export const settingsNotYet: readonly string[] = [
   'server.http2',
   'server.http3',
   'server.workers',
-  'storage.redis',
-  'storage.whenRedisDown',
-  'upstreams.*.weight',
-  'upstreams.*.models',
-  'upstreams.*.limits',
-  'upstreams.*.timeouts.firstToken',
   'log.bodies',
 ]
 

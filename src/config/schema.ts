@@ -3,8 +3,10 @@
 
 import { z } from 'zod'
 import { accessOptions } from '../stages/2-authenticate/options.ts'
+import { limitOptions } from '../stages/3-limit/options.ts'
 import type { UpstreamConfig } from '../stages/7-upstream/options.ts'
 import { meterOptions } from '../stages/8-meter/options.ts'
+import { routeOptions } from '../stages/6-route/options.ts'
 import { logOptions } from '../stages/9-log/options.ts'
 import { serverOptions } from '../stages/1-accept/options.ts'
 import { upstreamOptions } from '../stages/7-upstream/options.ts'
@@ -20,8 +22,10 @@ export const configSchema = z
       admin: adminOptions,
       storage: storageOptions,
       upstreams: upstreamOptions,
+      routes: routeOptions,
       access: accessOptions,
       meter: meterOptions,
+      limits: limitOptions,
       log: logOptions,
     },
     { error: expected('a mapping of settings') },

@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly metered: 'usage' | 'free' | 'unmetered'
   /** Makes, lists or names objects that belong to whoever made them (chat completions: where `store` is true). */
   readonly ownsIds: boolean
+  /** Which segments behind `/v1` are ids of such objects, outermost first: [1] for `/files/{}`. */
+  readonly idSegments: readonly number[]
   /** The protocol this path may be upgraded to. */
   readonly upgrade: 'websocket' | null
   /** A path segment names the model; only there may a segment hold `%2f`. */
@@ -39,7 +41,7 @@ export interface Endpoint {
   readonly later: 'response' | 'run' | 'job' | 'file' | null
 }
 
-type Traits = Partial<Omit<Endpoint, 'operation'>>
+type Traits = Partial<Omit<Endpoint, 'operation' | 'idSegments'>>
 
 /** What a path under `/v1` is that the table does not know: passed on as it is, counted if it shows usage, never repeated. */
 export const unknownEndpoint: Endpoint = {
@@ -49,6 +51,7 @@ export const unknownEndpoint: Endpoint = {
   repeatable: false,
   metered: 'unmetered',
   ownsIds: false,
+  idSegments: [],
   upgrade: null,
   modelInPath: false,
   model: 'elsewhere',
@@ -240,8 +243,9 @@ const exact = new Map<string, Map<string, Endpoint>>()
 
 function add(operation: string, route: string, traits: Traits): void {
   const [methods = '', path = ''] = route.split(' ')
+  const idSegments = path.slice(1).split('/').flatMap((segment, index) => (segment === '{}' ? [index] : [])) // prettier-ignore
   for (const method of methods.split(',')) {
-    const endpoint: Endpoint = { ...usual, ...byMethod[method], ...traits, operation }
+    const endpoint: Endpoint = { ...usual, ...byMethod[method], ...traits, operation, idSegments }
     if (!/[{*]/.test(path)) {
       let paths = exact.get(method)
       if (paths === undefined) exact.set(method, (paths = new Map()))
@@ -280,9 +284,16 @@ export const operations: readonly string[] = [...new Set(rows.map(([operation]) 
 /**
  * What `method` on `path` means: `path` as sent, from `/v1`, without its query. Null where the table has no such row,
  * also for known paths with another method; then `unknownEndpoint` holds. A path without ids costs two map lookups.
- * Null too for `threads/Runs`: an id here, but the literal `runs` to a server that does not mind case.
+ * Null too for `threads/Runs`: an id here, but the literal `runs` to a server that does not mind case. HEAD is GET without
+ * the body, and upgrades nothing.
  */
 export function findEndpoint(method: string, path: string): Endpoint | null {
+  if (method !== 'HEAD') return findRow(method, path)
+  const row = findRow('GET', path)
+  return row === null || row.upgrade !== null ? null : row
+}
+
+function findRow(method: string, path: string): Endpoint | null {
   const endpoint = exact.get(method)?.get(path)
   if (endpoint !== undefined) return endpoint
   if (!path.startsWith('/v1/')) return null

@@ -31,6 +31,24 @@ export interface Usage {
   readonly total: number
 }
 
+/** Nothing of anything. */
+export const zeroUsage: Usage = {
+  input: 0,
+  cachedInput: 0,
+  cacheWrite: 0,
+  output: 0,
+  reasoning: 0,
+  audioInput: 0,
+  audioOutput: 0,
+  cachedAudio: 0,
+  imageInput: 0,
+  imageOutput: 0,
+  cachedImage: 0,
+  acceptedPrediction: 0,
+  rejectedPrediction: 0,
+  total: 0,
+}
+
 /** What a provider counts in something else than tokens, such as `{ images: 2 }` or `{ audioSeconds: 12.5 }`. */
 export type Units = Readonly<Record<string, number>>
 

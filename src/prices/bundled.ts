@@ -11,8 +11,16 @@ import {
 } from '@pydantic/genai-prices'
 import manifest from '../../package.json' with { type: 'json' }
 import { isExact, isOnlyRevision } from './name-match.ts'
-import { flatSheet, freeSheet, ratesOf, type NamedPrices, type PriceClass, type Sheet } from './rates.ts'
-import { priorityPrices, revision, supplement, type SupplementPrice } from './supplement.ts'
+import {
+  flatSheet,
+  freeSheet,
+  rateOf,
+  ratesOf,
+  type NamedPrices,
+  type PriceClass,
+  type Sheet,
+} from './rates.ts'
+import { priorityPrices, revision, supplement, trainingPrices, type SupplementPrice } from './supplement.ts'
 
 /** Name and version of the list, for the price version of rows. */
 export const bundledVersion = `genai-prices@${manifest.dependencies['@pydantic/genai-prices']}-${revision}`
@@ -46,6 +54,7 @@ const perMillion: Readonly<Record<string, PriceClass>> = {
   cache_audio_read_mtok: 'cachedAudio',
   output_audio_mtok: 'audioOutput',
   input_image_mtok: 'imageInput',
+  cache_image_read_mtok: 'cachedImage',
   output_image_mtok: 'imageOutput',
 }
 const perOther: Readonly<Record<string, readonly [PriceClass, number]>> = {
@@ -91,7 +100,7 @@ function fromSupplement(model: string): BundledModel | undefined {
   )
   if (key === undefined) return undefined
   const prices = supplement[key]!
-  const sheet = prices === null ? freeSheet : flatSheet(namedIn(prices))
+  const sheet = prices === null ? freeSheet : supplementSheet(prices)
   return {
     periods: [{ fromMs: null, hours: null, sheet }],
     priority: null,
@@ -99,11 +108,16 @@ function fromSupplement(model: string): BundledModel | undefined {
   }
 }
 
-function namedIn({ characters, ...tokens }: SupplementPrice): NamedPrices {
-  const named = Object.fromEntries(
+function supplementSheet({ characters, images, ...tokens }: SupplementPrice): Sheet {
+  const named: Partial<Record<PriceClass, { dollars: number; per: number }>> = Object.fromEntries(
     Object.entries(tokens).map(([name, dollars]) => [name, { dollars, per: 1_000_000 }]),
   )
-  return characters === undefined ? named : { ...named, character: { dollars: characters, per: 1_000_000 } }
+  if (characters !== undefined) named.character = { dollars: characters, per: 1_000_000 }
+  if (images === undefined) return flatSheet(named)
+  return {
+    ...flatSheet(named),
+    images: Object.entries(images).map(([kind, dollars]) => [kind, rateOf(dollars, 1)] as const),
+  }
 }
 
 function fromPackage(providerId: string, name: string): BundledModel | null {
@@ -114,29 +128,39 @@ function fromPackage(providerId: string, name: string): BundledModel | null {
   const target = name.startsWith('ft:') ? name.split(':', 2).join(':') : name
   if (!isExact(model.match, target) && !isExact(model.match, dated)) return null
   return {
-    periods: periodsOf(model),
+    periods: periodsOf(model, providerId === 'openai' ? trainingOf(name) : {}),
     priority: providerId === 'openai' ? priorityOf(name) : null,
     halfTiers: ['openai', 'azure', 'anthropic', 'google'].includes(providerId) && !name.startsWith('ft:'),
   }
 }
 
+function undatedOf(name: string): string {
+  return name.replace(/-\d{4}-\d{2}-\d{2}$/, '')
+}
+
+function trainingOf(name: string): NamedPrices {
+  const undated = undatedOf(name)
+  if (!Object.hasOwn(trainingPrices, undated)) return {}
+  return { trainedToken: { dollars: trainingPrices[undated]!, per: 1_000_000 } }
+}
+
 function priorityOf(name: string): Sheet | null {
-  const undated = name.replace(/-\d{4}-\d{2}-\d{2}$/, '')
+  const undated = undatedOf(name)
   const prices = Object.hasOwn(priorityPrices, undated) ? priorityPrices[undated] : undefined
   if (prices === undefined || name === 'gpt-4o-2024-05-13') return null
   const [input, cachedInput, output] = prices.map((dollars) => ({ dollars, per: 1_000_000 }))
   return flatSheet({ input: input!, cachedInput: cachedInput!, output: output! })
 }
 
-function periodsOf({ prices }: ModelInfo): Period[] {
-  if (!Array.isArray(prices)) return [{ fromMs: null, hours: null, sheet: sheetOf(prices) }]
+function periodsOf({ prices }: ModelInfo, more: NamedPrices): Period[] {
+  if (!Array.isArray(prices)) return [{ fromMs: null, hours: null, sheet: sheetOf(prices, more) }]
   return prices.map(({ constraint, prices: own }) => ({
     fromMs: constraint?.type === 'start_date' ? Date.parse(`${constraint.start_date}T00:00:00Z`) : null,
     hours:
       constraint?.type === 'time_of_date'
         ? { from: timeOfDayMs(constraint.start_time), to: timeOfDayMs(constraint.end_time) }
         : null,
-    sheet: sheetOf(own),
+    sheet: sheetOf(own, more),
   }))
 }
 
@@ -145,7 +169,7 @@ function timeOfDayMs(text: string): number {
   return Date.parse(`1970-01-02T${text}`) % 86_400_000
 }
 
-function sheetOf(prices: ModelPrice): Sheet {
+function sheetOf(prices: ModelPrice, more: NamedPrices): Sheet {
   const entries = Object.entries(prices).filter((entry) => entry[1] !== undefined) as [
     string,
     number | TieredPrices,
@@ -155,7 +179,10 @@ function sheetOf(prices: ModelPrice): Sheet {
     typeof price === 'number' ? [] : price.tiers.map(({ start }) => start),
   )
   const aboves = [-1, ...[...new Set(starts)].sort((a, b) => a - b)]
-  return { free: false, tiers: aboves.map((above) => ({ above, rates: ratesOf(namedAt(entries, above)) })) }
+  return {
+    free: false,
+    tiers: aboves.map((above) => ({ above, rates: ratesOf({ ...namedAt(entries, above), ...more }) })),
+  }
 }
 
 function namedAt(entries: readonly [string, number | TieredPrices][], above: number): NamedPrices {

@@ -4,7 +4,15 @@
 
 import { fitsGlob } from './glob.ts'
 import { hasOwnPrices, type PriceEntry } from './price-file.ts'
-import { freeSheet, ratesOf, type NamedPrices, type PriceClass, type Sheet } from './rates.ts'
+import {
+  flatSheet,
+  freeSheet,
+  rateOf,
+  ratesOf,
+  type NamedPrices,
+  type PriceClass,
+  type Sheet,
+} from './rates.ts'
 
 /** A change of prices by an entry. */
 export interface OwnPrices {
@@ -58,9 +66,7 @@ function toOwn(entry: PriceEntry): OwnPrices {
   const per = perTokens[entry.per]
   const tiers = Object.entries(entry.serviceTiers ?? {}).map(([name, tier]): [string, Sheet | number] => [
     name,
-    typeof tier === 'number'
-      ? tier
-      : { free: false, tiers: [{ above: -1, rates: ratesOf(namedIn(tier, per)) }] },
+    typeof tier === 'number' ? tier : { ...flatSheet(namedIn(tier, per)), ...imagesOf(tier) },
   ])
   return {
     fromMs: entry.from ?? -Infinity,
@@ -77,7 +83,13 @@ function sheetOf(entry: PriceEntry, per: number): Sheet {
     above,
     rates: ratesOf({ ...base, ...namedIn(prices, per) }),
   }))
-  return { free: false, tiers: [{ above: -1, rates: ratesOf(base) }, ...larger] }
+  const tiers = [{ above: -1, rates: ratesOf(base) }, ...larger]
+  return { free: false, tiers, ...imagesOf(entry) }
+}
+
+function imagesOf({ images }: Pick<PriceEntry, 'images'>): Pick<Sheet, 'images'> {
+  if (images === undefined) return {}
+  return { images: Object.entries(images).map(([kind, dollars]) => [kind, rateOf(dollars, 1)] as const) }
 }
 
 const tokens: readonly PriceClass[] = [
@@ -90,6 +102,7 @@ const others: readonly (readonly [keyof PriceEntry, PriceClass, number])[] = [
   ['perAudioMinute', 'audioSecond', 60],
   ['perCharacter', 'character', 1],
   ['perMillionCharacters', 'character', 1_000_000],
+  ['perMillionTrainedTokens', 'trainedToken', 1_000_000],
 ]
 
 function namedIn(prices: object, per: number): NamedPrices {

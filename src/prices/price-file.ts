@@ -39,13 +39,22 @@ const tokenPrices = {
   imageInput: dollars.optional(),
   imageOutput: dollars.optional(),
 }
+const imagePrices = z.record(
+  z
+    .string()
+    .regex(/^[a-z0-9*]{1,32}\/[a-z0-9*]{1,32}$/, 'expected quality and size, such as hd/1024x1024 or */auto'),
+  dollars,
+  { error: expected('a mapping of prices by quality and size, such as hd/1024x1024') },
+)
 const otherPrices = {
   perRequest: dollars.optional(),
   perImage: dollars.optional(),
+  images: imagePrices.optional(),
   perAudioSecond: dollars.optional(),
   perAudioMinute: dollars.optional(),
   perCharacter: dollars.optional(),
   perMillionCharacters: dollars.optional(),
+  perMillionTrainedTokens: dollars.optional(),
 }
 const mapping = { error: expected('a mapping') }
 const name = (what: string) =>

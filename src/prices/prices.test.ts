@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { calcPrice, findProvider } from '@pydantic/genai-prices'
 import fc from 'fast-check'
-import type { Usage } from '../openai/usage.ts'
+import { zeroUsage, type Usage } from '../openai/usage.ts'
 import { providerIdOf } from './bundled.ts'
 import { readPriceFile } from './price-file.ts'
 import { Prices, type PriceQuery, type PricedUpstream } from './prices.ts'
@@ -19,16 +19,7 @@ const upstreams: PricedUpstream[] = [
 const nowMs = Date.parse('2026-11-25T12:00:00Z')
 
 function usage(given: Partial<Usage>): Usage {
-  const zero = {
-    input: 0,
-    cachedInput: 0,
-    cacheWrite: 0,
-    output: 0,
-    reasoning: 0,
-    audioInput: 0,
-    audioOutput: 0,
-  }
-  const all = { ...zero, ...given }
+  const all = { ...zeroUsage, ...given }
   return { ...all, total: given.total ?? all.input + all.output }
 }
 
@@ -56,6 +47,8 @@ describe('rule 4: each class of tokens has its price, and none is counted twice'
     ['old snapshot is dearer', 'main', 'gpt-4o-2024-05-13', { input: 1000, output: 0 }, 5_000_000],
     ['audio apart', 'main', 'gpt-4o-audio-preview', { input: 100, audioInput: 80, output: 50, audioOutput: 40 }, 20 * 2500 + 80 * 40_000 + 10 * 10_000 + 40 * 80_000],
     ['cached audio', 'main', 'gpt-realtime', { input: 100, audioInput: 80, cachedInput: 60 }, 40 * 32_000 + 20 * 400 + 40 * 400],
+    ['cached audio as the answer says', 'main', 'gpt-realtime', { input: 100, audioInput: 50, cachedInput: 30, cachedAudio: 20 }, 40 * 4000 + 30 * 32_000 + 30 * 400],
+    ['images in and out', 'main', 'gpt-image-1', { input: 50, imageInput: 40, cachedInput: 10, cachedImage: 10, output: 100 }, 10 * 5000 + 30 * 10_000 + 10 * 2500 + 100 * 40_000],
     ['fine-tuned is not its base', 'main', 'ft:gpt-4o-mini-2024-07-18:acme::abc', { input: 1000, output: 1000 }, 1_500_000],
     ['fine-tuned without date', 'main', 'ft:gpt-4o-mini:acme::abc', { input: 1000, cachedInput: 1000 }, 150_000],
     ['publisher in front', 'main', 'openai/gpt-4o', { input: 1 }, 2500],
@@ -97,6 +90,12 @@ describe('rule 4: each class of tokens has its price, and none is counted twice'
     expect(cost({ model: 'whisper-1', units: { audioSeconds: 60 } })).toBe(6_000_000)
     expect(cost({ model: 'whisper-1', units: { audioSeconds: 12.5 } })).toBe(1_250_000)
     expect(cost({ model: 'tts-1', units: { characters: 1000 } })).toBe(15_000_000)
+    expect(cost({ model: 'dall-e-3', units: { images: 2 } })).toBe(80_000_000)
+    expect(cost({ model: 'dall-e-3', units: { 'images/hd/1024x1792': 1 } })).toBe(120_000_000)
+    expect(cost({ model: 'dall-e-3', units: { 'images/standard/auto': 1 } })).toBe(40_000_000)
+    expect(cost({ model: 'dall-e-2', units: { 'images/auto/256x256': 1 } })).toBe(16_000_000)
+    expect(cost({ model: 'dall-e-3', units: { 'images/hd/9x9': 1 } })).toBeNull()
+    expect(cost({ model: 'gpt-4o-mini-2024-07-18', units: { trainedTokens: 1000 } })).toBe(3_000_000)
     expect(cost({ model: 'omni-moderation-2024-09-26' })).toBe(0)
     expect(cost({ model: 'text-moderation-latest' })).toBe(0)
   })
@@ -191,7 +190,7 @@ describe('rule 11: bounds', () => {
     fc.assert(
       fc.property(one, model, odd, (counted, name, seconds) => {
         const nano = prices.price(
-          query({ model: name, usage: counted, units: { audioSeconds: seconds } }),
+          query({ model: name, usage: { ...zeroUsage, ...counted }, units: { audioSeconds: seconds } }),
         ).costNanoUsd
         expect(nano === null || (Number.isSafeInteger(nano) && nano >= 0)).toBe(true)
       }),
@@ -263,7 +262,7 @@ prices:
   - { model: "llama-*", upstream: own, input: 0.1, output: 0.2 }
   - { model: llama-3, upstream: own, input: 0.3, output: 0.4, from: 2026-12-01 }
   - { model: gpt-4o-mini, factor: 0.9 }
-  - { model: dall-e-3, perImage: 0.04 }
+  - { model: dall-e-3, perImage: 0.04, images: { hd/*: 0.1 } }
   - { model: house-voice, perAudioMinute: 0.006, perRequest: 0.001 }
   - { model: per-token, per: token, input: 0.000001, output: 0.000002 }
   - { model: per-thousand, per: 1k, input: 0.001, reasoning: 0.005, output: 0.002 }
@@ -295,6 +294,7 @@ providers: { own: openai }
 
   test('units, dates and service tiers', () => {
     expect(cost({ model: 'dall-e-3', units: { images: 3 } }, file)).toBe(120_000_000)
+    expect(cost({ model: 'dall-e-3', units: { 'images/hd/auto': 3 } }, file)).toBe(300_000_000)
     expect(cost({ model: 'house-voice', units: { audioSeconds: 30 } }, file)).toBe(4_000_000)
     const later = { upstream: 'own', model: 'llama-3', usage: usage({ input: 1000 }) }
     expect(cost({ ...later, atMs: Date.parse('2026-12-01T00:00:00Z') - 1 }, file)).toBe(100_000)

@@ -2,9 +2,9 @@
 // belong to a name is found once and remembered; from then on a call costs two look-ups and a sum. What is not known is
 // null and never 0: the row says `unpriced`, somebody is told, and money budgets refuse the model.
 
-import type { Usage } from '../openai/usage.ts'
+import type { Units, Usage } from '../openai/usage.ts'
 import { bundledVersion, findBundled, providerIdOf, type BundledModel, type Period } from './bundled.ts'
-import { count, isCovered, newCounts, type PricedUnits } from './counts.ts'
+import { count, isCovered, newCounts, withImages } from './counts.ts'
 import { ownPricesOf, type OwnPrices } from './own-prices.ts'
 import type { PriceFile } from './price-file.ts'
 import { classes, freeSheet, ratesAt, scaled, sumOf, tokenClasses, type Sheet } from './rates.ts'
@@ -28,7 +28,7 @@ export interface PriceQuery {
   /** Wall clock. */
   readonly atMs: number
   readonly usage: Usage | null
-  readonly units: PricedUnits | null
+  readonly units: Units | null
   /** Whether it is a line of a batch. */
   readonly batch: boolean
 }
@@ -89,7 +89,7 @@ export class Prices {
     if (sheet === null) return null
     if (sheet.free) return 0
     if (!count(counts, usage, units)) return null
-    const rates = ratesAt(sheet, usage?.input ?? 0)
+    const rates = withImages(ratesAt(sheet, usage?.input ?? 0), sheet, units)
     return isCovered(counts, rates, usage !== null) ? sumOf(counts, rates) : null
   }
 

@@ -6,15 +6,15 @@
 
 /** What is counted and priced apart. The order is that of `Rates` and of `Counts`. */
 export const classes = [
-  'input', 'cachedInput', 'cacheWrite', 'audioInput', 'cachedAudio', 'imageInput', 'output', 'reasoning', 'audioOutput',
-  'imageOutput', 'request', 'image', 'audioSecond', 'character',
+  'input', 'cachedInput', 'cacheWrite', 'audioInput', 'cachedAudio', 'imageInput', 'cachedImage', 'output', 'reasoning',
+  'audioOutput', 'imageOutput', 'request', 'image', 'audioSecond', 'character', 'trainedToken',
 ] as const // prettier-ignore
 
-/** One of them. The first ten are tokens. */
+/** One of them. The first eleven are tokens of requests and answers. */
 export type PriceClass = (typeof classes)[number]
 
 /** How many of them are tokens. */
-export const tokenClasses = 10
+export const tokenClasses = 11
 
 /** Divides by 60, 3600 and every power of ten that prices and factors have: 9 × 10^30. */
 const unitsPerNano = 9n * 10n ** 30n
@@ -43,6 +43,8 @@ export interface Sheet {
   readonly tiers: readonly { readonly above: number; readonly rates: Rates }[]
   /** Costs nothing, whatever is used. */
   readonly free: boolean
+  /** Prices of images by `<quality>/<size>`, patterns with *; the first that fits counts. Absent = one price for all. */
+  readonly images?: readonly (readonly [pattern: string, rate: Rate])[]
 }
 
 /** A decimal number as the fraction `digits / 10^places`, exactly as it is written. */
@@ -71,6 +73,7 @@ const standIn: Partial<Record<PriceClass, PriceClass>> = {
   audioInput: 'input',
   cachedAudio: 'cachedInput',
   imageInput: 'input',
+  cachedImage: 'cachedInput',
   reasoning: 'output',
   audioOutput: 'output',
   imageOutput: 'output',
@@ -101,7 +104,9 @@ export function scaled(sheet: Sheet, factor: number): Sheet {
   const { digits, places } = decimalOf(factor)
   const times = (one: Rate | null): Rate | null =>
     one === null ? null : rate((one.exact * digits) / 10n ** BigInt(places))
-  return { ...sheet, tiers: sheet.tiers.map(({ above, rates }) => ({ above, rates: rates.map(times) })) }
+  const tiers = sheet.tiers.map(({ above, rates }) => ({ above, rates: rates.map(times) }))
+  if (sheet.images === undefined) return { ...sheet, tiers }
+  return { ...sheet, tiers, images: sheet.images.map(([pattern, one]) => [pattern, times(one)!] as const) }
 }
 
 /** The prices for an input of this size. */

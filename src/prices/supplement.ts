@@ -14,6 +14,8 @@ export interface SupplementPrice {
   readonly audioOutput?: number
   /** Dollars for a million characters. */
   readonly characters?: number
+  /** Dollars for an image by quality and size. */
+  readonly images?: Readonly<Record<string, number>>
 }
 
 /** Exact names of models of OpenAI, or without what follows as a date. Null = free. */
@@ -24,6 +26,21 @@ export const supplement: Readonly<Record<string, SupplementPrice | null>> = {
   'gpt-4o-mini-audio-preview': { input: 0.15, output: 0.6, audioInput: 10, audioOutput: 20 },
   'davinci-002': { input: 2, output: 2 },
   'babbage-002': { input: 0.4, output: 0.4 },
+  'dall-e-2': {
+    images: { '*/256x256': 0.016, '*/512x512': 0.018, '*/1024x1024': 0.02, '*/auto': 0.02 },
+  },
+  'dall-e-3': {
+    images: {
+      'hd/1024x1024': 0.08,
+      'hd/auto': 0.08,
+      'hd/1792x1024': 0.12,
+      'hd/1024x1792': 0.12,
+      '*/1024x1024': 0.04,
+      '*/auto': 0.04,
+      '*/1792x1024': 0.08,
+      '*/1024x1792': 0.08,
+    },
+  },
   'tts-1': { characters: 15 },
   'tts-1-hd': { characters: 30 },
   'ft:gpt-3.5-turbo': { input: 3, output: 6 },
@@ -49,4 +66,14 @@ export const priorityPrices: Readonly<
   'gpt-5.2': [3.5, 0.35, 28],
   o3: [3.5, 0.875, 14],
   'o4-mini': [2, 0.5, 8],
+}
+
+/** Dollars per million tokens trained on, by base model without its date. */
+export const trainingPrices: Readonly<Record<string, number>> = {
+  'gpt-3.5-turbo': 8,
+  'gpt-4o': 25,
+  'gpt-4o-mini': 3,
+  'gpt-4.1': 25,
+  'gpt-4.1-mini': 5,
+  'gpt-4.1-nano': 1.5,
 }

@@ -35,6 +35,7 @@ async function booked(tree: ConfigTree): Promise<Booked> {
   const pricing = {
     version: prices.version,
     price: (call: Parameters<typeof prices.price>[0]) => prices.price({ ...call, provider: 'openai' }),
+    worst: () => null,
   }
   const gate = await startGate(tree, { ledger, pricing })
   finallyClose(() => expect(ledger.wrong).toEqual([]))
@@ -132,7 +133,7 @@ describe('rule 2: the row is kept before the last byte goes out', () => {
     const { gate, ledger } = await scripted(async (_, peer) => {
       void peer.write(eventsHead + chunk(delta('Hi')))
       await said
-      void peer.write(chunk(usageFrame(9, 2)) + chunk(done) + lastChunk)
+      void peer.write(Buffer.concat([chunk(usageFrame(9, 2)), chunk(done), Buffer.from(lastChunk)]))
     })
     const disk = slowDisk(ledger)
     const peer = await dial(gate.port)

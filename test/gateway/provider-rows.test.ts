@@ -72,6 +72,25 @@ test('a stream whose client did not ask for usage is settled by it, and shows no
   }
 })
 
+test('a model of another name there is asked for by that name', async () => {
+  const mapped = { ...main, models: { fast: 'claude-haiku-4-5' } }
+  const { port } = await startGate({ upstreams: [mapped] })
+  const body = { model: 'fast', messages: [{ role: 'user', content: 'Hi' }], stream: true }
+  const answer = await ask(port, request('POST', '/v1/chat/completions', jsonBody(body)), 'POST')
+  expect(answer.body.toString()).toContain('Hello')
+  expect(JSON.parse(upstream.last.body.toString())).toMatchObject({ model: 'claude-haiku-4-5' })
+  const azure = {
+    name: 'a',
+    provider: 'azure',
+    baseUrl: upstream.url,
+    keys: [upstreamKey],
+    models: { fast: 'dep-1' },
+  }
+  const other = await startGate({ upstreams: [{ ...azure, api: 'deployments', apiVersion: '2024-10-21' }] })
+  await ask(other.port, request('POST', '/v1/chat/completions', jsonBody(body)), 'POST')
+  expect(upstream.last.target).toBe('/v1/openai/deployments/dep-1/chat/completions?api-version=2024-10-21')
+})
+
 test('what never left has cost nothing', async () => {
   const asked = upstream.requests.length
   const body = { model: 'claude-sonnet-4-5', messages: [] }

@@ -1,28 +1,12 @@
 // Rows and reservations for tests, with everything that matters settable.
 
 import type { LedgerRow, Reservation, RowOwner } from '../../src/ledger/row.ts'
-import type { Usage } from '../../src/openai/usage.ts'
+import { zeroUsage, type Usage } from '../../src/openai/usage.ts'
 
 export const owner: RowOwner = { key: 'web', keyId: null, team: 'core', app: null, user: null, env: 'prod' }
 
 export function usage(input: number, output: number, more: Partial<Usage> = {}): Usage {
-  return {
-    input,
-    cachedInput: 0,
-    cacheWrite: 0,
-    output,
-    reasoning: 0,
-    audioInput: 0,
-    audioOutput: 0,
-    cachedAudio: 0,
-    imageInput: 0,
-    imageOutput: 0,
-    cachedImage: 0,
-    acceptedPrediction: 0,
-    rejectedPrediction: 0,
-    total: input + output,
-    ...more,
-  }
+  return { ...zeroUsage, input, output, total: input + output, ...more }
 }
 
 /** What reservation and row have in common. */

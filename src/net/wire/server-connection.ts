@@ -106,16 +106,9 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     tunnel?.cut()
     this.#body?.body.fail(new WireError('aborted', 'the client has gone', false))
     // Told before the answer is let go of: its owner may want to read it on.
-    this.#leave()
+    this.#request?.left()
     this.#writer?.abort()
     this.#finish(false)
-  }
-
-  #leave(): void {
-    const request = this.#request
-    const onGone = request?.onGone ?? null
-    if (request !== null) request.onGone = null
-    onGone?.()
   }
 
   onDeadline(): void {
@@ -330,7 +323,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     const request = this.#request
     if (request === null) return
     this.#request = null
-    if (!complete) request.onGone?.()
+    if (!complete) request.left()
     request.onFinished?.(complete)
   }
 

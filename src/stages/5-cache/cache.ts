@@ -2,7 +2,10 @@
 // says so in `x-cache-status`.
 
 import type { Exchange, Reply, Tap } from '../../exchange.ts'
+import { Idempotency, type IdempotencyParts } from './idempotency.ts'
 import type { Store } from './store.ts'
+
+export { Idempotency, type IdempotencyParts }
 
 export interface CacheStage {
   /** Undefined where there is nothing to look in: no promise is made on the hot path. */
@@ -13,12 +16,17 @@ export interface CacheStage {
 
 const none: readonly Tap[] = []
 
-export function createCache(store: Store | null): CacheStage {
+export function createCache(store: Store | null, idempotency: Idempotency | null = null): CacheStage {
   return {
-    find: (x) => store?.find(x),
+    find: (x) => {
+      const known = idempotency?.find(x)
+      return known === undefined ? store?.find(x) : known.then((reply) => reply ?? store?.find(x) ?? null)
+    },
     tap: (x, reply) => {
       const tap = store?.tap(x, reply) ?? null
-      return tap === null ? none : [tap]
+      const keeps = idempotency?.tap(x, reply) ?? null
+      if (keeps === null) return tap === null ? none : [tap]
+      return tap === null ? [keeps] : [tap, keeps]
     },
   }
 }

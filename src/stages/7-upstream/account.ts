@@ -7,7 +7,7 @@ import { KeyRing, type AccountKey, type KeyCounts, type RefusedKeys } from './ke
 import type { AccountNames, Provider, ProviderSettings } from './provider.ts'
 import { TokenCommand, type RunCommand, type TokenOptions } from './token-command.ts'
 import type { Access, MakeModels, Translation } from './translation.ts'
-import { ProviderCall } from './wire-fetch.ts'
+import { ProviderCall, type CallWatch } from './wire-fetch.ts'
 
 export interface AccountOptions extends AccountNames, ProviderSettings {
   readonly name: string
@@ -138,8 +138,8 @@ export class Account {
   }
 
   /** A way over this account's wire for the provider's package. */
-  providerCall(): ProviderCall {
-    return new ProviderCall(this.wire, { origin: this.options.baseUrl.origin, path: this.#basePath })
+  providerCall(watch: CallWatch): ProviderCall {
+    return new ProviderCall(this.wire, watch, { origin: this.options.baseUrl.origin, path: this.#basePath })
   }
 
   /** Whether parameters that the provider has nothing for are refused, not left out. */
@@ -208,6 +208,21 @@ export class Account {
       `The upstream ${this.name} refused a key (401, fingerprint ${key.value.fingerprint}). ` +
         (next === null ? 'The next one is used from now on.' : 'No other is left: give it a new one.'),
     )
+  }
+
+  /** More than one key, so that one that is refused can be replaced at once. */
+  get spareKeys(): boolean {
+    return this.options.keys.length > 1
+  }
+
+  /** Stands for the key that the next request goes out with. */
+  keyInUse(): unknown {
+    return this.#ring.current()
+  }
+
+  /** Whether a key is left, or none is needed. Cheap. */
+  hasKey(): boolean {
+    return this.#ring.usable()
   }
 
   /** Why no request can be answered for want of a key; null where one is left. */

@@ -6,22 +6,12 @@ import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import type { Body } from '../../net/wire/message.ts'
 import type { Account } from './account.ts'
+import type { Asked } from './asked.ts'
 
-/** The model to ask for, by the provider's name where the upstream maps it; null = the request names none. */
-export function modelFor(x: Exchange): string | null {
-  return x.tried.at(-1)?.upstreamModel ?? x.model
-}
-
-/** The same where the model decides where a request goes: read from the parsed body. @throws Failure('invalid_json') */
-export function modelInBody(x: Exchange): string | null {
+/** The model where it decides where a request goes: read from the parsed body. @throws Failure('invalid_json') */
+export function modelInBody(x: Exchange, asked: Asked): string | null {
   x.json()
-  return modelFor(x)
-}
-
-/** The body for this account: with the wish for usage of streams, unless its provider refuses that wish. */
-export function bodyToSend(x: Exchange, account: Account): Body | null {
-  x.sentMetered = x.meteredBody !== null && account.includeUsage
-  return x.sentMetered ? x.meteredBody : x.requestBody
+  return asked.model
 }
 
 /** Refuses a request with parameters that would be left out, where that is how the upstream is configured. @throws Failure */
@@ -49,8 +39,7 @@ export interface Fitted {
 }
 
 /** The body without what the provider refuses. Bytes stay as they are where there is nothing to change. @throws Failure */
-export function fitted(x: Exchange, account: Account): Fitted {
-  const body = bodyToSend(x, account)
+export function fitted(body: Body | null, x: Exchange, account: Account): Fitted {
   const { refuses, renames } = account
   if (refuses.length === 0 && renames.length === 0) return { body, dropped: [] }
   if (x.request.path !== '/v1/chat/completions' || body?.whole === null || body === null)

@@ -44,9 +44,10 @@ export function failureOf(cause: WireError): Failure {
   }
 }
 
-const neverSent: ReadonlySet<string> = new Set(['connect_failed', 'connect_timeout', 'tls_failed'])
-
-/** Whether no byte of the request can have reached the upstream. */
-export function isUnsent(cause: WireError): boolean {
-  return neverSent.has(cause.fault)
+/** The caller belongs to another environment than the account. */
+export function otherEnvironment(): Failure {
+  return new Failure(
+    'access_denied',
+    'No upstream serves the environment of your key. Ask its owner for access.',
+  )
 }

@@ -4,11 +4,13 @@
 import { z } from 'zod'
 import {
   byteSize,
+  allowance,
   count,
   duration,
   expected,
   flag,
   list,
+  optionalCount,
   path,
   refuseValue,
   secret,
@@ -27,6 +29,10 @@ const waits = {
   firstByte: duration({ default: '60s', min: '1ms', max: '1d' }).describe(
     'Longest wait from the end of the request to the first byte of the answer. Over it: 504. ' +
       'Caution: low values cut reasoning models, which think before they answer.',
+  ),
+  firstToken: duration({ default: '1d', min: '1ms', max: '1d' }).describe(
+    'Longest wait within a stream from its head to the first piece of content. Over it, another upstream is asked where ' +
+      'there is one, else 504. Caution: reasoning models may think for minutes before it.',
   ),
   idle: duration({ default: '60s', min: '1ms', max: '1d' }).describe('Longest silence within an answer.'),
   total: duration({ default: '10m', min: '1ms', max: '7d' }).describe(
@@ -152,6 +158,35 @@ const env = z
     'Environment, such as prod: only callers of the same `env` are sent here, any other gets 403. Absent = all callers.',
   )
 
+const weight = z
+  .number({ error: expected('a number above 0') })
+  .gt(0, 'must be above 0: leave the upstream away, or drain it')
+  .max(1_000_000, 'must be at most 1000000')
+  .prefault(1)
+  .describe('Its share of the requests, against those of the others.')
+
+const modelName = z
+  .string({ error: expected('the name of a model') })
+  .regex(/^[^\u0000-\u001f\u007f]{1,256}$/, 'expected a name of 1 to 256 characters')
+
+const models = z
+  .record(modelName, modelName, mapping)
+  .refine((names) => Object.keys(names).length > 0, 'is empty: leave it away where all models are served')
+  .refine((names) => Object.keys(names).length <= 1000, 'has more than 1000 entries')
+  .refine(
+    (names) =>
+      Object.entries(names).every(
+        ([name, at]) => at.split('*').length <= Math.min(2, name.split('*').length),
+      ),
+    'has a `*` on the right that stands for nothing on the left',
+  )
+  .nullable()
+  .prefault(null)
+  .describe(
+    "What models are called here: the client's name, and the upstream's. `*` stands for any text, also on the right. What no " +
+      'entry fits is not sent here. Absent = all models, by the name the client gives.',
+  )
+
 const drain = z
   .strictObject(
     {
@@ -185,9 +220,26 @@ const onClientGone = z
       'Answers in one piece are waited for in either case.',
   )
 
+const limits = z
+  .strictObject(
+    {
+      requests: allowance('Calls of this upstream, retries included.'),
+      tokens: allowance('Input and output tokens together.'),
+      concurrent: optionalCount({ min: 1, max: 1_000_000 }).describe('Calls at the same time.'),
+    },
+    mapping,
+  )
+  .optional()
+  .describe(
+    "Stays under the account's own limits. Counted by each gateway; what the upstream says in `x-ratelimit-remaining-…` counts too.",
+  )
+
 // What every provider reached over HTTP has.
 const elsewhere = {
   env,
+  weight,
+  models,
+  limits,
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
@@ -245,6 +297,11 @@ const openai = z
         'API keys of the account: text, or `{ value, notAfter }`. The first one is used, until its date or until the ' +
           'upstream refuses it (401); then the next.',
       ),
+      adminKey: secret()
+        .optional()
+        .describe(
+          'Admin key of the organisation, for `headgate usage reconcile` alone: it reads usage and costs. Never used for requests.',
+        ),
       ...remote,
     },
     mapping,
@@ -279,6 +336,9 @@ const sandbox = z.strictObject(
         'The built-in fake OpenAI, for first steps and tests. Caution: it answers with made-up text.',
       ),
     env,
+    weight,
+    models,
+    limits,
   },
   mapping,
 )
@@ -340,7 +400,7 @@ export const upstreamOptions = list(
   .optional()
   .describe(
     'Where requests go. Absent = OpenAI with `$OPENAI_API_KEY` where that is set, otherwise the sandbox. ' +
-      'This version uses the first.',
+      'Without `routes` all of them share the requests, by weight.',
   )
 
 /** One upstream as configured, by provider. */

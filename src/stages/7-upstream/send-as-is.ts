@@ -4,38 +4,37 @@ import type { Exchange, Reply } from '../../exchange.ts'
 import { WireError } from '../../net/wire/message.ts'
 import type { Account, Identity } from './account.ts'
 import { answerOf } from './answer.ts'
+import { askedOf } from './asked.ts'
 import { droppedLine, fitted, modelInBody } from './asking.ts'
-import { failureOf, isUnsent } from './failures.ts'
+import { failureOf } from './failures.ts'
 import { requestHeaderLines } from './request-headers.ts'
 
 /** Asks an account of such a provider once. Throws before it sends, rejects afterwards. @throws Failure */
 export function sendAsIs(x: Exchange, account: Account, identity: Identity): Promise<Reply> {
   const { request } = x
   const websocket = request.upgrade !== null
-  const { body, dropped } = fitted(x, account)
-  const model = account.pathNamesModel ? modelInBody(x) : null
+  const asked = askedOf(x, account)
+  const { body, dropped } = fitted(asked.body, x, account)
+  const model = account.pathNamesModel ? modelInBody(x, asked) : null
   const call = account.wire.send({
     method: request.method,
-    target: account.target(request.path, request.query, model),
+    target: account.target(asked.path, asked.query, model),
     headerLines: requestHeaderLines(request.headers, websocket, x.ownFields) + identity.lines,
     body,
     upgrade: websocket ? 'websocket' : null,
   })
-  const attempt = x.tried.at(-1) ?? null
-  if (attempt !== null) attempt.sent = true
   x.onGone = () => account.leaving.left(x, call)
+  asked.calls(call)
   if (x.gone) call.abort()
   const answered = call.reply.then(
     (wire) => {
-      if (wire.resent) x.attempts++
-      if (attempt !== null) attempt.status = wire.status
+      asked.answered(wire)
       return answerOf(x, { account, key: identity.key }, wire)
     },
     (cause: unknown) => {
       if (!(cause instanceof WireError)) throw cause
-      if (cause.resent) x.attempts++
-      if (attempt !== null && isUnsent(cause)) attempt.sent = false
-      throw failureOf(cause)
+      asked.broke(cause)
+      throw x.bodyFailure ?? failureOf(cause)
     },
   )
   return dropped.length === 0 ? answered : answered.then((reply) => telling(reply, dropped))

@@ -13,26 +13,26 @@ import { chatCall } from '../../openai/translate/chat-request.ts'
 import { ResponsesEvents, responsesAnswer } from '../../openai/translate/responses-answer.ts'
 import { responsesCall } from '../../openai/translate/responses-request.ts'
 import type { Account, Identity } from './account.ts'
-import { bodyToSend, modelInBody, refusing } from './asking.ts'
-import { isUnsent } from './failures.ts'
+import { askedOf, type Asked } from './asked.ts'
+import { modelInBody, refusing } from './asking.ts'
 import { PartsBody, type Events } from './parts-body.ts'
 import { sendEmbeddings } from './translated-embeddings.ts'
 import { BrokenAnswer, errorOfPart, outcomeOf } from './translated-errors.ts'
 import { eventsReply, jsonReply, type Sending } from './sending.ts'
 import type { Translation } from './translation.ts'
-import type { ProviderCall } from './wire-fetch.ts'
 
 /** Asks an account of such a provider once. @throws Failure */
 export async function sendTranslated(x: Exchange, account: Account, identity: Identity): Promise<Reply> {
   const translation = account.translation!
   const ask = endpointOf(x, account, translation)
-  const body = readBody(x, account)
-  const model = modelInBody(x)
+  const asked = askedOf(x, account)
+  const body = readBody(x, asked)
+  const model = modelInBody(x, asked)
   if (model === null) throw new Failure('bad_request', "The request names no 'model'.", { param: 'model' })
   // It becomes a part of the provider's path.
   if (!/^[\w.:@/+~-]{1,512}$/.test(model) || /\.\.|\/\/|^\//.test(model))
     throw new Failure('not_found', 'No provider has a model of this name.', { param: 'model' })
-  const call = account.providerCall()
+  const call = account.providerCall(asked)
   const controller = new AbortController()
   const abort = (): void => {
     controller.abort()
@@ -50,17 +50,7 @@ export async function sendTranslated(x: Exchange, account: Account, identity: Id
   } catch (cause) {
     call.abort()
     return outcomeOf(cause, sending)
-  } finally {
-    noteAttempt(x, call)
   }
-}
-
-function noteAttempt(x: Exchange, call: ProviderCall): void {
-  if (call.resent) x.attempts++
-  const attempt = x.tried.at(-1)
-  if (attempt === undefined) return
-  attempt.sent = call.sent && (call.fault === null || !isUnsent(call.fault))
-  attempt.status = call.status
 }
 
 /** The way an endpoint is asked. @throws Failure where the provider has none */
@@ -82,8 +72,7 @@ function endpointOf(
   )
 }
 
-function readBody(x: Exchange, account: Account): Members {
-  const sent = bodyToSend(x, account)
+function readBody(x: Exchange, { body: sent }: Asked): Members {
   const bytes = sent?.whole ?? null
   const json =
     sent === x.requestBody && x.bodyBytes !== null ? x.json() : bytes === null ? null : parse(bytes)

@@ -17,6 +17,8 @@ import { openai } from './openai/openai.ts'
 import { presets, type Preset, type PresetName } from './presets.ts'
 import type { Provider } from './provider.ts'
 import { sendAsIs } from './send-as-is.ts'
+import { otherEnvironment } from './failures.ts'
+import { probe } from './probe.ts'
 import { sendByToken } from './send-by-token.ts'
 import { sendTranslated } from './translated-send.ts'
 import { vertex } from './vertex/vertex.ts'
@@ -50,6 +52,7 @@ export interface UpstreamStage {
   readonly accounts: readonly Account[]
   /** Asks one account once. @throws Failure */
   send(x: Exchange, account: Account): Promise<Reply>
+  readonly probe: typeof probe
   /** Lets go of idle sockets; requests under way end. */
   close(): void
 }
@@ -91,14 +94,15 @@ export function createUpstream(
   return {
     accounts,
     send,
+    probe,
     close: () => accounts.forEach((account) => account.wire.close()),
   }
 }
 
 // Not async functions: on the hot path every promise in between costs as much as a stage.
 function send(x: Exchange, account: Account): Promise<Reply> {
+  // Until it is on its way, nothing of it can have been seen.
   const attempt = x.tried.at(-1)
-  // Until the wire has it, nothing of it can have been seen.
   if (attempt !== undefined) attempt.sent = false
   // Whoever chose the account: a caller of one environment never spends another's.
   if (account.env !== null && account.env !== x.principal.env) return Promise.reject(otherEnvironment())
@@ -123,11 +127,4 @@ function withoutKey(account: Account): Failure {
   }
   const message = `Every key of the upstream "${account.name}" has expired. Its operator must add a new one.`
   return new Failure('upstream_auth_failed', message)
-}
-
-function otherEnvironment(): Failure {
-  return new Failure(
-    'access_denied',
-    'No upstream serves the environment of your key. Ask its owner for access.',
-  )
 }

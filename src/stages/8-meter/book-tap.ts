@@ -16,11 +16,17 @@ export class BookTap implements Tap {
 
   constructor(
     private readonly x: Exchange,
-    private readonly attempt: Attempt,
+    private readonly first: Attempt,
     private readonly about: { readonly book: Book; readonly reply: Reply; readonly stream: boolean },
   ) {
     this.#stream = about.stream
     this.#left = this.#stream ? -1 : (about.reply.body?.length ?? -1)
+  }
+
+  /** Whose bytes these are: another upstream may go on where one broke off. */
+  get attempt(): Attempt {
+    const newest = this.x.tried.at(-1)
+    return newest?.continued === true ? newest : this.first
   }
 
   chunk(bytes: Uint8Array): Uint8Array {

@@ -9,6 +9,7 @@ import type { LedgerRow, RowOwner, RowState } from '../../ledger/row.ts'
 import type { Usage } from '../../openai/usage.ts'
 import type { MeteredItem } from './item.ts'
 import type { Pricing } from './pricing.ts'
+import { reportedMetadata } from './reported.ts'
 
 /** Tokens of a call whose answer does not say them. */
 export interface Estimate {
@@ -117,7 +118,8 @@ export class Book {
     const usage = attempt.itemised ? null : (estimate?.usage ?? attempt.usage)
     const { costNanoUsd, priceVersion } = this.#price(x, attempt, usage)
     attempt.costNanoUsd = costNanoUsd
-    const delivered = attempt.delivered && last
+    attempt.bookedUsage = usage
+    const delivered = attempt.delivered || attempt.continued
     return this.#keep({
       ...commonOf(x, attempt),
       state: attempt.state as RowState,
@@ -199,7 +201,7 @@ function commonOf(x: Exchange, attempt: Attempt) {
     status: x.gone ? 499 : attempt.status,
     clientGone: x.gone,
     endUser: x.endUser,
-    metadata: x.metadata,
+    metadata: reportedMetadata(x),
     retryCount: x.retryCount,
   }
 }

@@ -2,6 +2,7 @@
 // (OpenAI's own rule of thumb, help.openai.com "What are tokens", read November 2026).
 
 import type { Attempt, Exchange } from '../../exchange.ts'
+import { zeroUsage } from '../../openai/usage.ts'
 import type { Estimate } from './book.ts'
 
 const bytesPerToken = 4
@@ -10,21 +11,6 @@ const bytesPerToken = 4
 export function estimateRoughly(x: Exchange, attempt: Attempt): Estimate {
   const input = Math.ceil(x.bytesIn / bytesPerToken)
   const output = attempt.output === null ? 0 : Math.ceil(attempt.output.bytes / bytesPerToken)
-  const usage = {
-    input,
-    cachedInput: 0,
-    cacheWrite: 0,
-    output,
-    reasoning: 0,
-    audioInput: 0,
-    audioOutput: 0,
-    cachedAudio: 0,
-    imageInput: 0,
-    imageOutput: 0,
-    cachedImage: 0,
-    acceptedPrediction: 0,
-    rejectedPrediction: 0,
-    total: input + output,
-  }
+  const usage = { ...zeroUsage, input, output, total: input + output }
   return { usage, estimator: 'bytes-1' }
 }

@@ -116,7 +116,8 @@ function reference(frames: readonly string[]): string {
     .map((frame) => {
       const json = parsedFrame(frame)
       if (json === null || json.usage !== null || !Object.hasOwn(json, 'usage')) return frame
-      const { usage: _, ...rest } = json
+      const rest = { ...json }
+      delete rest.usage
       return JSON.stringify(rest)
     })
     .join('|')

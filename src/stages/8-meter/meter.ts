@@ -5,15 +5,18 @@
 import type { Clock } from '../../base/clock.ts'
 import { Attempt, type AttemptTarget, type Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { LedgerFailure, noLedger, type Ledger } from '../../ledger/ledger.ts'
-import { Book, rowOwner, type BookParts } from './book.ts'
+import { noLedger, type Ledger } from '../../ledger/ledger.ts'
+import { Book, type BookParts } from './book.ts'
 import { BookTap } from './book-tap.ts'
+import { Estimator } from './estimate.ts'
 import { estimateRoughly } from './estimate-roughly.ts'
 import { prepareBody } from './metered-body.ts'
 import { noPricing, type Pricing } from './pricing.ts'
+import { reserve } from './reserve.ts'
+import { spent, worstCost, type Spent, type WorstCost } from './spent.ts'
 import { tapsOf } from './taps.ts'
 
-export type { Pricing }
+export { Estimator, type Pricing, type Spent, type WorstCost }
 
 /** Asks one upstream once. @throws Failure */
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
@@ -23,8 +26,12 @@ export interface MeterStage {
   around<T extends AttemptTarget>(send: Send<T>): Send<T>
   /** What must see the reply's bytes, for `x.usage` and `x.answeredModel`. A reply that is here whole is read at once. */
   tap(x: Exchange, reply: Reply): readonly Tap[]
-  /** Keeps the rows of whatever is not kept yet. */
-  settle(x: Exchange): void
+  /** Keeps the rows of whatever is not kept yet. A promise where tokens have to be counted first. */
+  settle(x: Exchange): void | Promise<unknown>
+  /** What a request can cost at most. */
+  worstCase(x: Exchange): WorstCost
+  /** What it did cost; after `settle`. */
+  spent(x: Exchange): Spent
   /** Resolves when every row is kept that is still being counted. */
   idle(): Promise<void>
 }
@@ -48,7 +55,7 @@ export function createMeter(parts: MeterParts): MeterStage {
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
-      attempt.upstreamModel = x.model
+      attempt.upstreamModel = x.routedModel ?? x.model
       const before = x.tried.at(-1)
       // Another call is made: the one before was not the last.
       if (before !== undefined && before.endedAtMs > 0) void book.close(x, before, failed)
@@ -89,9 +96,15 @@ export function createMeter(parts: MeterParts): MeterStage {
     },
     settle(x) {
       const last = x.tried.length - 1
-      for (let index = 0; index <= last; index++)
-        void book.close(x, x.tried[index]!, index === last ? broken : failed)
+      let waiting: Promise<unknown> | null = null
+      for (let index = 0; index <= last; index++) {
+        const kept = book.close(x, x.tried[index]!, index === last ? broken : failed)
+        if (kept !== null) waiting = waiting === null ? kept : Promise.all([waiting, kept])
+      }
+      return waiting ?? undefined
     },
+    worstCase: (x) => worstCost(x, pricing, clock.wallMs()),
+    spent,
     idle: () => book.idle(),
   }
 }
@@ -106,50 +119,4 @@ function deliversBy(x: Exchange, attempt: Attempt): void {
   if (x.tried.at(-1) === attempt) return
   x.tried.splice(x.tried.indexOf(attempt), 1)
   x.tried.push(attempt)
-}
-
-/** Keeps what is known before the upstream sees a byte. @throws Failure('overloaded') where it cannot be kept */
-function reserve(
-  x: Exchange,
-  attempt: Attempt,
-  { ledger, pricing }: { readonly ledger: Ledger; readonly pricing: Pricing },
-): void {
-  if (ledger === noLedger || x.endpoint?.metered === 'free') return
-  try {
-    ledger.reserve(reservationOf(x, attempt, pricing))
-  } catch (cause) {
-    if (!(cause instanceof LedgerFailure)) throw cause
-    throw new Failure('overloaded', 'The gateway cannot keep its books at the moment. Try again later.', {
-      detail: cause.message,
-    })
-  }
-}
-
-function reservationOf(x: Exchange, attempt: Attempt, pricing: Pricing) {
-  const { whom, upstreamModel, startedWallMs } = attempt
-  const { usage } = estimateRoughly(x, attempt)
-  const about = {
-    provider: whom.providerName,
-    upstream: whom.name,
-    model: upstreamModel,
-    atMs: startedWallMs,
-  }
-  const price = pricing.price({ ...about, serviceTier: null, usage, units: null, batch: false })
-  return {
-    id: attempt.id,
-    operationId: x.id,
-    atMs: startedWallMs,
-    endpoint: x.endpoint?.operation ?? 'unknown',
-    method: x.request.method,
-    model: x.model,
-    upstreamModel,
-    upstream: whom.name,
-    account: whom.account,
-    owner: rowOwner(x),
-    stream: false,
-    estimatedInput: usage.input,
-    estimatedNanoUsd: price.costNanoUsd,
-    priceVersion: price.priceVersion,
-    attempt: x.tried.length,
-  }
 }

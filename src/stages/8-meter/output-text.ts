@@ -35,10 +35,10 @@ export class OutputText {
   add(frames: Uint8Array): void {
     for (const name of this.#names) {
       let at = Buffer.prototype.indexOf.call(frames, name)
-      if (at < 0) continue
+      const before = this.bytes
       while (at >= 0) at = this.#addFrom(frames, at + name.length, name)
       // A chunk says something in one way only, nearly always.
-      return
+      if (this.bytes > before) return
     }
   }
 

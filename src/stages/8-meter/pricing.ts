@@ -21,10 +21,21 @@ export interface Pricing {
   readonly version: string
   /** `costNanoUsd` null = no price is known. */
   price(call: PricedCall): { readonly costNanoUsd: number | null; readonly priceVersion: string }
+  /** The most it may cost, whichever upstream is asked; null = one has no price for it. */
+  worst(call: PricedWorst): number | null
+}
+
+/** A call before it is made. */
+export interface PricedWorst {
+  readonly model: string | null
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly atMs: number
 }
 
 /** Knows no price. */
 export const noPricing: Pricing = {
   version: 'none',
   price: () => ({ costNanoUsd: null, priceVersion: 'none' }),
+  worst: () => null,
 }

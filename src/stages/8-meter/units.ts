@@ -89,7 +89,6 @@ export function unitsOfRequest(x: Exchange, reply: Reply): Units | null {
   const body = x.json() as { input?: unknown } | null
   if (typeof body?.input !== 'string') return null
   // Characters as a reader counts them, not units of UTF-16.
-  let characters = 0
-  for (const _ of body.input) characters += 1
-  return { characters: Math.min(characters, charactersMax) }
+  const pairs = body.input.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0
+  return { characters: Math.min(body.input.length - pairs, charactersMax) }
 }
