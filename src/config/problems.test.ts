@@ -26,11 +26,10 @@ async function said(text: string | Uint8Array, env: Environment = {}): Promise<s
 const upstream = (more: string): string =>
   `upstreams:\n  - name: main\n    provider: openai\n    keys: [k1]\n    ${more}\n`
 const clientKey = (more: string): string => `access:\n  keys:\n    - name: web\n      ${more}\n`
-const sha = `sha256:${'0'.repeat(64)}`
-
 const providers =
   'openai, openai-compatible, azure, anthropic, google, vertex, bedrock, cohere, alibaba, cerebras, deepseek, fireworks, groq, ' +
   'lmstudio, mistral, nvidia, ollama, openrouter, perplexity, sambanova, together, vllm, xai, sandbox'
+const sha = `sha256:${'0'.repeat(64)}`
 
 const table: Record<string, [text: string, ...messages: string[]]> = {
   'an unknown section': ['sever: {}\n', 'headgate.yaml:1: sever: unknown key (did you mean `server`?)'],

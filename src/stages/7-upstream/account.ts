@@ -7,7 +7,7 @@ import { KeyRing, type AccountKey, type KeyCounts, type RefusedKeys } from './ke
 import type { AccountNames, Provider, ProviderSettings } from './provider.ts'
 import { TokenCommand, type RunCommand, type TokenOptions } from './token-command.ts'
 import type { Access, MakeModels, Translation } from './translation.ts'
-import { ProviderCall } from './wire-fetch.ts'
+import { ProviderCall, type CallWatch } from './wire-fetch.ts'
 
 export interface AccountOptions extends AccountNames, ProviderSettings {
   readonly name: string
@@ -138,8 +138,8 @@ export class Account {
   }
 
   /** A way over this account's wire for the provider's package. */
-  providerCall(): ProviderCall {
-    return new ProviderCall(this.wire, { origin: this.options.baseUrl.origin, path: this.#basePath })
+  providerCall(watch: CallWatch): ProviderCall {
+    return new ProviderCall(this.wire, watch, { origin: this.options.baseUrl.origin, path: this.#basePath })
   }
 
   /** Whether parameters that the provider has nothing for are refused, not left out. */

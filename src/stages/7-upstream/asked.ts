@@ -25,6 +25,11 @@ export class Asked {
     this.body = askedBody(x, model)
   }
 
+  /** The model to ask for, by the name it has there; null = the request names none. */
+  get model(): string | null {
+    return this.attempt?.upstreamModel ?? this.x.model
+  }
+
   calls(call: WireCall): void {
     if (this.attempt === null) return
     this.attempt.call = call

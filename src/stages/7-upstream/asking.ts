@@ -6,16 +6,12 @@ import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import type { Body } from '../../net/wire/message.ts'
 import type { Account } from './account.ts'
+import type { Asked } from './asked.ts'
 
-/** The model to ask for, by the provider's name where the upstream maps it; null = the request names none. */
-export function modelFor(x: Exchange): string | null {
-  return x.tried.at(-1)?.upstreamModel ?? x.model
-}
-
-/** The same where the model decides where a request goes: read from the parsed body. @throws Failure('invalid_json') */
-export function modelInBody(x: Exchange): string | null {
+/** The model where it decides where a request goes: read from the parsed body. @throws Failure('invalid_json') */
+export function modelInBody(x: Exchange, asked: Asked): string | null {
   x.json()
-  return modelFor(x)
+  return asked.model
 }
 
 /** Refuses a request with parameters that would be left out, where that is how the upstream is configured. @throws Failure */

@@ -15,10 +15,11 @@ import {
   secret,
   slug,
 } from '../../config/fields.ts'
-import { models, onClientGone, weight } from './use-options.ts'
 import { isLoopback } from '../../config/listen-address.ts'
 import { baseUrlOf } from './base-url.ts'
+import { onClientGone } from './client-gone-options.ts'
 import { azureSchema, bedrockSchema, presetSchema, simpleSchema, vertexSchema } from './provider-options.ts'
+import { models, weight } from './use-options.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 

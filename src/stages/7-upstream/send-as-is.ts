@@ -15,7 +15,7 @@ export function sendAsIs(x: Exchange, account: Account, identity: Identity): Pro
   const websocket = request.upgrade !== null
   const asked = askedOf(x, account)
   const { body, dropped } = fitted(asked.body, x, account)
-  const model = account.pathNamesModel ? modelInBody(x) : null
+  const model = account.pathNamesModel ? modelInBody(x, asked) : null
   const call = account.wire.send({
     method: request.method,
     target: account.target(asked.path, asked.query, model),

@@ -13,7 +13,7 @@ import { chatCall } from '../../openai/translate/chat-request.ts'
 import { ResponsesEvents, responsesAnswer } from '../../openai/translate/responses-answer.ts'
 import { responsesCall } from '../../openai/translate/responses-request.ts'
 import type { Account, Identity } from './account.ts'
-import { askedOf } from './asked.ts'
+import { askedOf, type Asked } from './asked.ts'
 import { modelInBody, refusing } from './asking.ts'
 import { PartsBody, type Events } from './parts-body.ts'
 import { sendEmbeddings } from './translated-embeddings.ts'
@@ -25,13 +25,14 @@ import type { Translation } from './translation.ts'
 export async function sendTranslated(x: Exchange, account: Account, identity: Identity): Promise<Reply> {
   const translation = account.translation!
   const ask = endpointOf(x, account, translation)
-  const body = readBody(x, account)
-  const model = modelInBody(x)
+  const asked = askedOf(x, account)
+  const body = readBody(x, asked)
+  const model = modelInBody(x, asked)
   if (model === null) throw new Failure('bad_request', "The request names no 'model'.", { param: 'model' })
   // It becomes a part of the provider's path.
   if (!/^[\w.:@/+~-]{1,512}$/.test(model) || /\.\.|\/\/|^\//.test(model))
     throw new Failure('not_found', 'No provider has a model of this name.', { param: 'model' })
-  const call = account.providerCall()
+  const call = account.providerCall(asked)
   const controller = new AbortController()
   const abort = (): void => {
     controller.abort()
@@ -39,19 +40,14 @@ export async function sendTranslated(x: Exchange, account: Account, identity: Id
   }
   x.onGone = () => account.leaving.left(x, { abort })
   if (x.gone) abort()
-  const attempt = x.tried.at(-1)
   const make = await account.loadModels()
-  if (attempt !== undefined) attempt.sent = true
   const models = make(account.access(identity, call.fetch))
   const sending = { x, account, translation, identity, call, models, body, model, signal: controller.signal }
   try {
     const reply = await ask(sending)
     account.learn(identity.key, false)
-    if (call.resent) x.attempts++
     return reply
   } catch (cause) {
-    if (call.resent) x.attempts++
-    if (attempt !== undefined) attempt.status = call.status
     call.abort()
     return outcomeOf(cause, sending)
   }
@@ -76,8 +72,7 @@ function endpointOf(
   )
 }
 
-function readBody(x: Exchange, account: Account): Members {
-  const sent = askedOf(x, account).body
+function readBody(x: Exchange, { body: sent }: Asked): Members {
   const bytes = sent?.whole ?? null
   const json =
     sent === x.requestBody && x.bodyBytes !== null ? x.json() : bytes === null ? null : parse(bytes)

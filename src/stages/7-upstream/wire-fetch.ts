@@ -4,7 +4,7 @@
 
 import { collect } from '../../net/wire/body.ts'
 import type { HeaderBlock } from '../../net/wire/headers.ts'
-import { WireError, type Body, type Wire, type WireCall } from '../../net/wire/message.ts'
+import { WireError, type Body, type Wire, type WireCall, type WireReply } from '../../net/wire/message.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 
 /** An error's text beyond this is not read. */
@@ -25,6 +25,13 @@ const ownFields = new Set([
   'user-agent',
 ])
 
+/** Hears of each call of the wire. */
+export interface CallWatch {
+  calls(call: WireCall): void
+  answered(reply: WireReply): void
+  broke(cause: WireError): void
+}
+
 /** One request's way to its provider. */
 export class ProviderCall {
   /** Status of the answer; 0 = none came. */
@@ -34,13 +41,12 @@ export class ProviderCall {
   errorText: string | null = null
   /** How the wire broke, if it did. */
   fault: WireError | null = null
-  /** The request was sent twice; see `WireReply.resent`. */
-  resent = false
   #call: WireCall | null = null
   #aborted = false
 
   constructor(
     private readonly wire: Wire,
+    private readonly watch: CallWatch,
     private readonly base: { readonly origin: string; readonly path: string },
   ) {}
 
@@ -66,13 +72,16 @@ export class ProviderCall {
       upgrade: null,
     })
     this.#call = call
+    this.watch.calls(call)
     init.signal?.addEventListener('abort', () => call.abort(), { once: true })
     const reply = await call.reply.catch((cause: unknown) => {
-      throw cause instanceof WireError ? this.#broke(cause) : cause
+      if (!(cause instanceof WireError)) throw cause
+      this.watch.broke(cause)
+      throw this.#broke(cause)
     })
+    this.watch.answered(reply)
     this.status = reply.status
     this.headers = reply.headers
-    this.resent = reply.resent
     const headers = fieldsOf(reply.headers)
     if (reply.status >= 300 && reply.status < 400) {
       reply.body.abort()
@@ -91,7 +100,6 @@ export class ProviderCall {
 
   #broke(cause: WireError): Error {
     this.fault ??= cause
-    this.resent ||= cause.resent
     return new Error('the wire broke')
   }
 }
