@@ -7,6 +7,7 @@ import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import type { Sweeper } from '../../net/wire/sweeper.ts'
 import { namesObjects, SeenObjects, type AccountLookup } from './affinity.ts'
+import { namesOneModel } from './asked.ts'
 import { attemptAtOwner, noteMade } from './at-owner.ts'
 import { startChecks, type Probe } from './checks.ts'
 import type { Target } from './choice.ts'
@@ -84,7 +85,8 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
   const firstTokens = new Map(options.members.map((each) => [each.target, each.firstTokenMs]))
   const lookup = parts.lookup ?? new SeenObjects()
   const several = options.members.length > 1
-  const aliases = several || options.members.some(({ models }) => models !== null)
+  const renames = options.members.some(({ models }) => models !== null)
+  const aliases = several || renames
   const trial: TrialParts<T> = {
     ...parts,
     random: parts.random ?? randomFraction,
@@ -97,6 +99,7 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
   const around = { options, parts: trial, lookup, cursors: new Map() }
   return {
     attempt(x, send) {
+      if (renames) namesOneModel(x)
       const route = routeOf(routes, x)
       const ways = waysOf(route, x, trial)
       const simple = isSimple(route, ways, trial)
