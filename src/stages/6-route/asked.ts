@@ -64,7 +64,8 @@ export function prefixOf({ bodyBytes }: Exchange, model: string | null): number 
 }
 
 function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  return Bun.hash.crc32(bytes.subarray(start, end))
+  // Not by `subarray`, which of a Buffer makes another, at three times the price.
+  return Bun.hash.crc32(new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, end - start))
 }
 
 /** Where models have other names, the name must be one: a body that has two would be routed by one and run the other. @throws Failure */
