@@ -87,6 +87,8 @@ export function createMeter(parts: MeterParts): MeterStage {
       deliversBy(x, attempt)
       const taps = tapsOf(x, reply, (_, item) => book.item(x, item))
       if (reply.tunnel !== null) return taps
+      // Where nothing can be learned from the rest, it is not read without its client.
+      x.reading = taps.length > 0
       const { body } = reply
       const stream = isEvents.test(reply.contentType)
       if (body !== null && (body.whole === null || stream))
