@@ -60,20 +60,13 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
 
 /** Runs exactly once when an exchange has ended, however it ended. Never throws. */
 export function finish(x: Exchange, { limit, route, meter, log }: Stages): void {
-  const attempt = <T>(step: (x: Exchange) => T): T | undefined => {
+  for (const step of [meter.settle, limit.settle, route.learn, log.write]) {
     try {
-      return step(x)
+      step(x)
     } catch (cause) {
       log.bug(cause)
-      return undefined
     }
   }
-  const counting = attempt(meter.settle)
-  // What a limit gives back is known when the tokens are.
-  if (counting instanceof Promise) void counting.catch(log.bug).finally(() => attempt(limit.settle))
-  else attempt(limit.settle)
-  attempt(route.learn)
-  attempt(log.write)
 }
 
 /** Ends what stages run beside requests. Exchanges under way end all the same. */
