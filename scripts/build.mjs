@@ -15,9 +15,12 @@ if (bun === null) {
   process.chdir(root)
   const options = ['--compile', '--minify-syntax', '--sourcemap=inline']
   const closed = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig']
-  await become(bun, ['build', ...options, ...closed, join('src', 'main.ts'), '--outfile', file])
+  // Threads are programs of their own, found by their path from the folder of sources.
+  const threads = [join('src', 'stages', '8-meter', 'tokens-worker.ts')]
+  await become(bun, ['build', ...options, ...closed, join('src', 'main.ts'), ...threads, '--outfile', file])
   if (process.exitCode === 0) {
-    rmSync(`${file}.map`, { force: true })
+    for (const map of [`${file}.map`, join(root, 'dist', 'tokens-worker.js.map')])
+      rmSync(map, { force: true })
     const megabytes = Math.round(statSync(file).size / 1024 ** 2)
     process.stdout.write(
       `\n${shown(file)} (${megabytes} MB) is the whole program. Run it: ${shown(file)} serve\n`,

@@ -214,6 +214,8 @@ describe('rule 5: usage that is absent is estimated, and says so', () => {
     expect(row).toMatchObject({ state: 'estimated', last: true, status: 200 })
     expect(row!.estimator).toMatch(/^\w+-\d+$/)
     expect(row!.usage!.input).toBeGreaterThan(0)
+    // `Hello.` is what the answer says.
+    expect(row!.usage!.output).toBe(2)
     expect(row!.costNanoUsd).toBeGreaterThan(0)
   })
 

@@ -83,7 +83,7 @@ export class Estimator {
   #start(): Worker | null {
     if (this.#worker !== null || this.#broken) return this.#worker
     try {
-      const worker = new Worker(new URL('./tokens-worker.ts', import.meta.url).href)
+      const worker = new Worker(workerUrl().href)
       worker.unref()
       worker.onmessage = (event: MessageEvent<TokensAnswer>) => this.#answered(event.data)
       worker.onerror = () => {
@@ -122,4 +122,10 @@ function merged(attempt: Attempt | null, counted: TokenCounts): Usage {
     tokensMax,
   )
   return { ...zeroUsage, ...said, input, output, total: Math.min(input + output, tokensMax) }
+}
+
+/** In the single executable the whole program lies at its root, and the worker beside it by its path (scripts/build.mjs). */
+function workerUrl(): URL {
+  const inside = import.meta.url.includes('/$bunfs/')
+  return new URL(inside ? './stages/8-meter/tokens-worker.js' : './tokens-worker.ts', import.meta.url)
 }

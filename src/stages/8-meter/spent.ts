@@ -43,8 +43,11 @@ export function spent(x: Exchange, pricing: Pricing): Spent {
   let costNanoUsd: number | null = 0
   let asked = 0
   for (const attempt of x.tried) {
-    const { bookedUsage, costNanoUsd: cost, itemsNanoUsd } =
-      attempt.state === 'estimated' && attempt.bookedUsage === null ? roughly(x, attempt, pricing) : attempt
+    const {
+      bookedUsage,
+      costNanoUsd: cost,
+      itemsNanoUsd,
+    } = attempt.state === 'estimated' && attempt.bookedUsage === null ? roughly(x, attempt, pricing) : attempt
     if (attempt.sent) asked = 1
     inputTokens += bookedUsage?.input ?? 0
     outputTokens += bookedUsage?.output ?? 0

@@ -11,6 +11,7 @@ import { laterAnswer, LaterEvents, mayCostLater } from './later.ts'
 import { note } from './note.ts'
 import { meteredTunnel, SocketMeter } from './socket.ts'
 import { unitsOfAnswer, unitsOfRequest } from './units.ts'
+import { textOfAnswer } from './whole-text.ts'
 
 const none: readonly Tap[] = []
 
@@ -54,5 +55,8 @@ function readAnswerOf(x: Exchange, ends: JsonEnds, take: TakeItem): void {
   const facts = ends.whole === null ? endFacts(ends.head, ends.tail) : wholeFacts(ends.whole)
   if (facts.usage !== null || facts.units !== null) return note(x, facts)
   const units = unitsOfAnswer(x, ends)
+  const attempt = x.tried.at(-1)
+  if (attempt !== undefined && units === null && ends.whole !== null && x.endpoint?.metered === 'usage')
+    attempt.output = textOfAnswer(ends.whole)
   note(x, units === null ? facts : { ...facts, units })
 }
