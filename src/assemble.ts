@@ -4,6 +4,7 @@
 import type { Clock } from './base/clock.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
+import { answerPolicy } from './answer-policy.ts'
 import { startable } from './listeners.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
 import type { Stages } from './proxy.ts'
@@ -11,7 +12,7 @@ import { createAccept } from './stages/1-accept/accept.ts'
 import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { createLimit } from './stages/3-limit/limit.ts'
 import { createTransform } from './stages/4-transform/transform.ts'
-import { createCache } from './stages/5-cache/cache.ts'
+import { createCache, type CacheKeeper } from './stages/5-cache/cache.ts'
 import { createRoute } from './stages/6-route/route.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter } from './stages/8-meter/meter.ts'
@@ -32,6 +33,7 @@ export interface Kept {
   readonly sweeper: Sweeper
   readonly refusedKeys: RefusedKeys
   readonly jwtKeeper: JwtKeeper
+  readonly cacheKeeper: CacheKeeper
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -47,12 +49,18 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     authenticate,
     limit: createLimit([]),
     transform: createTransform([]),
-    cache: createCache(null),
+    cache: cacheStage(config, parts, kept),
     route: createRoute(upstream.accounts),
     upstream: { ...upstream, send: meter.around(upstream.send) },
     meter,
     log: parts.log,
   }
+}
+
+function cacheStage(config: Config, { clock }: AssemblyParts, { cacheKeeper }: Kept): Stages['cache'] {
+  const { path, key = null, redis } = config.storage
+  const place = { folder: path, key, redis: redis === undefined ? [] : [redis] }
+  return createCache(config.cache, { clock, keeper: cacheKeeper, policy: answerPolicy(config), place })
 }
 
 function authenticateStage(

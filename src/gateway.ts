@@ -10,6 +10,7 @@ import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
+import { CacheKeeper } from './stages/5-cache/cache.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
 export type { LogStage }
@@ -31,7 +32,8 @@ export class Gateway {
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper }
+    const cacheKeeper = new CacheKeeper(parts.clock, (message) => parts.log.event('warn', message))
+    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, cacheKeeper }
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,
@@ -89,6 +91,7 @@ export class Gateway {
   stop(): void {
     this.#listeners.stop()
     closeStages(this.#stages)
+    this.#kept.cacheKeeper.close()
   }
 }
 

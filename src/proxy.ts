@@ -3,6 +3,7 @@
 import { deliver } from './deliver.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import { refuse } from './refuse.ts'
+import { revalidate } from './revalidate.ts'
 import type { AcceptStage } from './stages/1-accept/accept.ts'
 import type { AuthenticateStage } from './stages/2-authenticate/authenticate.ts'
 import type { LimitStage } from './stages/3-limit/limit.ts'
@@ -42,9 +43,12 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     if (reserved !== undefined) await reserved
     const changed = transform.request(x)
     if (changed !== undefined) await changed
-    const stored = cache.find(x)
-    const reply = (stored === undefined ? null : await stored) ?? (await route.attempt(x, upstream.send))
-    const taps = [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)]
+    const found = cache.find(x)
+    const stored = found instanceof Promise ? await found : found
+    const reply = stored ?? (await cache.fetched(x, route.attempt(x, upstream.send)))
+    if (x.revalidate) void revalidate(x, stages, finish)
+    // What is kept is the upstream's own; whoever is given it again has the rules applied anew.
+    const taps = [...meter.tap(x, reply), ...cache.tap(x, reply), ...transform.tap(x, reply)]
     const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable
     return delivered
@@ -55,8 +59,8 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
 
 /** Runs exactly once when an exchange has ended, however it ended. Never throws. */
 export function finish(x: Exchange, stages: Stages): void {
-  const { limit, route, meter, log } = stages
-  for (const step of [meter.settle, limit.settle, route.learn, log.write]) {
+  const { limit, route, meter, cache, log } = stages
+  for (const step of [meter.settle, limit.settle, cache.settle, route.learn, log.write]) {
     try {
       step(x)
     } catch (cause) {

@@ -38,3 +38,8 @@ let drawn = 0
 export function newExchangeId(): string {
   return `hgx_${run}${(drawn++).toString(36).padStart(7, '0')}`
 }
+
+/** `length` random bytes, for a nonce. */
+export function randomNonce(length: number): Uint8Array {
+  return randomFillSync(new Uint8Array(length))
+}

@@ -49,6 +49,24 @@ const openCallers = {
 }
 const noProxies = { trustedProxies: [], proxyProtocol: 'off' as const }
 
+const noCache: Config['cache'] = {
+  mode: 'off',
+  ttl: 86_400_000,
+  jitter: 0.05,
+  rules: [],
+  scope: 'key',
+  onlyWhen: {},
+  normalize: { whitespace: false, sortMessages: false, ignore: [], defaults: true },
+  headers: [],
+  stateful: false,
+  coalesce: true,
+  staleIfError: 0,
+  staleWhileRevalidate: 0,
+  store: { memory: 268_435_456, disk: 0, inactive: 86_400_000, entry: 8_388_608, redis: true },
+  replay: 'instant',
+  record: false,
+}
+
 function defaults(folder: string): Config {
   return {
     server: {
@@ -68,6 +86,7 @@ function defaults(folder: string): Config {
     storage: { path: join(folder, '.headgate') },
     upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null }],
     access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
+    cache: noCache,
     log: { file: join(folder, '.headgate', 'access.log'), format: 'auto', rotate: 104_857_600, keep: 14 },
   }
 }
@@ -247,6 +266,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         { name: 'dev', value: new Secret('a-client-key-of-some-length'), ...nobody },
       ],
     },
+    cache: noCache,
     log: { file: join(folder, 'logs', 'access.log'), format: 'json', rotate: 1_048_576, keep: 2 },
   })
   expect(watched).toEqual([join(folder, 'headgate.yaml'), join(folder, 'ca.pem')])

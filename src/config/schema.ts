@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { accessOptions } from '../stages/2-authenticate/options.ts'
+import { cacheOptions } from '../stages/5-cache/options.ts'
 import type { UpstreamConfig } from '../stages/7-upstream/options.ts'
 import { logOptions } from '../stages/9-log/options.ts'
 import { serverOptions } from '../stages/1-accept/options.ts'
@@ -20,6 +21,7 @@ export const configSchema = z
       storage: storageOptions,
       upstreams: upstreamOptions,
       access: accessOptions,
+      cache: cacheOptions,
       log: logOptions,
     },
     { error: expected('a mapping of settings') },

@@ -24,6 +24,13 @@ export const storageOptions = z
           'PostgreSQL 12 or later, as `postgres://user:password@host/database`, in place of the SQLite file in the data ' +
             'directory: for several gateways that share their keys. Taken in at start. Caution: each of them needs the same pepper.',
         ),
+      redis: secret()
+        .refine((url) => /^rediss?:\/\/./.test(url.reveal()), { error: 'expected redis://host:port' })
+        .optional()
+        .describe(
+          'Redis 6 or later, as `redis://user:password@host:port/0` or `rediss://…`, for what several gateways share: stored ' +
+            'answers. Absent = each gateway keeps its own.',
+        ),
       pepper: secret()
         .refine((text) => text.reveal().length >= 32, { error: 'is shorter than 32 characters' })
         .optional()
@@ -31,6 +38,13 @@ export const storageOptions = z
           'Secret that the digests of stored client keys are made with, best as `${file:/run/secrets/pepper}`. Absent = the ' +
             'file `pepper` in the data directory, made at the first start. Taken in at start. Caution: with another pepper ' +
             'no stored key is recognised, so keep a copy of it apart from the backups of the database.',
+        ),
+      key: secret()
+        .refine((text) => text.reveal().length >= 32, { error: 'is shorter than 32 characters' })
+        .optional()
+        .describe(
+          'Secret that stored answers are encrypted with (AES-256-GCM), on disk and in Redis, best as ' +
+            '`${file:/run/secrets/storage-key}`. Absent = they are kept as they are. What another key has written counts as not there.',
         ),
     },
     { error: expected('a mapping of settings') },

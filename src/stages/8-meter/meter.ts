@@ -48,6 +48,8 @@ export function createMeter({ clock }: { readonly clock: Clock }): MeterStage {
       )
     },
     tap: (x, reply) => {
+      // A stored answer's tokens were counted when it was fetched: see `x.cached`.
+      if (x.cached !== null) return none
       // Free endpoints answer with stored objects: their usage was counted when they were made.
       if (reply.body === null || reply.status >= 300 || x.endpoint?.metered === 'free') return none
       const kind = kindOf(reply.contentType)
