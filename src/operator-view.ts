@@ -63,6 +63,8 @@ export class OperatorView implements AdminParts {
       audit: backend.audit,
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
+      cache: () => watched.stages().cache.view(),
+      purge: (which) => watched.stages().cache.purge(which),
       reload: (by) => backend.reload(by),
     }
   }

@@ -36,6 +36,28 @@ export interface UpstreamRow {
   readonly keys: { readonly total: number; readonly expired: number; readonly refused: number }
 }
 
+/** The cache, as operators see it. */
+export interface CacheRow {
+  readonly mode: 'off' | 'exact'
+  readonly stores: readonly {
+    readonly store: 'memory' | 'disk' | 'redis'
+    readonly entries: number | null
+    readonly bytes: number | null
+    readonly bytesMax: number | null
+    readonly trouble: string | null
+  }[]
+  readonly requests: Readonly<Record<string, number>>
+  readonly savedNanoUsd: number
+  readonly savedTokens: number
+  readonly flights: number
+}
+
+/** Which stored answers are to be forgotten. */
+export interface CachePurge {
+  readonly by: 'key' | 'tag' | 'model' | 'team' | 'all'
+  readonly value: string
+}
+
 /** What is wrong with a configuration that was not put in force. */
 export interface ReloadProblem {
   readonly file: string | null
@@ -62,6 +84,9 @@ export interface AdminWorld {
   readonly keys: KeyService | null
   readonly audit: AuditLog | null
   upstreams(): readonly UpstreamRow[]
+  cache(): CacheRow
+  /** Gives how many were forgotten, as far as the stores can tell. @throws Error where one cannot be reached */
+  purge(which: CachePurge): Promise<number>
   /** Reads the configuration anew, in the name of `by`. */
   reload(by: string): Promise<ReloadOutcome>
 }

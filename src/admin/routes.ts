@@ -2,6 +2,7 @@
 // listed, and answers 404.
 
 import { z } from 'zod'
+import { cacheRoutes } from './cache.ts'
 import { keyRoutes } from './keys.ts'
 import { listOf, numberOf, paging } from './paging.ts'
 import { ApiProblem } from './problem.ts'
@@ -178,7 +179,7 @@ const reload = route({
 })
 
 /** All routes under /api, but for the description of them. */
-export const apiRoutes: readonly Route[] = [...keyRoutes, requests, upstreams, audit, reload]
+export const apiRoutes: readonly Route[] = [...keyRoutes, ...cacheRoutes, requests, upstreams, audit, reload]
 
 /** Schema of a problem in the configuration, as 422 lists them. */
 export const configProblemRow = problemRow

@@ -47,6 +47,8 @@ export interface SeenRequest {
   /** Nano-dollars; null = not known. */
   readonly costNanoUsd: number | null
   readonly status: string
+  /** How many requests it stands for: under load only those of some digests are kept, and all of theirs. */
+  readonly weight: number
 }
 
 const tables = `
@@ -60,7 +62,8 @@ create table if not exists purges (
   number integer primary key autoincrement, kind text not null, value text not null, at_ms integer not null);
 create table if not exists seen (
   number integer primary key autoincrement, at_ms integer not null, key text not null, endpoint text not null,
-  model text not null, bytes integer not null, tokens integer not null, cost_nano integer, status text not null);`
+  model text not null, bytes integer not null, tokens integer not null, cost_nano integer, status text not null,
+  weight integer not null);`
 
 /** The open file. Every method may throw SQLite's error; `isDamage` and `isBusyFile` tell what it means. */
 export class CacheFile {
@@ -232,12 +235,13 @@ export class CacheFile {
   /** Keeps what was seen, and no more than the newest 200,000. */
   addSeen(requests: readonly SeenRequest[]): void {
     const add = this.#ask(
-      'insert into seen (at_ms, key, endpoint, model, bytes, tokens, cost_nano, status) values (?, ?, ?, ?, ?, ?, ?, ?)',
+      'insert into seen (at_ms, key, endpoint, model, bytes, tokens, cost_nano, status, weight) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     )
     let last = 0
     for (const one of requests) {
-      const { atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status } = one
-      last = Number(add.run(atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status).lastInsertRowid)
+      const { atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status, weight } = one
+      const row = [atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status, weight]
+      last = Number(add.run(...row).lastInsertRowid)
     }
     this.#ask('delete from seen where number <= ?').run(last - seenRowsMax)
   }
@@ -255,6 +259,7 @@ export class CacheFile {
         tokens: Number(row['tokens']),
         costNanoUsd: row['cost_nano'] === null ? null : Number(row['cost_nano']),
         status: String(row['status']),
+        weight: Number(row['weight']),
       }
     }
   }

@@ -27,6 +27,7 @@ const sliceRows = 64
 /** Free room that is made at once when the file is full. */
 const roomPart = 0.02
 const usedEveryMin = 10
+const seenPerSecondMax = 200
 /** A disk that damages one file after the other is not written to any more. */
 const renewalsMax = 3
 
@@ -64,6 +65,9 @@ export class DiskStore implements Store {
   #lastPurge = 0
   #full = false
   #renewals = 0
+  /** Bits of a digest that must be 0 for its request to be kept. */
+  #sample = 0
+  #seenThisSecond = 0
 
   constructor(
     private options: DiskOptions,
@@ -124,9 +128,12 @@ export class DiskStore implements Store {
   }
 
   /** Keeps what `cache simulate` reads. */
-  see(request: SeenRequest): void {
+  see(request: Omit<SeenRequest, 'weight'>): void {
     if (this.#file === null || this.#seen.length >= queueItemsMax) return
-    this.#seen.push(request)
+    // By the digest, so that of a request either all repeats are kept or none.
+    if ((Number.parseInt(request.key.slice(0, 4), 16) & this.#sample) !== 0) return
+    this.#seenThisSecond++
+    this.#seen.push({ ...request, weight: this.#sample + 1 })
     this.#soon()
   }
 
@@ -302,6 +309,9 @@ export class DiskStore implements Store {
   }
 
   #tick(): void {
+    if (this.#seenThisSecond > seenPerSecondMax) this.#sample = Math.min(0xfff, this.#sample * 2 + 1)
+    else if (this.#seenThisSecond < seenPerSecondMax / 4) this.#sample >>= 1
+    this.#seenThisSecond = 0
     this.#attempt((file) => {
       const stamp = file.stamp()
       if (stamp !== this.#stamp) {

@@ -34,6 +34,7 @@ interface Question {
 
 /** Bytes of requests kept to know them again, as a part of what answers may have. */
 const seenPart = 8
+const seenBytesMin = 32 * 1024 * 1024
 
 export class ExactCache implements FlightHost {
   readonly #index: AskedIndex
@@ -45,7 +46,8 @@ export class ExactCache implements FlightHost {
     private readonly options: CacheOptions,
     private readonly parts: ExactParts,
   ) {
-    this.#index = new AskedIndex({ ...options, policy: parts.policy }, options.store.memory / seenPart)
+    const seenBytes = Math.max(seenBytesMin, options.store.memory / seenPart)
+    this.#index = new AskedIndex({ ...options, policy: parts.policy }, seenBytes)
     this.entryBytesMax = options.store.entry
     this.paced = options.replay === 'paced'
   }

@@ -52,7 +52,7 @@ export class CacheKeeper {
   }
 
   /** Keeps what `cache simulate` reads. */
-  see(request: SeenRequest): void {
+  see(request: Omit<SeenRequest, 'weight'>): void {
     this.#disk?.see(request)
   }
 
