@@ -25,7 +25,8 @@ export function withoutUsage(frames: Uint8Array): Uint8Array {
 }
 
 function frameWithout(frame: string): string {
-  const data = /^data: ?(.*)$/m.exec(frame)?.[1]
+  // Not by `.` and `$`, to which U+2028 is the end of a line.
+  const data = /(?:^|[\r\n])data: ?([^\r\n]*)/.exec(frame)?.[1]
   if (data === undefined || !data.includes('"usage"')) return frame
   try {
     const chunk = JSON.parse(data) as unknown

@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Secret } from '../../src/base/secret.ts'
-import { systemClock } from '../../src/base/clock.ts'
+import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { Gateway } from '../../src/gateway.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
@@ -115,7 +115,7 @@ export interface Gate {
 }
 
 /** Starts a gateway here. It is stopped at the end of the file, and bugs that it caught fail the run. */
-export async function startGate(tree: ConfigTree): Promise<Gate> {
+export async function startGate(tree: ConfigTree, clock: Clock = systemClock): Promise<Gate> {
   const folder = scratchFolder()
   const load = async (wanted: ConfigTree) =>
     (await loadConfig({ file: writeConfig(wanted, folder), cwd: folder, env: {} })).config
@@ -132,7 +132,7 @@ export async function startGate(tree: ConfigTree): Promise<Gate> {
   }
   let sandbox: Promise<Sandbox> | null = null
   const gateway = await Gateway.start(await load(tree), {
-    clock: systemClock,
+    clock,
     log,
     sandbox: async () => ({
       baseUrl: new URL((await (sandbox ??= startSandbox())).url),

@@ -6,6 +6,7 @@ import { newExchangeId } from '../../base/id.ts'
 import { Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
+import { withoutUsage } from '../../openai/usage-chunk.ts'
 import { AskedIndex, digestOf, type Asked } from './asked.ts'
 import { directivesOf, type Directives } from './directives.ts'
 import { inputsOf, KnownItems, requestFor } from './embeddings.ts'
@@ -92,12 +93,13 @@ export class ExactCache implements FlightHost {
     )
   }
 
-  /** Puts the whole answer in place of the part that the upstream gave, behind whoever counts its tokens. */
+  /** What a shared answer is changed by for this client: the whole in place of the part that was fetched, or no usage. */
   tap(x: Exchange): Tap | null {
     const flight = x.sharing
-    if (!(flight instanceof Flight) || flight.leader !== x || flight.joined === null) return null
+    if (!(flight instanceof Flight)) return null
+    if (flight.leader !== x) return flight.bare.has(x) ? bareTap : null
     const { joined } = flight
-    return { chunk: () => joined, end: () => null }
+    return joined === null ? null : { chunk: () => joined, end: () => null }
   }
 
   /** The exchange has ended: what its answer cost is known. */
@@ -366,6 +368,8 @@ export class ExactCache implements FlightHost {
     flight.kept.push(entry)
   }
 }
+
+const bareTap: Tap = { chunk: withoutUsage, end: () => null }
 
 /** The same request, to be told in the form it wishes for, where its first answer cannot be. */
 function variantOf(asked: Asked): Asked {

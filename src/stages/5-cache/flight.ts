@@ -63,6 +63,8 @@ export class Flight implements Sharing {
     serviceTier: null,
     costNanoUsd: null,
   }
+  /** Those who read along and did not ask for the usage that the leader's stream has. */
+  readonly bare = new WeakSet<Exchange>()
   /** Entries made of this answer, to be put below memory when its cost is known. */
   kept: Entry[] = []
   /** Items of a list that were known before. */
@@ -99,7 +101,7 @@ export class Flight implements Sharing {
       if (!this.#shared.whole) return null
       if (this.#isLive(asked)) {
         x.sharing = this
-        return this.#along(x)
+        return this.#along(x, asked)
       }
     }
     x.sharing = this
@@ -184,7 +186,8 @@ export class Flight implements Sharing {
   }
 
   /** A reply that reads along from the start. */
-  #along(x: Exchange): Reply {
+  #along(x: Exchange, { wish }: Asked): Reply {
+    if (wish === 'events' && this.#hasUsage && this.#form === 'events') this.bare.add(x)
     x.cacheStatus = 'COALESCED'
     x.cached = this.worth
     return { ...this.#reply!, headerLines: keptLines(this.#reply!.headerLines), body: this.#shared!.read() }
@@ -207,7 +210,7 @@ export class Flight implements Sharing {
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) {
-      if (this.#isLive(waiter.asked)) waiter.resolve(this.#along(waiter.x))
+      if (this.#isLive(waiter.asked)) waiter.resolve(this.#along(waiter.x, waiter.asked))
       else this.#waiters.push(waiter)
     }
     shared.begin()
