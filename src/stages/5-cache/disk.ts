@@ -24,6 +24,7 @@ const queueItemsMax = 20_000
 const tidyEveryMs = 15_000
 /** Rows removed at a time. */
 const sliceRows = 64
+const fewRows = 8
 /** Free room that is made at once when the file is full. */
 const roomPart = 0.02
 const usedEveryMin = 10
@@ -301,11 +302,12 @@ export class DiskStore implements Store {
     const mark = this.#purging[0]
     if (mark !== undefined && file.removeMeant(mark, sliceRows) < sliceRows) this.#purging.shift()
     const { bytesMax } = this.options
-    const used = file.usedBytes
-    if (used > bytesMax) this.#full = true
-    if (!this.#full) return
-    // Some room at once, or every answer that comes would have to push out another.
-    this.#full = used > bytesMax * (1 - roomPart) && file.removeLeastUsed(sliceRows) === sliceRows
+    if (file.usedBytes > bytesMax) this.#full = true
+    // Some room at once, or every answer that comes would have to push out another. Few at a time, since one may be large.
+    for (let rounds = 0; this.#full && rounds < sliceRows / fewRows; rounds++) {
+      if (file.usedBytes <= bytesMax * (1 - roomPart) || file.removeLeastUsed(fewRows) < fewRows)
+        this.#full = false
+    }
   }
 
   #tick(): void {
