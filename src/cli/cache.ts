@@ -59,10 +59,11 @@ export async function runCacheStats(options: CacheOptions): Promise<number> {
 
 /** `cache purge`: forgets what is named, everywhere. */
 export async function runCachePurge(options: PurgeOptions): Promise<number> {
-  const named = (['key', 'tag', 'model', 'team'] as const).flatMap((by) => {
+  const named: { by: 'key' | 'tag' | 'model' | 'team' | 'all'; value: string }[] = []
+  for (const by of ['key', 'tag', 'model', 'team'] as const) {
     const value = options[by]
-    return value === undefined ? [] : [{ by: by as 'key' | 'tag' | 'model' | 'team' | 'all', value }]
-  })
+    if (value !== undefined) named.push({ by, value })
+  }
   if (options.all === true) named.push({ by: 'all', value: '' })
   const [mark] = named
   if (mark === undefined || named.length > 1) {

@@ -113,11 +113,11 @@ export function status(answer: RawReply): string {
 /** The text of a chat completion, whole or told in events. */
 export function textOf(answer: RawReply): string {
   if (!/event-stream/.test(answer.header('content-type') ?? ''))
-    return (answer.json() as any).choices[0].message.content as string
+    return answer.json().choices[0].message.content as string
   return answer.body
     .toString()
     .split('\n\n')
     .filter((frame) => frame.startsWith('data: {'))
-    .map((frame) => (JSON.parse(frame.slice(6)) as any).choices[0]?.delta.content ?? '')
+    .map((frame) => JSON.parse(frame.slice(6)).choices[0]?.delta.content ?? '')
     .join('')
 }

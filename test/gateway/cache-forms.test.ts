@@ -35,7 +35,7 @@ function playing(frames: readonly string[]): Script {
 }
 
 const rich = {
-  ...(JSON.parse(completion('Sunny.')) as any),
+  ...JSON.parse(completion('Sunny.')),
   system_fingerprint: 'fp_1',
   choices: [
     {
@@ -118,7 +118,7 @@ describe('chat', () => {
     const told = await first.finalChatCompletion()
     const whole = await client.chat.completions.create(body)
     expect(whole.choices[0]!.message.content).toBe(told.choices[0]!.message.content)
-    expect(whole.usage).toEqual(told.usage!)
+    expect(whole.usage).toEqual(told.usage)
     const langchain = new ChatOpenAI({
       model: 'gpt-4o-mini',
       apiKey: clientKey,

@@ -79,18 +79,17 @@ describe('on disk', () => {
   test('killed amid writes, again and again: what is there afterwards is right', async () => {
     const folder = scratchFolder()
     let hits = 0
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 4; round++) {
       const gate = await served({ tree: tree(onDisk), folder })
       const names = Array.from(
-        { length: 120 },
+        { length: 80 },
         (_, index) => `r${round} n${index} ${'x'.repeat((index * 97) % 5000)}`,
       )
       for (const name of names.slice(0, 40)) await call(gate.port, chat(name))
-      const rest = names.slice(40).map((name) => call(gate.port, chat(name)).catch(() => null))
+      for (const name of names.slice(40)) call(gate.port, chat(name)).catch(() => {})
       await Bun.sleep(10 + round * 7)
       gate.signal('SIGKILL')
       await gate.exited
-      await Promise.all(rest)
       const again = await served({ tree: tree(onDisk), folder })
       for (const name of names) {
         const answer = await call(again.port, chat(name))

@@ -159,7 +159,7 @@ test('two requests share an answer only if the reference says so, and tenants ne
         expect(index.of(exchange(written(a, how), one))).toBe(first)
       },
     ),
-    { numRuns: 3000, verbose: 1 },
+    { numRuns: 3000 },
   )
 })
 

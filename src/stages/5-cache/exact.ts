@@ -300,7 +300,7 @@ export class ExactCache implements FlightHost {
     if (directives.onlyIfCached) throw notCached()
     const flight = x.sharing instanceof Flight ? x.sharing : this.#lead(x, { asked, directives })
     if (inputs === null || missing.length === 0 || missing.length === inputs.length) return null
-    const request = parsedJson(x.requestBody!.whole!) as Parameters<typeof requestFor>[0]
+    const request = parsedJson(x.requestBody!.whole!)
     const body = requestFor(request, missing.map((index) => inputs[index]!)) // prettier-ignore
     flight.items = list
     x.requestBody = new WholeBody(body)
