@@ -18,7 +18,14 @@ export function fillCacheFile(folder: string, count: number): void {
   for (let from = 0; from < count; from += 5000) {
     file.together(() => {
       for (let number = from; number < Math.min(count, from + 5000); number++)
-        file.keep({ key: keyOf(number), body, ...facts, keptUntilMs: nowMs + 86_400_000, nowMs })
+        file.keep({
+          key: keyOf(number),
+          body,
+          ...facts,
+          keptUntilMs: nowMs + 86_400_000,
+          askedAtMs: nowMs,
+          nowMs,
+        })
     })
   }
   file.close()

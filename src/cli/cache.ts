@@ -23,7 +23,7 @@ export interface PurgeOptions extends CachePlace {
 }
 
 const groupsMax = 20
-const removedAtATime = 500
+const rowsAtATime = 1000
 
 /** `cache stats`: what is on disk, and how requests fared of late. @returns the exit code, as all below */
 export async function runCacheStats(options: CacheOptions): Promise<number> {
@@ -90,13 +90,15 @@ export async function runCachePurge(options: PurgeOptions): Promise<number> {
 }
 
 function purgeFile(file: CacheFile, mark: { by: string; value: string }): number {
-  file.addPurge(mark, systemClock.wallMs())
-  let removed = 0
+  const atMs = systemClock.wallMs()
+  file.addPurge(mark, atMs)
   // Whoever finds the answer to one request there holds it against the mark: by its name it may be sealed.
-  while (mark.by !== 'key') {
-    const now = file.removeMeant(mark, removedAtATime)
-    removed += now
-    if (now < removedAtATime) break
+  if (mark.by === 'key') return 0
+  let removed = 0
+  for (let fromId: number | null = 0; fromId !== null;) {
+    const part = file.removeMeant({ ...mark, atMs }, fromId, rowsAtATime)
+    removed += part.removed
+    fromId = part.nextId
   }
   return removed
 }

@@ -24,6 +24,7 @@ export interface KeptAnswer {
   readonly tags: readonly string[]
   /** Wall clock. */
   readonly keptUntilMs: number
+  readonly askedAtMs: number
   readonly nowMs: number
 }
 
@@ -54,10 +55,14 @@ export interface SeenRequest {
 const tables = `
 create table if not exists answers (
   id integer primary key, key blob not null unique, bytes integer not null, used_min integer not null,
-  kept_until_ms integer not null, endpoint text not null, model text not null, team text not null, tags text not null,
+  kept_until_ms integer not null, asked_ms integer not null, endpoint text not null, model text not null, team text not null, tags text not null,
   sum blob not null, body blob not null);
 create index if not exists answers_used on answers (used_min);
 create index if not exists answers_until on answers (kept_until_ms);
+create table if not exists totals (answers integer not null);
+insert into totals select 0 where not exists (select 1 from totals);
+create trigger if not exists answers_added after insert on answers begin update totals set answers = answers + 1; end;
+create trigger if not exists answers_removed after delete on answers begin update totals set answers = answers - 1; end;
 create table if not exists purges (
   number integer primary key autoincrement, kind text not null, value text not null, at_ms integer not null);
 create table if not exists seen (
@@ -134,16 +139,20 @@ export class CacheFile {
   }
 
   keep(answer: KeptAnswer): void {
-    const { key, body, endpoint, model, team, keptUntilMs, nowMs } = answer
+    const { key, body, endpoint, model, team, keptUntilMs, askedAtMs, nowMs } = answer
     const tags = answer.tags.length === 0 ? '' : `\n${answer.tags.join('\n')}\n`
     this.#ask(
-      `insert or replace into answers (key, bytes, used_min, kept_until_ms, endpoint, model, team, tags, sum, body)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `insert into answers (key, bytes, used_min, kept_until_ms, asked_ms, endpoint, model, team, tags, sum, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set
+       bytes = excluded.bytes, used_min = excluded.used_min, kept_until_ms = excluded.kept_until_ms, asked_ms = excluded.asked_ms,
+       endpoint = excluded.endpoint, model = excluded.model, team = excluded.team, tags = excluded.tags,
+       sum = excluded.sum, body = excluded.body`,
     ).run(
       key,
       body.length,
       minuteOf(nowMs),
       keptUntilMs,
+      askedAtMs,
       endpoint,
       model,
       team,
@@ -161,8 +170,15 @@ export class CacheFile {
     return this.#ask('delete from answers where key = ?').run(key).changes
   }
 
-  /** Removes up to `limit` answers that a purge is for. */
-  removeMeant({ by, value }: { by: string; value: string }, limit: number): number {
+  /**
+   * Removes what a purge is for, and was asked for before it, among `rows` answers behind `fromId`; 0 to begin with. Gives
+   * how many, and where to go on: null at the end. A part at a time, since a look at all of a large file takes seconds.
+   */
+  removeMeant(
+    { by, value, atMs }: { by: string; value: string; atMs: number },
+    fromId: number,
+    rows: number,
+  ): { readonly removed: number; readonly nextId: number | null } {
     const found =
       by === 'all'
         ? ['1', []]
@@ -172,8 +188,15 @@ export class CacheFile {
             ? ['model = ?', [value]]
             : ['team = ?', [value]]
     const [where, values] = found as [string, string[]]
-    const sql = `delete from answers where id in (select id from answers where ${where} limit ${limit})`
-    return this.#ask(sql).run(...values).changes
+    const last = this.#ask(
+      'select max(id) as id from (select id from answers where id > ? order by id limit ?)',
+    )
+    const { id } = last.get(fromId, rows) as { id: number | null }
+    if (id === null) return { removed: 0, nextId: null }
+    const removed = this.#ask(
+      `delete from answers where id > ? and id <= ? and asked_ms <= ? and ${where}`,
+    ).run(fromId, id, atMs, ...values)
+    return { removed: removed.changes, nextId: id }
   }
 
   /** Removes up to `limit` answers that are past their time or were not used since `usedBeforeMs`. */
@@ -264,9 +287,9 @@ export class CacheFile {
     }
   }
 
-  /** How many answers there are; scans an index. */
+  /** How many answers there are. */
   count(): number {
-    return (this.#ask('select count(*) as count from answers').get() as { count: number }).count
+    return (this.#ask('select answers from totals').get() as { answers: number }).answers
   }
 
   /** Answers and bytes by endpoint and model, the most first. */

@@ -224,7 +224,7 @@ describe('disk', () => {
     const bytesMax = 4 * 1024 * 1024
     const store = diskStore(folder(), { bytesMax })
     for (let number = 0; number < 400; number++) {
-      store.put(entry(`d${number}`, { body: new Uint8Array(50_000).fill(number & 255) }))
+      store.put(entry(`d${number}`, { forMs: 1e9, body: new Uint8Array(50_000).fill(number & 255) }))
       if (number % 40 === 39) await Bun.sleep(30)
       clock.aheadMs += 60_000
     }

@@ -25,6 +25,9 @@ const tidyEveryMs = 15_000
 /** Rows removed at a time. */
 const sliceRows = 64
 const fewRows = 8
+/** Rows looked at for a purge at a time. */
+const purgeRows = 256
+const purgesMax = 100
 /** Free room that is made at once when the file is full. */
 const roomPart = 0.02
 const usedEveryMin = 10
@@ -58,7 +61,8 @@ export class DiskStore implements Store {
   #queueBytes = 0
   readonly #used = new Map<string, number>()
   #seen: SeenRequest[] = []
-  readonly #purging: PurgeMark[] = []
+  /** Purges whose rows are still to be removed, and up to which row that is done. */
+  readonly #purging: { readonly mark: PurgeMark & { readonly atMs: number }; fromId: number }[] = []
   #timer: ReturnType<typeof setTimeout> | null = null
   readonly #ticker: ReturnType<typeof setInterval>
   #tidiedAtMs = 0
@@ -156,7 +160,9 @@ export class DiskStore implements Store {
       }) ?? 0
     // What is found from now on is held against the mark; the rows themselves go bit by bit.
     if (mark.by !== 'key') {
-      this.#purging.push(mark)
+      this.#purging.push({ mark: { ...mark, atMs: this.parts.clock.wallMs() }, fromId: 0 })
+      // Found they are gone all the same, and the rows end by themselves.
+      if (this.#purging.length > purgesMax) this.#purging.shift()
       this.#soon()
     }
     return count
@@ -284,7 +290,7 @@ export class DiskStore implements Store {
   #write(file: CacheFile, entry: Entry, nowMs: number): void {
     const { seal } = this.parts
     const name = seal.name(entry.key)
-    const { endpoint, model, team, tags, keptUntilMs } = entry.facts
+    const { endpoint, model, team, tags, keptUntilMs, askedAtMs } = entry.facts
     const body = seal.close(name, packEntry(entry))
     file.keep({
       key: name,
@@ -294,13 +300,18 @@ export class DiskStore implements Store {
       team: team ?? '',
       tags,
       keptUntilMs,
+      askedAtMs,
       nowMs,
     })
   }
 
   #makeRoom(file: CacheFile): void {
-    const mark = this.#purging[0]
-    if (mark !== undefined && file.removeMeant(mark, sliceRows) < sliceRows) this.#purging.shift()
+    const purge = this.#purging[0]
+    if (purge !== undefined) {
+      const { nextId } = file.removeMeant(purge.mark, purge.fromId, purgeRows)
+      if (nextId === null) this.#purging.shift()
+      else purge.fromId = nextId
+    }
     const { bytesMax } = this.options
     if (file.usedBytes > bytesMax) this.#full = true
     // Some room at once, or every answer that comes would have to push out another. Few at a time, since one may be large.

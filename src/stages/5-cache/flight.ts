@@ -130,6 +130,8 @@ export class Flight implements Sharing {
       const stale = this.#giveStale(this.leader, this.asked)
       if (stale !== null) {
         reply.body?.abort()
+        // What is given is not that call's answer.
+        this.leader.upstreamRequestId = null
         return stale
       }
     }
