@@ -15,7 +15,7 @@ import { fillCacheFile, lookUpTimes } from './cache-file.ts'
 const connections = 32
 const warmUpSeconds = 4
 /** Different calls in the rounds on disk: more than fit into the memory given. */
-const differentCalls = 20_000
+const differentCalls = 10_000
 
 interface Round {
   readonly perSecond: number

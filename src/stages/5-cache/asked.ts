@@ -232,7 +232,7 @@ class SeenRequests {
   #clearing = 0
 
   constructor(private readonly bytesMax: number) {
-    const size = 2 ** Math.round(Math.log2(Math.max(1024, bytesMax / 8192)))
+    const size = 2 ** Math.round(Math.log2(Math.max(1024, bytesMax / 2048)))
     this.#places = Array.from({ length: size })
   }
 

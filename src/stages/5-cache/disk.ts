@@ -111,7 +111,9 @@ export class DiskStore implements Store {
         return null
       }
       if (this.parts.clock.wallMs() / 60_000 - found.usedMin > usedEveryMin) this.use(key)
-      return unpackEntry(key, packed)
+      const entry = unpackEntry(key, packed)
+      entry.toldAtMs = this.parts.clock.nowMs()
+      return entry
     })
   }
 
