@@ -2,21 +2,36 @@
 // kind is found by whoever looks where it comes from.
 
 import type { Clock } from './base/clock.ts'
+import { processEnvironment } from './config/env.ts'
+import { runTokenCommand } from './config/run-command.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
 import { answerPolicy } from './answer-policy.ts'
-import { startable } from './listeners.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import type { MemoryObjects, Objects } from './objects/objects.ts'
+import { ownerOf } from './objects/owner.ts'
+import { startable, StartFailure } from './listeners.ts'
 import type { Sweeper } from './net/wire/sweeper.ts'
 import type { Stages } from './proxy.ts'
 import { createAccept } from './stages/1-accept/accept.ts'
 import { createAuthenticate, type JwtKeeper } from './stages/2-authenticate/authenticate.ts'
-import { createLimit } from './stages/3-limit/limit.ts'
-import { createTransform } from './stages/4-transform/transform.ts'
-import { createCache, type CacheKeeper } from './stages/5-cache/cache.ts'
-import { createRoute } from './stages/6-route/route.ts'
+import { createObjects, createTransform } from './stages/4-transform/transform.ts'
+import {
+  createLimit,
+  plainCosts,
+  type Costs,
+  type LimitMemory,
+  type SharedStore,
+  type SpendLookup,
+} from './stages/3-limit/limit.ts'
+import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
+import { createCache, Idempotency, type CacheKeeper, type IdempotencyParts } from './stages/5-cache/cache.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
-import { createMeter } from './stages/8-meter/meter.ts'
+import { createMeter, type Estimator, type Pricing } from './stages/8-meter/meter.ts'
+
 import type { LogStage } from './stages/9-log/log.ts'
+
+export type { Pricing }
 
 /** What every build of the stages is given besides its configuration: it outlives them. */
 export interface AssemblyParts {
@@ -26,6 +41,22 @@ export interface AssemblyParts {
   readonly sandbox: () => Promise<Pick<UpstreamOptions, 'baseUrl' | 'keys'>>
   /** Keys of the store; absent = there is none. */
   readonly keys?: KeyLookup
+  /** Absent = no rows are kept. */
+  readonly ledger?: Ledger
+  /** Absent = there is no store to keep answers in. */
+  readonly idempotency?: IdempotencyParts
+  /** Absent = nothing has a price. */
+  readonly pricing?: Pricing
+  /** Whose the objects are that upstreams keep; absent = remembered by this process alone. */
+  readonly objects?: Objects
+  /** Redis; absent = there is none. */
+  readonly redis?: SharedStore
+  /** Sums of the ledger; absent = there is none. */
+  readonly spend?: SpendLookup
+  /** What requests cost at most, and what they did cost; absent = counted in bytes, without prices. */
+  readonly costs?: Costs
+  /** How long what this process holds in Redis outlives it; absent = a minute. */
+  readonly leaseMs?: number
 }
 
 /** What a gateway keeps from one configuration to the next. */
@@ -34,6 +65,13 @@ export interface Kept {
   readonly refusedKeys: RefusedKeys
   readonly jwtKeeper: JwtKeeper
   readonly cacheKeeper: CacheKeeper
+  /** Where the parts bring none. */
+  readonly objects: MemoryObjects
+  readonly accounts: AccountMemory
+  /** Objects that nobody had to own: what answers said of them. */
+  readonly seen: SeenObjects
+  readonly limitMemory: LimitMemory
+  readonly estimator: Estimator
 }
 
 /** @throws StartFailure where a file or an address it needs cannot be had */
@@ -43,24 +81,68 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     authenticate.close()
     throw cause
   })
-  const meter = createMeter(parts)
+  const estimate = kept.estimator.exact.bind(kept.estimator)
+  const meter = createMeter({ ...parts, estimate, bug: parts.log.bug })
+  const costs = parts.pricing === undefined ? plainCosts : { estimate: meter.worstCase, spent: meter.spent }
+  const limit = limitStage(config, { costs, ...parts }, kept)
+  await limit.ready().catch((cause: unknown) => {
+    authenticate.close()
+    upstream.close()
+    limit.close()
+    throw new StartFailure(`cannot read what was spent from the ledger: ${(cause as Error).message}`)
+  })
   return {
     accept: createAccept({ ...config.server, ...config.server.limits }),
     authenticate,
-    limit: createLimit([]),
-    transform: createTransform([]),
+    limit,
+    transform: createTransform([objectsRule(config, parts, kept)]),
     cache: cacheStage(config, parts, kept),
-    route: createRoute(upstream.accounts),
-    upstream: { ...upstream, send: meter.around(upstream.send) },
+    route: routeStage(config, parts, { kept, upstream }),
+    upstream: { ...upstream, send: limit.around(meter.around(upstream.send)) },
     meter,
     log: parts.log,
   }
 }
 
-function cacheStage(config: Config, { clock }: AssemblyParts, { cacheKeeper }: Kept): Stages['cache'] {
-  const { path, key = null, redis } = config.storage
-  const place = { folder: path, key, redis: redis === undefined ? [] : [redis] }
-  return createCache(config.cache, { clock, keeper: cacheKeeper, policy: answerPolicy(config), place })
+function cacheStage(config: Config, parts: AssemblyParts, { cacheKeeper }: Kept): Stages['cache'] {
+  const { path, key = null, redis = [] } = config.storage
+  const place = { folder: path, key, redis }
+  return createCache(config.cache, {
+    clock: parts.clock,
+    keeper: cacheKeeper,
+    policy: answerPolicy(config),
+    place,
+    idempotency: idempotencyOf(config, parts),
+  })
+}
+
+function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {
+  const { owner, unknown, sockets } = access.objects
+  // Tokens can be anybody's, and so can the users and apps that a key names.
+  const open = access.jwt.length > 0 || owner === 'user' || owner === 'app'
+  const fixed = new Set(
+    access.keys.map(({ name, team, app, user }) =>
+      ownerOf({ kind: 'key', key: name, keyId: null, team, app, user }, owner),
+    ),
+  )
+  if (access.anonymous === 'allow') fixed.add('anonymous')
+  // The same set until a key changes: asked with every request, it is looked into once.
+  let seen: ReadonlySet<string> | undefined
+  let more = false
+  const several = (): boolean => {
+    if (open || fixed.size > 1 || parts.keys === undefined) return open || fixed.size > 1
+    const stored = parts.keys.someOwners(owner)
+    if (stored !== seen) more = stored.union(fixed).size > 1
+    seen = stored
+    return more
+  }
+  return createObjects({ objects: parts.objects ?? kept.objects, owner, unknown, sockets, several })
+}
+
+function idempotencyOf(config: Config, { clock, log, idempotency }: AssemblyParts): Idempotency | null {
+  const settings = config.meter.idempotency
+  if (!settings.enabled || idempotency === undefined) return null
+  return new Idempotency(idempotency, settings, { clock, bug: (cause) => log.bug(cause) })
 }
 
 function authenticateStage(
@@ -77,6 +159,24 @@ function authenticateStage(
   return startable(() => createAuthenticate(options, jwtKeeper))
 }
 
+function limitStage(config: Config, parts: AssemblyParts, { limitMemory }: Kept): Stages['limit'] {
+  const { clock, log, costs = plainCosts, redis = null, spend = null, leaseMs } = parts
+  return createLimit({
+    limits: config.limits,
+    upstreams: new Map(
+      config.upstreams.flatMap(({ name, limits }) => (limits === undefined ? [] : [[name, limits] as const])),
+    ),
+    clock,
+    memory: limitMemory,
+    costs,
+    shared: redis,
+    whenRedisDown: config.storage.whenRedisDown,
+    spend,
+    warn: (text) => log.event('warn', text),
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+  })
+}
+
 async function upstreamStage(
   config: Config,
   { clock, log, sandbox }: AssemblyParts,
@@ -88,5 +188,37 @@ async function upstreamStage(
     else upstreams.push({ ...each, baseUrl: new URL(each.baseUrl) })
   }
   const warn = (message: string) => log.event('warn', message)
-  return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn }))
+  const runCommand = (text: string) => runTokenCommand(text, processEnvironment())
+  return startable(() => createUpstream(upstreams, { clock, sweeper, refusedKeys, warn, runCommand }))
+}
+
+function routeStage(
+  config: Config,
+  { clock, objects }: AssemblyParts,
+  { kept, upstream }: { kept: Kept; upstream: Stages['upstream'] },
+): Stages['route'] {
+  const members = config.upstreams.map((each, index) => ({
+    target: upstream.accounts[index]!,
+    weight: each.weight,
+    models: each.models,
+    firstTokenMs: each.provider === 'sandbox' ? Infinity : each.timeouts.firstToken,
+  }))
+  return createRoute(
+    { members, routes: config.routes, usual: usualRoute() },
+    {
+      clock,
+      sweeper: kept.sweeper,
+      memory: kept.accounts,
+      probe: upstream.probe,
+      lookup: lookupOf(objects ?? kept.objects, kept.seen),
+    },
+  )
+}
+
+/** Who keeps an object: as the table of owners says, else as answers have said. */
+function lookupOf(objects: Objects, seen: SeenObjects) {
+  return {
+    accountOf: (id: string) => objects.accountOf(id) ?? seen.accountOf(id),
+    made: (id: string, upstream: string) => seen.made(id, upstream),
+  }
 }

@@ -2,7 +2,7 @@
 // the network waits for its rest (the client could not use half of it either), so that an upstream that breaks off can
 // always be followed by a well-formed error event, and a tap never sees half a frame.
 
-import type { Exchange, Reply, Tap } from './exchange.ts'
+import type { Drain, Exchange, Reply, Tap } from './exchange.ts'
 import { Failure } from './failure.ts'
 import { WholeBody } from './net/wire/body.ts'
 import type { Body, BodySink, Tunnel, WireError } from './net/wire/message.ts'
@@ -70,6 +70,9 @@ class TappedBody implements Body, BodySink {
   readonly whole = null
   readonly length: number
   #sink: BodySink | null = null
+  #started = false
+  /** Set where the client has left and the answer is read on all the same: the taps see it, nobody else. */
+  #drain: Drain | null = null
   readonly #frames: SseFrames | null
 
   constructor(
@@ -80,36 +83,57 @@ class TappedBody implements Body, BodySink {
     // The length of events is not announced: an error event may have to follow.
     this.length = x.stream ? -1 : source.length
     this.#frames = x.stream ? new SseFrames(frameBytesMax) : null
+    x.reading = taps.length > 0
   }
 
   start(sink: BodySink): void {
     this.#sink = sink
+    this.#started = true
     this.source.start(this)
   }
 
   chunk(bytes: Uint8Array): void {
     const frames = this.#frames
-    if (frames === null) return this.#pass(bytes)
+    if (frames === null) {
+      this.#pass(bytes)
+      this.#drain?.saw(bytes)
+      return
+    }
     const whole = frames.push(bytes) ?? (frames.overflowed ? frames.rest() : null)
     if (whole !== null) this.#pass(whole)
+    this.#drain?.saw(bytes)
   }
 
   end(): void {
     // What has no blank line behind it is no event by the standard, but it is the upstream's bytes.
     const last = this.#frames?.rest() ?? null
     if (last !== null) this.#pass(last)
+    this.x.reading = false
+    const rests: Uint8Array[] = []
     for (let index = 0; index < this.taps.length; index++) {
       let rest = this.taps[index]!.end()
       for (const tap of this.taps.slice(index + 1))
         if (rest !== null && rest.length > 0) rest = tap.chunk(rest)
-      if (rest !== null && rest.length > 0) this.#sink!.chunk(rest)
+      if (rest !== null && rest.length > 0) rests.push(rest)
     }
+    // The last byte waits for what must be kept before it.
+    const { durable } = this.x
+    if (durable === null) this.#finish(rests)
+    else void durable.finally(() => this.#finish(rests))
+  }
+
+  #finish(rests: readonly Uint8Array[]): void {
+    if (this.#drain !== null) return this.#drain.end()
+    for (const rest of rests) this.#sink!.chunk(rest)
     this.#sink!.end()
   }
 
   error(cause: WireError): void {
     const { x } = this
-    if (x.gone) return this.#sink!.error(cause)
+    x.reading = false
+    if (this.#drain !== null) return this.#drain.end()
+    // Nobody is left to be told, or what cut the connection has been said.
+    if (x.gone || x.failure !== null) return this.#sink!.error(cause)
     x.failure = streamFailure(cause)
     if (!x.stream) return this.#sink!.error(cause)
     this.#sink!.chunk(Buffer.from(sseErrorFrame(x.failure.toJson()), 'utf8'))
@@ -125,7 +149,15 @@ class TappedBody implements Body, BodySink {
   }
 
   abort(): void {
-    this.source.abort()
+    const { drain, reading } = this.x
+    if (drain === null || !reading || this.#drain !== null) {
+      this.x.reading = false
+      return this.source.abort()
+    }
+    this.#drain = drain
+    drain.begin(this.source)
+    if (this.#started) this.source.resume()
+    else this.source.start(this)
   }
 
   #pass(bytes: Uint8Array): void {
@@ -134,7 +166,7 @@ class TappedBody implements Body, BodySink {
       if (passed.length === 0) return
       passed = tap.chunk(passed)
     }
-    if (passed.length > 0) this.#sink!.chunk(passed)
+    if (passed.length > 0 && this.#drain === null) this.#sink!.chunk(passed)
   }
 }
 

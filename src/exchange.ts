@@ -7,8 +7,8 @@ import type { Clock } from './base/clock.ts'
 import type { Endpoint } from './openai/endpoints.ts'
 import { endUserIn } from './openai/end-user.ts'
 import { firstText } from './openai/outermost.ts'
-import type { Usage } from './openai/usage.ts'
-import type { Body, Tunnel } from './net/wire/message.ts'
+import type { Units, Usage } from './openai/usage.ts'
+import type { Body, Tunnel, WireFault } from './net/wire/message.ts'
 import type { HeaderBlock } from './net/wire/headers.ts'
 import { Failure } from './failure.ts'
 
@@ -23,6 +23,8 @@ export interface Principal {
   readonly app: string | null
   readonly user: string | null
   readonly env: string | null
+  /** Who issued the token; absent = it is none. */
+  readonly issuer?: string
   /** Model globs this principal may ask for; null = all. */
   readonly models: readonly string[] | null
   /** Endpoint operations this principal may use; null = all. */
@@ -37,6 +39,8 @@ export interface Principal {
   readonly deniedUserAgents?: readonly string[]
   /** Whether the header fields of `access.identity` are believed. */
   readonly mayName: boolean
+  /** A budget of its own, such as `$50/month`; absent = none. */
+  readonly budget?: string | null
   /** Wall clock from when on it counts no more; null = never. */
   readonly expiresAtMs: number | null
 }
@@ -85,6 +89,8 @@ export interface Reply {
   body: Body | null
   /** Set for 101. */
   tunnel: Tunnel | null
+  /** The call it answers, where an upstream was asked for it. */
+  attempt?: Attempt
 }
 
 /** A change to, or a look at, the bytes of a reply as they pass. Taps of server-sent events are given whole frames only. */
@@ -108,6 +114,14 @@ export class Attempt {
   failure: Failure | null = null
   /** Whether a byte of the request may have reached the upstream: from then on it may cost. */
   sent = true
+  /** What broke it on the wire, in the words of net/wire; null = nothing did. */
+  fault: WireFault | null = null
+  /** Who counts it as under way, told once when it is over; null = nobody any more. See stages/6-route. */
+  underWay: UnderWay | null = null
+  /** Gives the call up while it is under way; null = there is no call yet. */
+  call: { abort(): void } | null = null
+  /** It went on where another had broken off amid its answer. */
+  continued = false
   /** The model asked of this upstream: after aliases, and after its own mapping; null = the body names none. */
   upstreamModel: string | null = null
   /** Model named in the answer. */
@@ -115,6 +129,14 @@ export class Attempt {
   /** `service_tier` of the answer; null = not said. */
   serviceTier: string | null = null
   usage: Usage | null = null
+  /** What is counted in something else than tokens: images, seconds of audio, characters. */
+  units: Units | null = null
+  /** `usage` is the whole of it: the answer ended, or said so. False amid a stream of running sums: then it is a lower bound. */
+  usageFinal = false
+  /** What a stream has said so far, for an estimate; null = no stream, or nothing yet. */
+  output: SaidText | null = null
+  /** Its cost is in rows of their own, one for each `MeteredItem`: its own row counts nothing, and nothing is estimated. */
+  itemised = false
   /** Monotonic; 0 = not yet. */
   firstByteAtMs = 0
   endedAtMs = 0
@@ -122,6 +144,12 @@ export class Attempt {
   state: 'open' | 'settled' | 'estimated' | 'void' = 'open'
   /** What it costs us, in nano-dollars; null = no price is known, or not settled yet. */
   costNanoUsd: number | null = null
+  /** Tokens of its row: the provider's own, or estimated; null = none, or not settled yet. */
+  bookedUsage: Usage | null = null
+  /** The same of what came with it and has rows of its own. */
+  itemsNanoUsd = 0
+  /** Its answer is what the client gets. */
+  delivered = false
 
   constructor(
     /** Id of its ledger row: that of the exchange and a number. */
@@ -134,12 +162,38 @@ export class Attempt {
   }
 }
 
+/** Text that came in a stream. */
+export interface SaidText {
+  /** Bytes of it; what `text` gives may be its beginning. */
+  readonly bytes: number
+  text(): string
+}
+
+/** Keeps count of what is under way. */
+export interface UnderWay {
+  over(x: Exchange, attempt: Attempt): void
+}
+
 /** Who is asked. */
 export interface AttemptTarget {
   /** Name of the upstream. */
   readonly name: string
   /** Which account of its provider: project, organisation, or the upstream's name. */
   readonly account: string
+  /** Which kind of provider it is, such as `openai`. */
+  readonly providerName: string
+}
+
+/** An answer that is waited for, or read on, after its client has left. */
+export interface Drain {
+  /** Resolves when no more of it is to be known. */
+  readonly done: Promise<void>
+  /** An answer is there and streams: it is read on until `end`. */
+  begin(body: Body): void
+  /** Bytes have come; they have passed the taps. */
+  saw(bytes: Uint8Array): void
+  /** All is known that will be. Idempotent. */
+  end(): void
 }
 
 /** How the cache took part: the value of `x-cache-status`. */
@@ -185,6 +239,10 @@ export class Exchange {
   bodyBytes: Uint8Array | null = null
   /** The body as it goes upstream: whole where `bodyBytes` is set, else streamed; null = none. */
   requestBody: Body | null = null
+  /** Pairs of `x-headgate-metadata`, for reports; null = none. */
+  metadata: Readonly<Record<string, string>> | null = null
+  /** How often the client's SDK says it has tried before: `x-stainless-retry-count`. */
+  retryCount = 0
   #json: unknown = undefined
   #parsed: 'not yet' | 'good' | 'broken' = 'not yet'
   #modelSeen: string | null | undefined = undefined
@@ -198,8 +256,21 @@ export class Exchange {
   /** What is reserved for this exchange and not settled yet. */
   readonly holds: Hold[] = []
 
+  /** Its limits are settled: what is reserved from now on is given back at once. */
+  limitsSettled = false
+
   /** Lines about limits that go with whatever is answered, each ended by CRLF: `x-ratelimit-…`. */
   limitLines = ''
+
+  // 4-transform
+  /** The query as it goes upstream: `request.query`, or that of a list's further page. */
+  query: string
+  /** Upstream that keeps the stored objects which the request names: nobody else can serve it. null = it names none. */
+  objectAccount: string | null = null
+  /** The request names objects that are in nobody's name, which is allowed. */
+  unknownObjects = false
+  /** Why a streamed request body was broken off here, before its last byte; null = it was not. */
+  bodyFailure: Failure | null = null
 
   // 5-cache
   cacheStatus: CacheStatus = 'BYPASS'
@@ -218,8 +289,19 @@ export class Exchange {
   /** Name of the upstream that answered, or was asked last. */
   upstream: string | null = null
   attempts = 0
+  /** The model to ask of the upstream that is asked next; null = as the request names it. */
+  routedModel: string | null = null
+  /** In place of the request's query and body, for a call that the gate makes on its own account; null = the request's. */
+  routedQuery: string | null = null
+  routedBody: Body | null = null
   /** `x-request-id` of the upstream's answer. */
   upstreamRequestId: string | null = null
+  /** The upstream was sent `meteredBody`: what that adds to the answer is taken out again. */
+  sentMetered = false
+  /** An answer is under way whose bytes are still to be read for its cost. */
+  reading = false
+  /** What goes on of the answer though the client has left; null = it has not, or nothing does. */
+  drain: Drain | null = null
 
   // 8-meter
   /** The calls made, in order; `attempts` also counts those that the wire sent again by itself. */
@@ -232,7 +314,10 @@ export class Exchange {
   drained: Promise<void> | null = null
   /** Model named in the answer. */
   answeredModel: string | null = null
+  /** `service_tier` of the answer. */
+  serviceTier: string | null = null
   usage: Usage | null = null
+  units: Units | null = null
 
   // 9-log: facts of the delivery
   status = 0
@@ -249,6 +334,7 @@ export class Exchange {
   constructor(id: string, request: IncomingRequest, clock: Clock) {
     this.id = id
     this.request = request
+    this.query = request.query
     this.startedAtMs = clock.nowMs()
     this.startedWallMs = clock.wallMs()
   }

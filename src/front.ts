@@ -14,12 +14,15 @@ import type { ServerHandler, ServerReply } from './net/wire/server.ts'
 import { finish, proxy, type Stages } from './proxy.ts'
 import { failureReply } from './refuse.ts'
 import type { Running } from './running.ts'
+import type { Overload } from './proxy.ts'
 
 export interface FrontOptions {
   /** The stages in force. */
   readonly stages: () => Stages
   readonly clock: Clock
   readonly running: Running
+  /** Says when there is more than this process can do. */
+  readonly overload: Overload
 }
 
 export function createFront(options: FrontOptions): ServerHandler {
@@ -27,7 +30,8 @@ export function createFront(options: FrontOptions): ServerHandler {
     request(request) {
       if (request.path === '/' && (request.method === 'GET' || request.method === 'HEAD'))
         request.respond(welcome)
-      else begin(request, options)
+      else if (options.overload.admits(request.headers.get('authorization'))) begin(request, options)
+      else shed(request)
     },
     refuse: (refusal, peerAddress) => refuseUnread(refusal, peerAddress, options),
     bug: (cause) => options.stages().log.bug(cause),
@@ -52,27 +56,46 @@ function begin(request: ServerRequest, options: FrontOptions): void {
       x.failure = new Failure('client_gone', 'The client closed the connection.')
     if (x.failure?.code === 'client_gone') x.status = x.failure.status
     options.running.ended(slot)
+    options.overload.knew(request.headers.get('authorization'), x.principal)
     // An answer that is read on without its client is over when its usage is known.
     if (x.drained === null) finish(x, stages)
-    else void x.drained.finally(() => finish(x, stages))
+    else options.running.drains(x.drain, x.drained, () => finish(x, stages))
   }
   // `proxy` never rejects; `respond` may find a bug of ours, which must not end the process.
   proxy(x, stages)
     .then((reply) => {
       x.firstByteAtMs = clock.nowMs()
-      // Its client has left, but it is read on, for others or for its count.
-      if (x.gone && x.drained !== null && reply.body !== null && reply.body.whole === null)
+      // Its client has left, but others wait for what it began.
+      if (
+        x.gone &&
+        x.drained !== null &&
+        x.drain === null &&
+        reply.body !== null &&
+        reply.body.whole === null
+      )
         return void readAway(reply.body)
       request.respond(serverReply(x, reply))
+      // Waited for though its client has left, and here: there is no more to read.
+      if (x.drain !== null && !x.reading) x.drain.end()
     })
     .catch((cause: unknown) => {
+      x.drain?.end()
       stages.log.bug(cause)
       request.destroy()
     })
 }
 
+/** Turned away before anything is done for it: no exchange, no line in the log. */
+function shed(request: ServerRequest): void {
+  request.body?.abort()
+  request.respond(overloaded)
+}
+
 /** An upstream's own: two answers to one question are none. What we say ourselves stands in `corsLines`. */
 const crossOriginLine = /^access-control-[^\r\n]*\r\n/gim
+
+/** An upstream's own limits are the operator's account's: a client is told of its own. */
+const limitLine = /^x-ratelimit-[^\r\n]*\r\n/gim
 
 function serverReply(x: Exchange, reply: Reply): ServerReply {
   let headerLines = reply.headerLines
@@ -83,7 +106,7 @@ function serverReply(x: Exchange, reply: Reply): ServerReply {
   }
   if (x.upstream !== null || x.cacheStatus !== 'BYPASS') headerLines += `x-cache-status: ${x.cacheStatus}\r\n`
   if (x.ageSeconds !== null) headerLines += `age: ${x.ageSeconds}\r\n`
-  if (x.limitLines !== '') headerLines += x.limitLines
+  if (x.limitLines !== '') headerLines = headerLines.replace(limitLine, '') + x.limitLines
   if (x.corsLines !== null) headerLines = headerLines.replace(crossOriginLine, '') + x.corsLines
   return {
     status: reply.status,
@@ -122,6 +145,11 @@ function unread(peerAddress: string): IncomingRequest {
     peerAddress,
     upgrade: null,
   }
+}
+
+const overloaded: ServerReply = {
+  ...failureReply(new Failure('overloaded', 'The gateway is overloaded. Try again in a moment.')),
+  close: false,
 }
 
 const welcome: ServerReply = {

@@ -1,19 +1,24 @@
 // What stays: the stages built from one configuration, and where it listens. A reload builds new stages and swaps them:
 // exchanges under way end with the stages they began with, so no request sees half of a change.
 
-import { assemble, type AssemblyParts, type Kept } from './assemble.ts'
+import { assemble, type AssemblyParts, type Kept, type Pricing } from './assemble.ts'
 import type { Config } from './config/schema.ts'
+import { ExpiryWatch } from './expiry-watch.ts'
 import { createFront } from './front.ts'
 import { Listeners, startable } from './listeners.ts'
 import { Sweeper } from './net/wire/sweeper.ts'
+import { MemoryObjects } from './objects/objects.ts'
 import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
 import { CacheKeeper } from './stages/5-cache/cache.ts'
+import { AccountMemory, SeenObjects } from './stages/6-route/route.ts'
+import { LimitMemory, Overload } from './stages/3-limit/limit.ts'
+import { Estimator } from './stages/8-meter/meter.ts'
 import { createLog, type LogIo, type LogSettings, type LogStage } from './stages/9-log/log.ts'
 
-export type { LogStage }
+export type { LogStage, Pricing }
 
 /** What a gateway is given besides its configuration. */
 export interface GatewayParts extends AssemblyParts {
@@ -23,21 +28,37 @@ export interface GatewayParts extends AssemblyParts {
 
 export class Gateway {
   readonly #kept: Kept
+  readonly #overload: Overload
   readonly #listeners: Listeners
   readonly #view: OperatorView
   /** Exchanges under way. */
   readonly running = new Running()
+  readonly #expiry: ExpiryWatch
   #stages!: Stages
 
   private constructor(private readonly parts: GatewayParts) {
     const sweeper = new Sweeper(parts.clock)
     const jwtKeeper = new JwtKeeper({ clock: parts.clock, tell: parts.log.event })
-    const cacheKeeper = new CacheKeeper(parts.clock, (message) => parts.log.event('warn', message))
-    this.#kept = { sweeper, refusedKeys: new Map(), jwtKeeper, cacheKeeper }
+    this.#kept = {
+      sweeper,
+      refusedKeys: new Map(),
+      jwtKeeper,
+      objects: new MemoryObjects(),
+      accounts: new AccountMemory(),
+      seen: new SeenObjects(),
+      limitMemory: new LimitMemory(parts.clock),
+      estimator: new Estimator(),
+      cacheKeeper: new CacheKeeper(parts.clock, (text) => parts.log.event('warn', text)),
+    }
+    const tell = (text: string): void => parts.log.event('info', text)
+    this.#expiry = new ExpiryWatch({ running: this.running, clock: parts.clock, tell })
+    const warn = (text: string): void => parts.log.event('warn', text)
+    this.#overload = new Overload(parts.clock, { targetMs: null }, warn)
     const handler = createFront({
       stages: () => this.#stages,
       clock: parts.clock,
       running: this.running,
+      overload: this.#overload,
     })
     this.#view = new OperatorView(parts, {
       stages: () => this.#stages,
@@ -78,6 +99,9 @@ export class Gateway {
       closeStages(next)
       throw cause
     }
+    this.#expiry.follow(config.access.onExpire)
+    const { mode, delay } = config.server.overload
+    this.#overload.targetMs = mode === 'off' ? null : delay
     if (previous !== undefined) closeStages(previous)
   }
 
@@ -85,11 +109,21 @@ export class Gateway {
   async drain(): Promise<void> {
     this.#view.draining = true
     await this.#listeners.drain()
+    await this.running.drained()
+  }
+
+  /** Resolves when every row is kept whose tokens are still being counted. */
+  counted(): Promise<void> {
+    return this.#stages.meter.idle()
   }
 
   /** Cuts what is still open and frees every address. */
   stop(): void {
+    this.#expiry.close()
     this.#listeners.stop()
+    this.running.endDrains()
+    this.#overload.close()
+    this.#kept.estimator.close()
     closeStages(this.#stages)
     this.#kept.cacheKeeper.close()
   }

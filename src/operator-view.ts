@@ -9,6 +9,8 @@ import type { Stages } from './proxy.ts'
 
 /** What the process behind a gateway gives its admin port. */
 export interface AdminBackend extends Pick<AdminWorld, 'keys' | 'audit' | 'reload'> {
+  /** Absent = there is no ledger to read. */
+  readonly reports?: AdminWorld['reports']
   /** Digest of the token that was made at the first start; null where one is configured. */
   generatedToken(): Buffer | null
 }
@@ -61,10 +63,13 @@ export class OperatorView implements AdminParts {
       clock,
       keys: backend.keys,
       audit: backend.audit,
+      reports: backend.reports ?? null,
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
       cache: () => watched.stages().cache.view(),
       purge: (which) => watched.stages().cache.purge(which),
+      drain: (name, draining) => this.#drain(name, draining),
+      limits: () => watched.stages().limit.rows(),
       reload: (by) => backend.reload(by),
     }
   }
@@ -89,14 +94,23 @@ export class OperatorView implements AdminParts {
     return reasons
   }
 
+  #drain(name: string, draining: boolean): boolean {
+    const { upstream, route } = this.watched.stages()
+    if (!upstream.accounts.some((account) => account.name === name)) return false
+    route.drain(name, draining)
+    return true
+  }
+
   #upstreams(): UpstreamRow[] {
-    return this.watched.stages().upstream.accounts.map((account) => ({
+    const { upstream, route } = this.watched.stages()
+    return upstream.accounts.map((account) => ({
       name: account.name,
       provider: account.providerName,
       host: account.host,
       env: account.env,
       sockets: account.wire.counts(),
       keys: account.keyCounts(),
+      ...route.report(account.name),
     }))
   }
 }

@@ -6,13 +6,15 @@ import { refuse } from './refuse.ts'
 import { revalidate } from './revalidate.ts'
 import type { AcceptStage } from './stages/1-accept/accept.ts'
 import type { AuthenticateStage } from './stages/2-authenticate/authenticate.ts'
-import type { LimitStage } from './stages/3-limit/limit.ts'
+import type { LimitStage, Overload } from './stages/3-limit/limit.ts'
 import type { TransformStage } from './stages/4-transform/transform.ts'
 import type { CacheStage } from './stages/5-cache/cache.ts'
 import type { RouteStage } from './stages/6-route/route.ts'
 import type { Account, UpstreamStage } from './stages/7-upstream/upstream.ts'
 import type { MeterStage } from './stages/8-meter/meter.ts'
 import type { LogStage } from './stages/9-log/log.ts'
+
+export type { Overload }
 
 /** The nine stages, built once from a configuration and swapped whole when it changes. */
 export interface Stages {
@@ -45,10 +47,18 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     if (changed !== undefined) await changed
     const found = cache.find(x)
     const stored = found instanceof Promise ? await found : found
-    const reply = stored ?? (await cache.fetched(x, route.attempt(x, upstream.send)))
+    const ask = () => route.attempt(x, upstream.send)
+    const first = stored ?? (await cache.fetched(x, ask()))
     if (x.revalidate) void revalidate(x, stages, finish)
+    const mended = transform.reply(x, first, ask)
+    const reply = mended instanceof Promise ? await mended : mended
     // What is kept is the upstream's own; whoever is given it again has the rules applied anew.
-    const taps = [...meter.tap(x, reply), ...cache.tap(x, reply), ...transform.tap(x, reply)]
+    const taps = [
+      ...meter.tap(x, reply),
+      ...cache.tap(x, reply),
+      ...transform.tap(x, reply),
+      ...cache.lastTap(x, reply),
+    ]
     const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable
     return delivered
@@ -58,19 +68,31 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
 }
 
 /** Runs exactly once when an exchange has ended, however it ended. Never throws. */
-export function finish(x: Exchange, stages: Stages): void {
-  const { limit, route, meter, cache, log } = stages
-  for (const step of [meter.settle, limit.settle, cache.settle, route.learn, log.write]) {
+export function finish(x: Exchange, { limit, route, meter, cache, log }: Stages): void {
+  const attempt = <T>(step: (x: Exchange) => T): T | undefined => {
     try {
-      step(x)
+      return step(x)
     } catch (cause) {
       log.bug(cause)
+      return undefined
     }
   }
+  const counting = attempt(meter.settle)
+  // What a limit gives back is known when the tokens are.
+  const settle = (): void => {
+    attempt(limit.settle)
+    attempt(cache.settle)
+  }
+  if (counting instanceof Promise) void counting.catch(log.bug).finally(settle)
+  else settle()
+  attempt(route.learn)
+  attempt(log.write)
 }
 
 /** Ends what stages run beside requests. Exchanges under way end all the same. */
-export function closeStages({ authenticate, upstream }: Stages): void {
+export function closeStages({ authenticate, limit, route, upstream }: Stages): void {
   authenticate.close()
+  limit.close()
+  route.close()
   upstream.close()
 }

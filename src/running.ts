@@ -1,7 +1,8 @@
-// The exchanges under way: how many there are, and the way to cut those of one key. A key that is revoked may have answers
-// running that last for minutes; whether they end with it is the operator's choice (`access.onRevoke`).
+// The exchanges under way: how many there are, and the way to cut those of one key, or of credentials that have expired. An
+// answer may run for minutes, a WebSocket for an hour; whether they end with their key or token is the operator's choice
+// (`access.onRevoke`, `access.onExpire`). One timer looks at all of them: a timer each would be ten thousand.
 
-import type { Exchange } from './exchange.ts'
+import type { Drain, Exchange } from './exchange.ts'
 import { Failure } from './failure.ts'
 
 /** What can be cut: the connection of a request. */
@@ -16,6 +17,7 @@ export class Running {
   readonly #exchanges: (Exchange | null)[] = []
   readonly #requests: (Cuttable | null)[] = []
   readonly #free: number[] = []
+  readonly #drains = new Set<Drain>()
 
   get size(): number {
     return this.#exchanges.length - this.#free.length
@@ -35,16 +37,48 @@ export class Running {
     this.#free.push(slot)
   }
 
+  /** An exchange whose client has left goes on until `done`, then `ended` is called. */
+  drains(drain: Drain | null, done: Promise<void>, ended: () => void): void {
+    if (drain !== null) this.#drains.add(drain)
+    void done.finally(() => {
+      if (drain !== null) this.#drains.delete(drain)
+      ended()
+    })
+  }
+
+  /** Answers that are read on without their client. */
+  get draining(): number {
+    return this.#drains.size
+  }
+
+  /** Resolves when none of them is left of those that there are now. */
+  async drained(): Promise<void> {
+    await Promise.all([...this.#drains].map((drain) => drain.done))
+  }
+
+  /** Reads none of them on. */
+  endDrains(): void {
+    for (const drain of this.#drains) drain.end()
+  }
+
   /** Cuts what runs with a key of the store: the client sees an answer that is not complete. Gives how many. */
   cut(keyId: string): number {
+    return this.#cutWhere((x) => x.principal.keyId === keyId, 'was revoked')
+  }
+
+  /** Cuts what runs with a key or token that has expired at a moment of the wall clock. Gives how many. */
+  cutExpired(wallMs: number): number {
+    return this.#cutWhere(({ principal }) => (principal.expiresAtMs ?? Infinity) <= wallMs, 'has expired')
+  }
+
+  #cutWhere(ends: (x: Exchange) => boolean, why: string): number {
     let found = 0
     // As long as it was: cutting one ends it, and may let another in.
     for (const [slot, x] of this.#exchanges.slice().entries()) {
-      if (x === null || x.principal.keyId !== keyId) continue
-      x.failure = new Failure('invalid_api_key', 'The API key was revoked.', {
-        detail: 'cut: the key was revoked',
-      })
-      if (x.status === 0) x.status = x.failure.status
+      if (x === null || !ends(x)) continue
+      const failure = new Failure('invalid_api_key', `The API key ${why}.`, { detail: `cut: the key ${why}` })
+      x.failure = failure
+      if (x.status === 0) x.status = failure.status
       found++
       this.#requests[slot]?.destroy()
     }

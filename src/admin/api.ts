@@ -48,7 +48,7 @@ export async function answerApi(request: Request, address: string, parts: ApiPar
     const query = readQuery(found, url.searchParams)
     const body = await readBody(found, request)
     const answer = await found.handle({ params, query, body, operator, world: parts.world })
-    return json(answer, found.status)
+    return answer instanceof Response ? answer : json(answer, found.status)
   } catch (cause) {
     if (cause instanceof ApiProblem) return refusal(cause)
     parts.event('error', 'This is a bug: please report it.', { cause })

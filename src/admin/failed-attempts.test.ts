@@ -28,3 +28,11 @@ test('any number of addresses takes bounded memory, and the busy ones are rememb
   }
   expect(failures.size).toBe(10_000)
 })
+
+test('the addresses of one IPv6 network are one', () => {
+  clock.ms = 0
+  const failures = new FailedAttempts(clock)
+  for (let count = 0; count < 10; count++) expect(failures.book(`2001:db8::${count + 1}`)).toBe(0)
+  expect(failures.book('2001:db8::ffff:1')).toBeGreaterThan(0)
+  expect(failures.book('2001:db8:0:1::1')).toBe(0)
+})

@@ -1,7 +1,8 @@
-// How many wrong tokens an address may send. Only wrong ones count and only they are turned away: whoever holds a good
+// How many wrong tokens an address (of IPv6: one /64, which a single host may have to itself) may send. Only wrong ones count and only they are turned away: whoever holds a good
 // token gets in, however many guesses came from the same address before. The table is bounded: where it is full, the
 // address that was quiet longest is forgotten, which costs an attacker with that many addresses nothing he did not have.
 
+import { parsePeerAddress, senderOf } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 
 const burst = 10
@@ -19,7 +20,9 @@ export class FailedAttempts {
   constructor(private readonly clock: Clock) {}
 
   /** Books a wrong token. Seconds to wait where the address has sent too many, else 0. */
-  book(address: string): number {
+  book(from: string): number {
+    const peer = parsePeerAddress(from)
+    const address = peer === null ? from : senderOf(peer)
     const nowMs = this.clock.nowMs()
     const before = this.#buckets.get(address)
     const left =

@@ -44,7 +44,7 @@ const keySpec = z.strictObject({
     .datetime({ offset: true, error: 'expected a moment such as 2027-01-31T12:00:00Z' })
     .nullish()
     .meta({ description: 'Until when it works. Either this or `expires`.' }),
-  budget: line('Such as `$50/month`. Kept and shown; nothing enforces it yet.').nullish(),
+  budget: line('Money it may spend, such as `$50/month`; UTC.').nullish(),
   metadata: z
     .record(z.string().min(1).max(64), z.string().max(512))
     .refine((pairs) => Object.keys(pairs).length <= 16, 'holds more than 16 pairs')

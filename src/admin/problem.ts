@@ -12,6 +12,7 @@ const kinds = {
   request_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   misdirected_request: { status: 421, type: 'invalid_request_error' },
+  too_much: { status: 422, type: 'invalid_request_error' },
   invalid_config: { status: 422, type: 'invalid_request_error' },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error' },
   internal_error: { status: 500, type: 'server_error' },

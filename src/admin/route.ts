@@ -5,6 +5,7 @@
 import type { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import type { KeyService } from '../keys/key-service.ts'
+import type { Reports } from '../reports/reports.ts'
 import type { RecentRequests } from './recent-requests.ts'
 import type { Operator, Role } from './tokens.ts'
 
@@ -34,6 +35,45 @@ export interface UpstreamRow {
   readonly env: string | null
   readonly sockets: { readonly idle: number; readonly busy: number }
   readonly keys: { readonly total: number; readonly expired: number; readonly refused: number }
+  /** What routing knows of it: why it is asked, or is not. */
+  readonly health: 'healthy' | 'limited' | 'failing' | 'draining'
+  readonly breaker: BreakerState
+  readonly draining: boolean
+  readonly inFlight: number
+  readonly requests: number
+  readonly failures: number
+  /** Mean time to the first byte; null = not measured. */
+  readonly latencyMs: number | null
+  /** What is left of its rate limits, as it says; null = it does not, or not lately. */
+  readonly remainingRequests: number | null
+  readonly remainingTokens: number | null
+  /** Until it is asked again after a spent quota; 0 = it is asked. */
+  readonly limitedForMs: number
+  /** By model, where that differs; null = requests that name none. */
+  readonly models: readonly {
+    readonly model: string | null
+    readonly breaker: BreakerState
+    readonly latencyMs: number | null
+    readonly limitedForMs: number
+  }[]
+}
+
+/** `half-open`: the next request is a probe. */
+export type BreakerState = 'closed' | 'open' | 'half-open'
+/** One principal under one limit, as operators see it. */
+export interface LimitRow {
+  readonly limit: string
+  /** `cost` is in nano-dollars. */
+  readonly quantity: string
+  readonly words: string
+  readonly principal: Readonly<Record<string, string | null>>
+  readonly used: number
+  readonly max: number
+  readonly remaining: number
+  readonly share: number
+  /** Wall clock; null = never, or nobody knows. */
+  readonly resetAtMs: number | null
+  readonly enforce: boolean
 }
 
 /** The cache, as operators see it. */
@@ -83,10 +123,15 @@ export interface AdminWorld {
   /** Null where the gateway runs without a store. */
   readonly keys: KeyService | null
   readonly audit: AuditLog | null
+  readonly reports: Reports | null
   upstreams(): readonly UpstreamRow[]
   cache(): CacheRow
   /** Gives how many were forgotten, as far as the stores can tell. @throws Error where one cannot be reached */
   purge(which: CachePurge): Promise<number>
+  /** Takes an upstream out of use for new requests, or back into it. False where there is none of this name. */
+  drain(name: string, draining: boolean): boolean
+  /** The 1000 nearest to their limit, nearest first. */
+  limits(): Promise<readonly LimitRow[]>
   /** Reads the configuration anew, in the name of `by`. */
   reload(by: string): Promise<ReloadOutcome>
 }
@@ -118,7 +163,7 @@ export interface Route<Query = unknown, Body = unknown> {
   readonly answer: z.ZodType
   /** Statuses it may refuse with, besides those that every route has. */
   readonly refusals: readonly (404 | 409 | 422 | 503)[]
-  /** @throws ApiProblem */
+  /** An answer that is no JSON is a `Response`. @throws ApiProblem */
   handle(call: Call<Query, Body>): unknown
 }
 

@@ -4,25 +4,60 @@
 import { z } from 'zod'
 import { cacheRoutes } from './cache.ts'
 import { keyRoutes } from './keys.ts'
+import { limitRoutes } from './limits.ts'
 import { listOf, numberOf, paging } from './paging.ts'
 import { ApiProblem } from './problem.ts'
 import { actor, route, type AdminWorld, type AuditRow, type Route } from './route.ts'
+import { ledgerFilters, ledgerRows, usageRoutes } from './usage.ts'
+import { upstreamRoutes } from './upstreams.ts'
 
 const nullableText = z.string().nullable()
 const moment = z.iso.datetime()
 const count = z.int()
 const filter = z.string().min(1, 'is empty').max(256, 'is longer than 256 characters').optional()
 
+/** Of rows of the ledger alone. */
+const ledgerMembers = {
+  operationId: z
+    .string()
+    .optional()
+    .meta({ description: 'What the client asked once; it may have several rows.' }),
+  account: nullableText.optional(),
+  state: z.enum(['settled', 'estimated', 'void']).optional(),
+  estimator: nullableText
+    .optional()
+    .meta({ description: 'How figures were estimated; null = the provider’s own.' }),
+  units: z.record(z.string(), z.number()).nullable().optional(),
+  serviceTier: nullableText.optional(),
+  costNanoUsd: count
+    .nullable()
+    .optional()
+    .meta({ description: 'What the provider is owed, in 10⁻⁹ dollars.' }),
+  billedNanoUsd: count.nullable().optional(),
+  savedNanoUsd: count.optional(),
+  priceVersion: nullableText.optional(),
+  unpriced: z.literal(true).optional().meta({ description: 'No price is known.' }),
+  cache: z.string().optional(),
+  last: z.boolean().optional().meta({ description: 'The row that ends its operation.' }),
+  overheadUs: count.nullable().optional(),
+  endUser: nullableText.optional(),
+  metadata: z.record(z.string(), z.string()).nullable().optional(),
+  retryCount: count.optional(),
+  unmetered: z.boolean().optional(),
+}
+
 const requestRow = z.object({
   id: z.string(),
   at: moment,
   method: z.string(),
-  path: z.string(),
+  path: z.string().optional().meta({ description: 'Only of recent requests.' }),
   endpoint: z.string(),
   model: nullableText.meta({ description: 'The model asked for.' }),
   upstreamModel: nullableText.meta({ description: 'The model that answered.' }),
   upstream: nullableText,
-  principal: z.string().meta({ description: 'How the caller was known: key, jwt, anonymous, or nobody.' }),
+  principal: z.string().optional().meta({
+    description: 'Only of recent requests: how the caller was known: key, jwt, anonymous, or nobody.',
+  }),
   key: nullableText,
   keyId: nullableText,
   team: nullableText,
@@ -43,24 +78,20 @@ const requestRow = z.object({
       reasoning: count,
       audioInput: count,
       audioOutput: count,
+      cachedAudio: count,
+      imageInput: count,
+      imageOutput: count,
+      cachedImage: count,
+      acceptedPrediction: count,
+      rejectedPrediction: count,
       total: count,
     })
     .nullable(),
-  bytesIn: count,
-  bytesOut: count,
+  bytesIn: count.optional().meta({ description: 'Only of recent requests.' }),
+  bytesOut: count.optional().meta({ description: 'Only of recent requests.' }),
   firstByteMs: z.number().nullable(),
   durationMs: z.number(),
-})
-
-const upstreamRow = z.object({
-  name: z.string(),
-  provider: z.string(),
-  host: z.string().meta({ description: 'Host and port of its base URL.' }),
-  env: nullableText,
-  sockets: z.object({ idle: count, busy: count }),
-  keys: z
-    .object({ total: count, expired: count, refused: count })
-    .meta({ description: 'How many keys it has, and how many of them are past their date or got a 401.' }),
+  ...ledgerMembers,
 })
 
 const auditRow = z.object({
@@ -86,10 +117,12 @@ const requests = route({
   method: 'GET',
   path: '/api/requests',
   role: 'viewer',
-  summary: 'Recent requests, newest first',
-  description: 'The newest 1000 of this process, without bodies; older ones are in the access log.',
+  summary: 'Requests, newest first',
+  description:
+    'Rows of the ledger, or the newest 1000 exchanges of this process; see `source`. Never with bodies. A page may hold fewer rows than `limit` and still have a `next`.',
   query: z.strictObject({
     ...paging,
+    ...ledgerFilters,
     key: filter.meta({ description: 'Name or id of the key.' }),
     model: filter.meta({ description: 'The model asked for, or the one that answered.' }),
     status: z
@@ -100,8 +133,15 @@ const requests = route({
   }),
   status: 200,
   answer: listOf(requestRow),
-  refusals: [],
+  refusals: [422, 503],
   handle: ({ query, world }) => {
+    const { source = world.reports === null ? 'recent' : 'ledger', ...ask } = query
+    if (source === 'ledger') return ledgerRows(world, ask)
+    for (const only of ['team', 'state', 'from', 'to'] as const) {
+      if (query[only] === undefined) continue
+      const message = `"${only}": only rows of the ledger can be asked for by it. Add source=ledger.`
+      throw new ApiProblem('bad_request', message, { param: only })
+    }
     const { key = null, model = null, status = null } = query
     const { rows, next } = world.requests.list(
       { key, model, status },
@@ -109,17 +149,6 @@ const requests = route({
     )
     return { rows, next: next === null ? null : String(next) }
   },
-})
-
-const upstreams = route({
-  method: 'GET',
-  path: '/api/upstreams',
-  role: 'viewer',
-  summary: 'Upstream accounts',
-  status: 200,
-  answer: listOf(upstreamRow),
-  refusals: [],
-  handle: ({ world }) => ({ rows: world.upstreams(), next: null }),
 })
 
 const audit = route({
@@ -179,7 +208,16 @@ const reload = route({
 })
 
 /** All routes under /api, but for the description of them. */
-export const apiRoutes: readonly Route[] = [...keyRoutes, ...cacheRoutes, requests, upstreams, audit, reload]
+export const apiRoutes: readonly Route[] = [
+  ...keyRoutes,
+  ...usageRoutes,
+  ...cacheRoutes,
+  requests,
+  ...upstreamRoutes,
+  ...limitRoutes,
+  audit,
+  reload,
+]
 
 /** Schema of a problem in the configuration, as 422 lists them. */
 export const configProblemRow = problemRow

@@ -3,6 +3,7 @@
 // without the bound its maker believes it has.
 
 import type { z } from 'zod'
+import { namesDiffer } from '../base/distinct-names.ts'
 import { nearestName } from '../config/suggest.ts'
 import { ApiProblem } from './problem.ts'
 import type { Route } from './route.ts'
@@ -52,11 +53,16 @@ async function collect(request: Request): Promise<Uint8Array> {
 }
 
 function parsed(bytes: Uint8Array): unknown {
+  let text: string
+  let value: unknown
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    value = JSON.parse(text)
   } catch {
     throw new ApiProblem('invalid_json', 'The body is not valid JSON.')
   }
+  if (namesDiffer(text)) return value
+  throw new ApiProblem('bad_request', 'The body names a member twice, or is nested too deeply.')
 }
 
 function checked(schema: z.ZodType, tree: unknown, where: 'query' | 'body'): unknown {

@@ -31,6 +31,11 @@ export function newId(prefix: string): string {
   return `${prefix}_${randomText(20)}`
 }
 
+/** A seed for hashes that nobody outside may foresee: 32 bits. */
+export function randomSeed(): number {
+  return randomByte() * 0x1000000 + randomByte() * 0x10000 + randomByte() * 0x100 + randomByte()
+}
+
 const run = randomText(10)
 let drawn = 0
 
@@ -42,4 +47,9 @@ export function newExchangeId(): string {
 /** `length` random bytes, for a nonce. */
 export function randomNonce(length: number): Uint8Array {
   return randomFillSync(new Uint8Array(length))
+}
+
+/** A number from 0 up to but not 1, uniformly drawn: for choices and for waits that are spread. */
+export function randomFraction(): number {
+  return (((randomByte() << 16) | (randomByte() << 8) | randomByte()) * 128 + (randomByte() >>> 1)) / 2 ** 31
 }

@@ -106,7 +106,7 @@ function purgeFile(file: CacheFile, mark: { by: string; value: string }): number
 async function purgeRedis({ storage, cache }: Config, mark: { by: string; value: string }): Promise<boolean> {
   if (storage.redis === undefined || !cache.store.redis) return true
   const { openRedisCache } = await import('../storage/redis-cache.ts')
-  const redis = openRedisCache([storage.redis], systemClock)
+  const redis = openRedisCache(storage.redis, systemClock)
   try {
     for (let tries = 0; tries < 100 && redis.trouble() !== null; tries++) await Bun.sleep(20)
     return await redis.addPurge(`${mark.by}:${mark.value}`, systemClock.wallMs())

@@ -6,6 +6,9 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { addCacheCommands } from './cache-commands.ts'
 import { examples } from './help.ts'
 import { addKeysCommands } from './keys-commands.ts'
+import { addUsageCommands } from './usage-commands.ts'
+import { addUpstreamsCommands } from './upstreams-commands.ts'
+import { addLimitsCommands } from './limits-commands.ts'
 
 /** Exit codes of every command: fine, a problem that was said, wrong usage. */
 export const exitCodes = { ok: 0, problem: 1, usage: 2 } as const
@@ -26,6 +29,9 @@ export function buildProgram(finish: Finish): Command {
   addServerCommands(program, finish)
   addKeysCommands(program, finish)
   addCacheCommands(program, finish)
+  addUsageCommands(program, finish)
+  addUpstreamsCommands(program, finish)
+  addLimitsCommands(program, finish)
   addProgramCommands(program, finish)
   return program
 }

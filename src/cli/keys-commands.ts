@@ -55,7 +55,7 @@ function addCreate(keys: Command, finish: Finish): void {
     .option('--addresses <list>', 'addresses and CIDR blocks it may be used from, with commas')
     .option('--user-agents <list>', 'user agents it may be used by, with commas; * stands for any characters')
     .option('--expires <when>', 'how long it works, such as 90d, or a date')
-    .option('--budget <amount>', "such as '$50/month'; kept, not enforced by this version")
+    .option('--budget <amount>', "money it may spend, such as '$50/month' (hour, day, week, month, year)")
     .option('--metadata <name=value>', 'a fact to keep with it; may be given 16 times', collect)
     .option('--may-name', 'believe the header fields that name user and app (access.identity)')
     .option('-q, --quiet', 'print the secret alone')

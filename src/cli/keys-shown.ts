@@ -54,7 +54,7 @@ export function details(key: KeyInfo): string {
     ['Endpoints', key.endpoints?.join(', ') ?? 'all'],
     ['Addresses', key.addresses?.join(', ') ?? 'any'],
     ['Agents', key.userAgents?.join(', ') ?? 'any'],
-    ['Budget', key.budget === null ? null : `${key.budget} (not enforced by this version)`],
+    ['Budget', key.budget],
     ['May name', key.mayName ? 'yes' : null],
     ...Object.entries(key.metadata).map(([name, value]): [string, string] => [
       'Metadata',

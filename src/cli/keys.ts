@@ -48,8 +48,6 @@ export async function runKeysCreate(options: CreateOptions): Promise<number> {
     if (options.format === 'json') printJson({ ...keyJson(key), secret: secret.reveal() })
     else if (options.quiet === true) console.log(secret.reveal())
     else console.log(secretLines({ secret: secret.reveal(), id, name: key.name }))
-    if (key.budget !== null)
-      note(`the budget ${key.budget} is kept with the key, but this version does not enforce it`)
     return 0
   })
 }
@@ -190,7 +188,7 @@ function secretLines({ secret, id, name }: { secret: string; id: string; name: s
 }
 
 /** Who the audit log says it was. */
-function actor(): string {
+export function actor(): string {
   try {
     const { username, uid } = userInfo()
     // Bun knows the name from $USER alone.

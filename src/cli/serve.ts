@@ -13,16 +13,20 @@ import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
-import { Gateway, openLog } from '../gateway.ts'
+import { Gateway, openLog, type Pricing } from '../gateway.ts'
+import { Reports, sourceBeside } from '../reports/reports.ts'
 import { StartFailure } from '../listeners.ts'
+import { PriceKeeper, type PriceSettings } from '../prices/keeper.ts'
 import { StorageFailure } from '../storage/open.ts'
+import type { RedisStore } from '../storage/redis.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
 import { printError } from './print.ts'
-import { openStore, type Store } from './store.ts'
+import { openRedis, openStore, type Store } from './store.ts'
+import { ServingMark } from './sole-server.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
 const sameSignalMs = 1000
@@ -67,6 +71,9 @@ class Server {
   #log!: LogSwitch
   #gateway!: Gateway
   #store!: Store
+  #prices!: PriceKeeper
+  #redis: RedisStore | null = null
+  readonly #mark = new ServingMark()
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
   #reloading: Promise<unknown> = Promise.resolve()
@@ -85,25 +92,42 @@ class Server {
     makeDataDirectory(config.storage.path)
     // The log first: a store may have something to say while it opens.
     this.#log = new LogSwitch(openLog(config.log, logIo()))
-    this.#store = await openStore(config.storage, {
-      event: (level, text) => this.#log.event(level, text),
-      revoked: (keyId) => this.#revoked(keyId),
-    })
+    this.#store = await openStore(
+      config.storage,
+      {
+        event: (level, text) => this.#log.event(level, text),
+        revoked: (keyId) => this.#revoked(keyId),
+      },
+      () => this.#loaded.config.meter,
+    )
     const sandbox = () => this.#sandboxUpstream()
     try {
       this.#needAdminToken(config)
-      const { keys, audit } = this.#store
+      const { keys, audit, ledger, idempotency } = this.#store
+      this.#prices = new PriceKeeper(priceSettings(config), (level, text) => this.#log.event(level, text))
+      this.#redis = await openRedis(config.storage, (...said) => this.#log.event(...said))
+      const redis = this.#redis ?? undefined
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
-      const admin = { keys, audit, reload, generatedToken: () => this.#adminToken?.digest ?? null }
+      const reports = new Reports(sourceBeside(this.#store.storage, config.storage.path), () =>
+        ledger!.flush(),
+      )
+      const admin = { keys, audit, reports, reload, generatedToken: () => this.#adminToken?.digest ?? null }
       this.#gateway = await Gateway.start(config, {
         clock: systemClock,
         log: this.#log,
         sandbox,
         keys,
+        objects: this.#store.objects(config.access.objects.keep),
         admin,
+        ledger: ledger!,
+        idempotency,
+        pricing: this.#pricing(),
+        ...(redis === undefined ? {} : { redis }),
+        spend: this.#store.spend,
       })
     } catch (cause) {
       await this.#log.close()
+      await this.#redis?.close()
       await this.#store.close()
       await (await this.#sandbox)?.close()
       throw cause
@@ -115,6 +139,20 @@ class Server {
     const secrets = { clientKey: first.secret, adminToken: this.#adminToken?.fresh?.reveal() ?? null }
     printError(banner(this.#loaded, this.#gateway.addresses, secrets))
     for (const warning of this.#loaded.warnings) this.#log.event('warn', formatProblem(warning))
+    const shared = this.#mark.take(config.storage.path)
+    if (shared !== null) this.#log.event('warn', shared)
+  }
+
+  /** The prices in force, whichever they are by then. */
+  #pricing(): Pricing {
+    const keeper = this.#prices
+    return {
+      get version() {
+        return keeper.current.version
+      },
+      price: (call) => keeper.current.price(call),
+      worst: (call) => keeper.current.worstNanoUsd({ ...call, upstreams: null, serviceTier: null }),
+    }
   }
 
   /** Loaded only where it is used: most gates never need it. It asks for a key, as OpenAI does; any will do. */
@@ -206,6 +244,7 @@ class Server {
         await log?.close()
         throw cause
       })
+      this.#prices.reload(priceSettings(loaded.config))
       if (log !== null) this.#log.replace(log)
       if (!sameStore(loaded, this.#loaded))
         this.#log.event('warn', 'storage has changed: that takes effect at the next start')
@@ -279,10 +318,25 @@ class Server {
   #end(how: string): void {
     this.#watch?.close()
     this.#gateway.stop()
+    this.#mark.release()
     this.#log.event('info', how)
-    void closeStore(this.#store)
+    // A step later: what was read on without its client ends now, and has a row to write.
+    void Promise.resolve()
+      .then(() => this.#gateway.counted())
+      .then(() => Promise.all([closeStore(this.#store), this.#redis?.close()]))
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))
+  }
+}
+
+function priceSettings({ meter, upstreams }: Config): PriceSettings {
+  return {
+    file: meter.prices,
+    upstreams: upstreams.map((upstream) => ({
+      name: upstream.name,
+      provider: upstream.provider,
+      baseUrl: upstream.provider === 'sandbox' ? null : upstream.baseUrl,
+    })),
   }
 }
 
@@ -291,7 +345,9 @@ function sameStore(
   { config: { storage: b } }: LoadedConfig,
 ): boolean {
   const same = (left?: Secret, right?: Secret): boolean => left?.reveal() === right?.reveal()
-  return a.path === b.path && same(a.postgres, b.postgres) && same(a.pepper, b.pepper)
+  const urls = (list: readonly Secret[] = []): string => list.map((url) => url.reveal()).join(' ')
+  const sameRedis = urls(a.redis) === urls(b.redis)
+  return a.path === b.path && same(a.postgres, b.postgres) && same(a.pepper, b.pepper) && sameRedis
 }
 
 /** A store that is away must not keep the process from ending. Never rejects. */

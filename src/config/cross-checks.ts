@@ -12,6 +12,7 @@ import { nearestName } from './suggest.ts'
 export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding[] {
   const written = tree as {
     upstreams?: unknown
+    limits?: unknown
     access?: { keys?: unknown }
     admin?: { tokens?: unknown }
   } | null
@@ -21,6 +22,7 @@ export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding
     ...sameNames(written?.upstreams, ['upstreams']),
     ...sameNames(written?.access?.keys, ['access', 'keys']),
     ...sameNames(written?.admin?.tokens, ['admin', 'tokens']),
+    ...sameNames(written?.limits, ['limits']),
     ...upstreams.flatMap((upstream, index) => slipsOfUpstream(upstream, ['upstreams', index])),
     ...clients.flatMap((key, index) => {
       const value = (key as { value?: unknown } | null)?.value
@@ -28,7 +30,7 @@ export function crossCheck(tree: unknown, sound: Partial<ParsedConfig>): Finding
     }),
     ...tokenIssuers(sound.access),
     ...openDoor(sound),
-    ...idleUpstreams(sound),
+    ...routeSlips(sound),
     ...sameAddress(sound),
     ...trustedProxies(sound),
     ...(sound.access === undefined ? [] : staticKeys(sound.access.keys)),
@@ -68,17 +70,42 @@ function openDoor({ server, access }: Partial<ParsedConfig>): Finding[] {
   ]
 }
 
+/** Routes that name what is not there, or that no request can reach; and upstreams that no route leads to. */
+function routeSlips({ upstreams, routes }: Partial<ParsedConfig>): Finding[] {
+  if (routes === undefined || upstreams === undefined) return []
+  const names = upstreams.map(({ name }) => name)
+  const findings: Finding[] = []
+  let catchAll = -1
+  for (const [index, route] of routes.entries()) {
+    if (catchAll >= 0) {
+      const message = `is never reached: routes[${catchAll}] matches everything`
+      findings.push({ path: ['routes', index], message, severity: 'warning' })
+    }
+    if (catchAll < 0 && Object.keys(route.match).length === 0) catchAll = index
+    const seen = new Set<string>()
+    for (const [place, { name }] of (route.upstreams ?? []).entries()) {
+      const path = ['routes', index, 'upstreams', place]
+      if (seen.has(name))
+        findings.push({ path, message: 'is in the list twice', suggestion: 'keep one of them' })
+      seen.add(name)
+      if (names.includes(name)) continue
+      const near = nearestName(name, names)
+      const suggestion = near === null ? `there are ${names.join(', ')}` : `did you mean \`${near}\`?`
+      findings.push({ path, message: 'no upstream has this name', suggestion })
+    }
+  }
+  return catchAll < 0 ? findings : [...findings, ...unreached(routes.slice(0, catchAll + 1), names)]
+}
+
 /** Said aloud, since an upstream that is never asked would be found out only when it is needed. */
-function idleUpstreams({ upstreams }: Partial<ParsedConfig>): Finding[] {
-  const envs: (string | null)[] = []
-  return (upstreams ?? []).flatMap(({ env }, index): Finding[] => {
-    const idle = envs.includes(null) || envs.includes(env)
-    envs.push(env)
-    if (!idle) return []
-    const message =
-      'is not used: this version sends everything to the first upstream that the caller may reach'
-    return [{ path: ['upstreams', index], message, severity: 'warning' }]
-  })
+function unreached(routes: ParsedConfig['routes'], names: readonly string[]): Finding[] {
+  if (routes.some(({ upstreams }) => upstreams === undefined)) return []
+  const named = new Set(routes.flatMap(({ upstreams }) => upstreams!.map(({ name }) => name)))
+  return names.flatMap((name, index): Finding[] =>
+    named.has(name)
+      ? []
+      : [{ path: ['upstreams', index], message: 'is not used: no route leads to it', severity: 'warning' }],
+  )
 }
 
 function sameAddress({ server, admin }: Partial<ParsedConfig>): Finding[] {
@@ -197,7 +224,13 @@ function slipsOfUpstream(upstream: unknown, path: readonly (string | number)[]):
       ? variableName(key, [...path, 'keys', index])
       : variableName((key as { value?: unknown } | null)?.value, [...path, 'keys', index, 'value']),
   )
-  return [...slips, ...baseUrlSlips(baseUrl, [...path, 'baseUrl'])]
+  const alone = ['accessKeyId', 'secretAccessKey', 'sessionToken'].flatMap((name) =>
+    variableName((upstream as Record<string, unknown> | null)?.[name], [...path, name]),
+  )
+  // An address of Azure ends with its host: the path is chosen by `api`.
+  const place =
+    provider === 'azure' || provider === 'bedrock' ? [] : baseUrlSlips(baseUrl, [...path, 'baseUrl'])
+  return [...slips, ...alone, ...place]
 }
 
 /** The name is repeated only where it can hardly be anything but a name. */

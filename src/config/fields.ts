@@ -3,6 +3,7 @@
 // value. Defaults are written as a user would write them, so that the reference page shows `10s` and not 10000.
 
 import { z } from 'zod'
+import { parseSpan } from '../base/allowance.ts'
 import { byteSizePattern, formatByteSize, parseByteSize } from '../base/byte-size.ts'
 import { durationPattern, formatDuration, parseDuration } from '../base/duration.ts'
 import { parseCidr } from '../base/address.ts'
@@ -65,6 +66,16 @@ export function count(range: { default: number; min: number; max: number }) {
     .min(range.min, between)
     .max(range.max, between)
     .prefault(range.default)
+}
+
+/** A whole number that may be left away. */
+export function optionalCount(range: { min: number; max: number }) {
+  const between = `must be between ${range.min} and ${range.max}`
+  return z
+    .int({ error: expected('a whole number') })
+    .min(range.min, between)
+    .max(range.max, between)
+    .optional()
 }
 
 /** true or false; false where nothing is said. */
@@ -149,4 +160,18 @@ export function rate(range: { default: string }) {
     .regex(ratePattern, `expected ${what}`)
     .transform((text, context) => parseRate(text) ?? refuseValue(context, `expected ${what}`))
     .prefault(range.default)
+}
+
+/** A count and the time it is for, such as `100/1m` or `1000/month`. */
+export function allowance(what: string) {
+  const words = 'a count and the time it is for, such as 100/1m, 5000/1h or 1000000/month'
+  return z
+    .string({ error: expected(words) })
+    .regex(/^[1-9]\d{0,14}\/\S+$/, `expected ${words}`)
+    .transform((text, context) => {
+      const hint = 'the time is 1s to 400d, such as 1m or 24h, or hour, day, week, month or year'
+      return parseSpan(text, 'count') ?? refuseValue(context, `expected ${words}`, hint)
+    })
+    .optional()
+    .describe(what)
 }

@@ -28,26 +28,43 @@ async function problemsOf(loading: Promise<unknown>): Promise<string> {
 
 const openaiDefaults = {
   env: null,
+  weight: 1,
+  models: null,
   baseUrl: 'https://api.openai.com/v1',
   insecureHttp: false,
   organization: null,
   project: null,
-  timeouts: { connect: 10_000, firstByte: 60_000, idle: 60_000, total: 600_000 },
+  timeouts: { connect: 10_000, firstByte: 60_000, firstToken: 86_400_000, idle: 60_000, total: 600_000 },
   keepAlive: { idle: 60_000, maxIdle: 32 },
   tls: { caFile: null },
+  includeUsage: true,
+  onClientGone: { drain: null },
   proxy: null,
 }
+
+const idempotency = { enabled: false, ttl: 86_400_000, maxBytes: 1024 * 1024 }
 
 /** Defaults of who may call, from where. */
 const openCallers = {
   jwt: [],
   onRevoke: 'finish' as const,
+  onExpire: 'finish' as const,
+  objects: {
+    owner: 'team' as const,
+    unknown: 'deny' as const,
+    sockets: 'refuse' as const,
+    keep: 34_560_000_000,
+  },
   addresses: { allow: [], deny: [] },
   userAgents: { allow: [], deny: [] },
   identity: { userHeader: 'x-headgate-user', appHeader: 'x-headgate-app' },
   guessing: { failures: { count: 600, windowMs: 60_000 } },
 }
-const noProxies = { trustedProxies: [], proxyProtocol: 'off' as const }
+const noProxies = {
+  trustedProxies: [],
+  proxyProtocol: 'off' as const,
+  overload: { mode: 'shed' as const, delay: 20 },
+}
 
 const noCache: Config['cache'] = {
   mode: 'off',
@@ -83,10 +100,13 @@ function defaults(folder: string): Config {
       timeouts: { header: 10_000, idle: 60_000, drain: 600_000 },
     },
     admin: { listen: { hostname: '127.0.0.1', port: 8081 }, tokens: [], publicHosts: [] },
-    storage: { path: join(folder, '.headgate') },
-    upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null }],
+    storage: { path: join(folder, '.headgate'), whenRedisDown: 'local' },
+    limits: [],
+    upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null, weight: 1, models: null }],
+    routes: [],
     access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
     cache: noCache,
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, '.headgate', 'access.log'), format: 'auto', rotate: 104_857_600, keep: 14 },
   }
 }
@@ -116,7 +136,9 @@ test('with OPENAI_API_KEY and no upstreams, OpenAI serves', async () => {
     expect((config.upstreams[0] as { keys: { value: Secret }[] }).keys[0]?.value.reveal()).toBe('k1')
   }
   const { config } = await loadConfig({ cwd: folderWith({}), env: { OPENAI_API_KEY: ' ' } })
-  expect(config.upstreams).toEqual([{ name: 'sandbox', provider: 'sandbox', env: null }])
+  expect(config.upstreams).toEqual([
+    { name: 'sandbox', provider: 'sandbox', env: null, weight: 1, models: null },
+  ])
   const folder = folderWith({})
   expect(await problemsOf(loadConfig({ cwd: folder, env: { OPENAI_API_KEY: 'a b' } }))).toBe(
     'upstreams[0].keys[0]: holds a space, a line break or a character outside ASCII: not a usable key; the value comes from ${env:OPENAI_API_KEY}',
@@ -218,7 +240,8 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
       timeouts: { header: 500, idle: 300_000, drain: 3_600_000 },
     },
     admin: { listen: { hostname: 'localhost', port: 0 }, tokens: [], publicHosts: [] },
-    storage: { path: join(folder, 'data') },
+    storage: { path: join(folder, 'data'), whenRedisDown: 'local' },
+    limits: [],
     upstreams: [
       {
         name: 'main',
@@ -230,12 +253,16 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
           { value: new Secret('k3'), notAfter: Date.UTC(2027, 0, 1, 10) },
         ],
         env: null,
+        weight: 1,
+        models: null,
         insecureHttp: false,
         organization: 'org-1',
         project: 'proj_1',
-        timeouts: { connect: 1000, firstByte: 2000, idle: 3000, total: 4000 },
+        timeouts: { connect: 1000, firstByte: 2000, firstToken: 86_400_000, idle: 3000, total: 4000 },
         keepAlive: { idle: 5000, maxIdle: 6 },
         tls: { caFile: join(folder, 'ca.pem') },
+        includeUsage: true,
+        onClientGone: { drain: null },
         proxy: 'http://egress:3128',
       },
       {
@@ -246,8 +273,9 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         keys: [],
         insecureHttp: true,
       },
-      { name: 'toy', provider: 'sandbox', env: null },
+      { name: 'toy', provider: 'sandbox', env: null, weight: 1, models: null },
     ],
+    routes: [],
     access: {
       ...openCallers,
       anonymous: 'allow',
@@ -267,6 +295,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
       ],
     },
     cache: noCache,
+    meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, 'logs', 'access.log'), format: 'json', rotate: 1_048_576, keep: 2 },
   })
   expect(watched).toEqual([join(folder, 'headgate.yaml'), join(folder, 'ca.pem')])

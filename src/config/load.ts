@@ -13,6 +13,7 @@ import { ConfigProblems, pathText } from './problem.ts'
 import type { Finding, Problem } from './problem.ts'
 import { readText } from './read-text.ts'
 import type { Config, ParsedConfig } from './schema.ts'
+import { settleUpstream } from '../stages/7-upstream/options.ts'
 import { validate } from './validate.ts'
 import { parseYaml } from './yaml-source.ts'
 import type { Locate } from './yaml-source.ts'
@@ -101,6 +102,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     ...filled.files,
     ...caFiles(settled),
     ...tokenFiles(settled),
+    ...(settled.meter.prices === null ? [] : [settled.meter.prices]),
   ]
   return {
     config: settled,
@@ -247,8 +249,9 @@ function settle(config: ParsedConfig, from: { folder: string; cwd: string; data:
     from.data ?? (config.storage.path === undefined ? null : resolve(from.folder, config.storage.path))
   const dataPath = resolve(from.cwd, data ?? '.headgate')
   const { file } = config.log
+  const { prices } = config.meter
   const logFile = file === undefined ? join(dataPath, 'access.log') : resolve(from.folder, file)
-  const upstreams = (config.upstreams ?? []).map((upstream) => {
+  const upstreams = (config.upstreams ?? []).map(settleUpstream).map((upstream) => {
     if (upstream.provider === 'sandbox' || upstream.tls.caFile === null) return upstream
     return { ...upstream, tls: { caFile: resolve(from.folder, upstream.tls.caFile) } }
   })
@@ -262,6 +265,7 @@ function settle(config: ParsedConfig, from: { folder: string; cwd: string; data:
     access: { ...config.access, jwt },
     storage: { ...config.storage, path: dataPath },
     upstreams,
+    meter: { ...config.meter, prices: prices === undefined ? null : resolve(from.folder, prices) },
     log: { ...config.log, file: file === 'stdout' ? null : logFile },
   }
 }

@@ -6,11 +6,9 @@ import manifest from '../../package.json' with { type: 'json' }
 
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
-  'routes',
-  'limits',
   'transforms',
   'cache.semantic',
-  'meter',
+  'meter.bodies',
   'telemetry',
   'alerts',
   'notify',
@@ -18,17 +16,11 @@ export const settingsNotYet: readonly string[] = [
   'server.http2',
   'server.http3',
   'server.workers',
-  'storage.whenRedisDown',
-  'upstreams.*.weight',
-  'upstreams.*.models',
-  'upstreams.*.limits',
-  'upstreams.*.onClientGone',
-  'upstreams.*.timeouts.firstToken',
   'log.bodies',
 ]
 
 /** Values of `upstreams.*.provider`. */
-export const providersNotYet: readonly string[] = ['azure', 'anthropic', 'google', 'bedrock']
+export const providersNotYet: readonly string[] = []
 
 /** Whether `path` is a setting of a later version. */
 export function isNotYet(path: readonly (string | number)[]): boolean {

@@ -36,23 +36,63 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'an unknown key like no other': [
     'storage:\n  bucket: x\n',
-    'headgate.yaml:2: storage.bucket: unknown key (known here: path, postgres, redis, pepper, key)',
+    'headgate.yaml:2: storage.bucket: unknown key (known here: path, postgres, redis, whenRedisDown, pepper, key)',
   ],
   'a key the provider does not have': [
     'upstreams:\n  - name: a\n    provider: sandbox\n    baseUrl: https://x\n',
-    'headgate.yaml:4: upstreams[0].baseUrl: unknown key (known here: name, provider, env)',
+    'headgate.yaml:4: upstreams[0].baseUrl: unknown key (known here: name, provider, env, weight, models, limits)',
   ],
   'a section of a later version': [
-    'limits:\n  - { name: burst }\n',
-    'headgate.yaml:1: limits: `limits` is not supported by this version (0.1.0)',
+    'alerts:\n  - { name: burst }\n',
+    'headgate.yaml:1: alerts: `alerts` is not supported by this version (0.1.0)',
+  ],
+  'a limit that limits nothing': [
+    'limits:\n  - { name: a, per: key }\n',
+    'headgate.yaml:2: limits[0]: limits nothing (give one of: requests, tokens, inputTokens, outputTokens, concurrent, budget)',
+  ],
+  'a limit on two things': [
+    'limits:\n  - name: a\n    requests: 1/1s\n    tokens: 5/1m\n',
+    'headgate.yaml:4: limits[0].tokens: limits requests already (write one limit for each)',
+  ],
+  'a limit for nobody known': [
+    'limits:\n  - { name: a, per: tem, requests: 1/1s }\n',
+    'headgate.yaml:2: limits[0].per: expected one of: key, user, team, app, address, upstream, model, endpoint, env (did you mean `team`?)',
+  ],
+  'a window that is too short': [
+    'limits:\n  - { name: a, requests: 1/10ms }\n',
+    'headgate.yaml:2: limits[0].requests: expected a count and the time it is for, such as 100/1m, 5000/1h or 1000000/month (the time is 1s to 400d, such as 1m or 24h, or hour, day, week, month or year)',
+  ],
+  'a budget without a currency': [
+    'limits:\n  - { name: a, budget: 500/month }\n',
+    'headgate.yaml:2: limits[0].budget: expected an amount in dollars and a time (write $500/month, /hour, /day, /week, /year, $5/30d for a sliding window, or $1000 for all time)',
+  ],
+  'a burst of tokens': [
+    'limits:\n  - { name: a, tokens: 10/1s, burst: 5 }\n',
+    'headgate.yaml:2: limits[0].burst: needs requests in a window such as 10/1s (leave burst away)',
+  ],
+  'a budget per address': [
+    'limits:\n  - { name: a, per: address, budget: $1/day }\n',
+    'headgate.yaml:2: limits[0].per: a budget cannot be per address: the ledger keeps none (use key, user, team or app)',
+  ],
+  'two limits of one name': [
+    'limits:\n  - { name: a, requests: 1/1s }\n  - { name: a, concurrent: 1 }\n',
+    'headgate.yaml:3: limits[1].name: another one has this name (names must differ)',
+  ],
+  'a time zone that is none': [
+    'limits:\n  - { name: a, requests: 1/day, tz: Mars/Base }\n',
+    'headgate.yaml:2: limits[0].tz: is no time zone of the IANA database, such as Europe/Berlin',
+  ],
+  'an endpoint that is none, in a limit': [
+    'limits:\n  - { name: a, requests: 1/1s, match: { endpoints: [chat] } }\n',
+    'headgate.yaml:2: limits[0].match.endpoints[0]: no endpoint has this name (names are as in the SDKs, such as chat.completions)',
+  ],
+  'Redis that is no Redis': [
+    'storage: { redis: "http://x" }\n',
+    'headgate.yaml:1: storage.redis: expected redis://host:6379, or rediss:// for TLS',
   ],
   'a setting of a later version': [
-    upstream('weight: 3'),
-    'headgate.yaml:5: upstreams[0].weight: `upstreams[0].weight` is not supported by this version (0.1.0)',
-  ],
-  'a provider of a later version': [
-    'upstreams:\n  - name: a\n    provider: azure\n',
-    'headgate.yaml:3: upstreams[0].provider: `azure` is not supported by this version (0.1.0) (one of: openai, openai-compatible, sandbox)',
+    'log: { bodies: full }\n',
+    'headgate.yaml:1: log.bodies: `log.bodies` is not supported by this version (0.1.0)',
   ],
   'a mistyped provider': [
     'upstreams:\n  - name: a\n    provider: opnai\n',
@@ -80,7 +120,6 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'two upstreams of one name': [
     'upstreams:\n  - { name: a, provider: sandbox }\n  - { name: a, provider: sandbox }\n',
-    'headgate.yaml:3: warning: upstreams[1]: is not used: this version sends everything to the first upstream that the caller may reach',
     'headgate.yaml:3: upstreams[1].name: another one has this name (names must differ)',
   ],
   'a name that is none': [
@@ -245,7 +284,7 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   'a file that is a word': ['hello\n', 'headgate.yaml:1: expected a mapping of settings'],
   '__proto__ as a key': [
     '__proto__: { polluted: 1 }\n',
-    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, access, cache, log)',
+    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, routes, access, cache, meter, limits, log)',
   ],
 
   'an unset variable': [

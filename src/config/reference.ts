@@ -79,7 +79,8 @@ function section(name: string, node: Node): string {
 
 function provider(kind: Node): string[] {
   const tag = kind.properties!['provider']!
-  return [`### \`provider: ${String(tag.const)}\``, '', ...prose(tag), ...table(rows('', kind))]
+  const title = tag.enum === undefined ? `\`provider: ${String(tag.const)}\`` : 'presets of `provider`'
+  return [`### ${title}`, '', ...prose(tag), ...table(rows('', kind))]
 }
 
 function prose(node: Node): string[] {

@@ -60,6 +60,11 @@ export function runCommand(text: string, options: CommandOptions): Promise<Comma
   return promise
 }
 
+/** Runs the command of a token that expires, where the process was started. Never throws. */
+export function runTokenCommand(text: string, env: Environment): Promise<CommandResult> {
+  return runCommand(text, { folder: process.cwd(), env, timeoutMs: 30_000, outputBytesMax: 64 * 1024 })
+}
+
 /** The first line that says something, without control characters, so that it cannot repaint a terminal. */
 function firstLine(text: string): string {
   const line = text.split('\n').find((candidate) => candidate.trim() !== '') ?? ''

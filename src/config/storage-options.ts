@@ -1,7 +1,11 @@
 // Where Headgate keeps what outlives the process.
 
 import { z } from 'zod'
-import { expected, path, secret } from './fields.ts'
+import { expected, list, path, secret } from './fields.ts'
+
+const redisUrl = secret().refine((url) => /^rediss?:\/\/./.test(url.reveal()), {
+  error: 'expected redis://host:6379, or rediss:// for TLS',
+})
 
 /** Section `storage`. */
 export const storageOptions = z
@@ -24,12 +28,21 @@ export const storageOptions = z
           'PostgreSQL 12 or later, as `postgres://user:password@host/database`, in place of the SQLite file in the data ' +
             'directory: for several gateways that share their keys. Taken in at start. Caution: each of them needs the same pepper.',
         ),
-      redis: secret()
-        .refine((url) => /^rediss?:\/\/./.test(url.reveal()), { error: 'expected redis://host:port' })
+      redis: z
+        .union([redisUrl.transform((url) => [url]), list(redisUrl, 'is an empty list: leave it away')], {
+          error: expected('redis://host:6379, or a list of the nodes of a cluster'),
+        })
         .optional()
         .describe(
-          'Redis 6 or later, as `redis://user:password@host:port/0` or `rediss://…`, for what several gateways share: stored ' +
-            'answers. Absent = each gateway keeps its own.',
+          'Redis 6 or later, as `redis://user:password@host:6379/0` (`rediss://` for TLS), or a list of nodes of a cluster: for limits ' +
+            'and budgets that several gateways share, and their stored answers. Taken in at start.',
+        ),
+      whenRedisDown: z
+        .enum(['local', 'refuse'], { error: expected('local or refuse') })
+        .prefault('local')
+        .describe(
+          'What holds while Redis does not answer: `local`, each gateway by its own counters, or `refuse`, 503 for requests ' +
+            'with limits. Caution: with `local`, N gateways may let N times a limit through meanwhile.',
         ),
       pepper: secret()
         .refine((text) => text.reveal().length >= 32, { error: 'is shorter than 32 characters' })

@@ -6,6 +6,7 @@
 
 import { isWellFormedClientKey } from '../base/client-key.ts'
 import { reason, type Storage } from '../storage/open.ts'
+import type { OwnerKind } from '../objects/owner.ts'
 import { KeyIndex, type IndexedRow } from './key-index.ts'
 import { indexColumns } from './key-rows.ts'
 import type { KeyVerdict } from './key-service.ts'
@@ -14,7 +15,7 @@ import type { KeyedHash } from './pepper.ts'
 /** How a follower tells what happens to it. */
 export interface FollowEvents {
   /** For the log of events. */
-  readonly event: (level: 'info' | 'warn', text: string) => void
+  readonly event: (level: 'info' | 'warn' | 'error', text: string) => void
   /** A key was revoked, here or elsewhere. */
   readonly revoked: (id: string) => void
 }
@@ -57,6 +58,11 @@ export class Follower {
   /** The id of the key that a credential belongs to, whatever its state. */
   idOf(credential: string): string | null {
     return isWellFormedClientKey(credential) ? this.#index.idOf(this.parts.hash.words(credential)) : null
+  }
+
+  /** Up to two owners of objects; see KeyLookup. */
+  someOwners(kind: OwnerKind): ReadonlySet<string> {
+    return this.#index.someOwners(kind)
   }
 
   /** Reads everything, then follows. @throws what the store throws */

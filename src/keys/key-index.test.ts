@@ -13,6 +13,7 @@ const row = (id: string, digest: string | null, more: Partial<IndexedRow> = {}):
   endpoints: null,
   addresses: null,
   user_agents: null,
+  budget: null,
   may_name: 0,
   expires_at_ms: null,
   revoked_at_ms: null,

@@ -4,6 +4,7 @@
 // a map of texts costs twice as much as the digest itself.
 
 import type { Principal } from '../exchange.ts'
+import { ownerOf, type OwnerKind } from '../objects/owner.ts'
 import { principalOf, type IndexRow } from './key-rows.ts'
 import type { KeyVerdict } from './key-service.ts'
 
@@ -32,6 +33,7 @@ export type IndexedRow = IndexRow & { readonly digest: string | null; readonly n
 export class KeyIndex {
   readonly #byDigest = new Map<number, Slot>()
   readonly #byId = new Map<string, Entry>()
+  #owners: { readonly kind: OwnerKind; readonly found: ReadonlySet<string> } | null = null
 
   /** Keys known, of any state. */
   get size(): number {
@@ -54,6 +56,7 @@ export class KeyIndex {
 
   /** Puts rows in force; rows of one key must come together. Gives the ids of keys that are revoked from now on. */
   apply(rows: readonly IndexedRow[]): string[] {
+    this.#owners = null
     const revoked: string[] = []
     let entry: Entry | null = null
     for (const row of rows) {
@@ -73,6 +76,20 @@ export class KeyIndex {
   /** Ids of the keys that count. */
   *liveIds(): Iterable<string> {
     for (const [id, { row }] of this.#byId) if (row.revoked_at_ms === null) yield id
+  }
+
+  /** Up to two owners of objects among the keys that count. Kept until a key changes. */
+  someOwners(kind: OwnerKind): ReadonlySet<string> {
+    if (this.#owners?.kind === kind) return this.#owners.found
+    const found = new Set<string>()
+    for (const { row } of this.#byId.values()) {
+      if (row.revoked_at_ms !== null) continue
+      const { id, name, team, app, user_name } = row
+      found.add(ownerOf({ kind: 'key', key: name, keyId: id, team, app, user: user_name }, kind))
+      if (found.size === 2) break
+    }
+    this.#owners = { kind, found }
+    return found
   }
 
   #slot(words: Uint32Array): Slot | null {

@@ -19,6 +19,7 @@ export const indexColumns = [
   'endpoints',
   'addresses',
   'user_agents',
+  'budget',
   'may_name',
   'expires_at_ms',
   'revoked_at_ms',
@@ -45,6 +46,7 @@ export function principalOf(row: IndexRow): Principal {
     addresses: parseList(row.addresses),
     userAgents: parseList(row.user_agents),
     mayName: row.may_name === 1,
+    budget: row.budget,
     expiresAtMs: row.expires_at_ms,
   }
 }

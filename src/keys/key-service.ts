@@ -3,6 +3,7 @@
 
 import type { Secret } from '../base/secret.ts'
 import type { Principal } from '../exchange.ts'
+import type { OwnerKind } from '../objects/owner.ts'
 
 /** What a new key is to be. What is left away or null sets no bound. */
 export interface KeySpec {
@@ -23,7 +24,7 @@ export interface KeySpec {
   readonly userAgents?: readonly string[] | null | undefined
   /** Wall clock. Must lie ahead. */
   readonly expiresAtMs?: number | null | undefined
-  /** Such as `$50/month`. Kept and shown; nothing enforces it yet. */
+  /** Money it may spend, such as `$50/month`; stage 3 enforces it. */
   readonly budget?: string | null | undefined
   /** 16 pairs at most. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
@@ -63,6 +64,8 @@ export type KeyVerdict = Principal | 'expired' | 'revoked' | null
 export interface KeyLookup {
   /** From memory, without waiting; text without a fitting checksum is turned away before anything is looked up. */
   lookup(credential: string): KeyVerdict
+  /** Owners of objects among the keys that are not revoked: all where there is one at most, else two of them. */
+  someOwners(kind: OwnerKind): ReadonlySet<string>
 }
 
 /**

@@ -41,7 +41,11 @@ export async function openKeys(storage: Storage, options: OpenKeysOptions): Prom
   }
 }
 
-async function matchingPepper(storage: Storage, { path, pepper }: OpenKeysOptions): Promise<Pepper> {
+/** The pepper of a store whose keys are open. @throws PepperFailure */
+export async function matchingPepper(
+  storage: Storage,
+  { path, pepper }: Pick<OpenKeysOptions, 'path' | 'pepper'>,
+): Promise<Pepper> {
   const file = join(path, 'pepper')
   const query = storage.db.selectFrom('facts').select('value').where('name', '=', 'pepper_check')
   const check = (await query.executeTakeFirst())?.value ?? null

@@ -8,12 +8,19 @@ import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } fr
 import { dirname } from 'node:path'
 import { newId, randomText } from '../base/id.ts'
 import type { Secret } from '../base/secret.ts'
+import { Sealer } from './sealer.ts'
 
 const lengthMin = 32
 const lengthMax = 4096
 
 /** What keys are derived for. A new use is a new name here. */
-export type Purpose = 'client-key' | 'pepper-check' | 'admin-token' | 'admin-session'
+export type Purpose =
+  | 'client-key'
+  | 'pepper-check'
+  | 'admin-token'
+  | 'admin-session'
+  | 'idempotency-scope'
+  | 'idempotency-answer'
 
 /** The pepper cannot be had or cannot be the right one: one clear line. */
 export class PepperFailure extends Error {}
@@ -58,6 +65,11 @@ export class Pepper {
   /** HMAC-SHA256, keyed for one purpose alone. */
   hasher(purpose: Purpose): KeyedHash {
     return new KeyedHash(hkdfSync('sha256', this.#text, '', `headgate ${purpose} v1`, 32))
+  }
+
+  /** Seals with a key of one purpose alone. */
+  sealer(purpose: Purpose): Sealer {
+    return new Sealer(hkdfSync('sha256', this.#text, '', `headgate ${purpose} v1`, 32))
   }
 
   /** Tells whether two processes hold the same pepper, and nothing about it. */

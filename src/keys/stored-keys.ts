@@ -7,6 +7,7 @@ import { createClientKey } from '../base/client-key.ts'
 import type { Clock } from '../base/clock.ts'
 import { newId } from '../base/id.ts'
 import { Secret } from '../base/secret.ts'
+import type { OwnerKind } from '../objects/owner.ts'
 import { audit } from '../storage/audit.ts'
 import type { Database, KeysTable } from '../storage/database.ts'
 import { reason, type Storage } from '../storage/open.ts'
@@ -39,6 +40,10 @@ export class StoredKeys implements KeyService {
 
   lookup(credential: string): KeyVerdict {
     return this.parts.follower.lookup(credential, this.parts.clock.wallMs())
+  }
+
+  someOwners(kind: OwnerKind): ReadonlySet<string> {
+    return this.parts.follower.someOwners(kind)
   }
 
   /** The id of the key that a credential belongs to, whatever its state; null where it is none of ours. */

@@ -2,7 +2,7 @@
 // is written twice at most: as a reservation before the upstream sees a byte, and final when its cost is known. Final
 // rows never change; corrections are rows of their own.
 
-import type { Usage } from '../openai/usage.ts'
+import type { Units, Usage } from '../openai/usage.ts'
 
 /** How sure a row's figures are. `void`: nothing was used, so nothing is owed. */
 export type RowState = 'settled' | 'estimated' | 'void'
@@ -40,10 +40,9 @@ export interface Reservation {
   /** Nano-dollars the row gets if the process dies; null = no price is known. */
   readonly estimatedNanoUsd: number | null
   readonly priceVersion: string | null
+  /** Number of this attempt in its operation, from 1; 0 where no upstream was asked. */
+  readonly attempt: number
 }
-
-/** What a provider counts in something else than tokens, such as `{ images: 2 }` or `{ audioSeconds: 12.5 }`. */
-export type Units = Readonly<Record<string, number>>
 
 /** A final row. */
 export interface LedgerRow extends Omit<Reservation, 'estimatedInput' | 'estimatedNanoUsd'> {
@@ -62,8 +61,6 @@ export interface LedgerRow extends Omit<Reservation, 'estimatedInput' | 'estimat
   readonly savedNanoUsd: number
   /** The value of `x-cache-status`. */
   readonly cache: string
-  /** Number of this attempt in its operation, from 1; 0 where no upstream was asked. */
-  readonly attempt: number
   /** Exactly one row of an operation is its last: the count of operations is the sum of these. */
   readonly last: boolean
   /** Status the attempt got from its upstream; 0 = no answer. Of the last row: what the client got, 499 where it left. */

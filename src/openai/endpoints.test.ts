@@ -169,7 +169,9 @@ test.each([
   ['GET', ''],
   ['GET', '/chat/completions'],
   ['PUT', '/v1/chat/completions'],
-  ['HEAD', '/v1/models'],
+  ['HEAD', '/v1/chat'],
+  ['HEAD', '/v1/realtime'],
+  ['HEAD', '/v1/embeddings'],
   ['OPTIONS', '/v1/chat/completions'],
   ['post', '/v1/chat/completions'],
   ['POST', '/v1/chat/completions/'],
@@ -190,6 +192,21 @@ test.each([
   expect(findEndpoint(method, path)).toBeNull()
 })
 
+test('HEAD is the row of GET', () => {
+  for (const path of ['/v1/models', '/v1/files/file-1/content', '/v1/chat/completions'])
+    expect(findEndpoint('HEAD', path)).toBe(findEndpoint('GET', path))
+})
+
+test.each([
+  ['GET', '/v1/files', []],
+  ['GET', '/v1/files/file-1/content', [1]],
+  ['POST', '/v1/threads/thread_1/runs/run_1/cancel', [1, 3]],
+  ['GET', '/v1/fine_tuning/jobs/ftjob-1', [2]],
+  ['DELETE', '/v1/models/ft:x', []],
+])('%s %s has ids at %p', (method, path, at) => {
+  expect(findEndpoint(method, path)?.idSegments).toEqual(at)
+})
+
 test('what is unknown is never repeated and streams through', () => {
   expect(unknownEndpoint).toEqual({
     operation: 'unknown',
@@ -198,9 +215,12 @@ test('what is unknown is never repeated and streams through', () => {
     repeatable: false,
     metered: 'unmetered',
     ownsIds: false,
+    idSegments: [],
     upgrade: null,
     modelInPath: false,
     model: 'elsewhere',
+    includeUsage: false,
+    later: null,
   })
 })
 

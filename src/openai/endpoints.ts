@@ -17,10 +17,12 @@ export interface Endpoint {
    * `conversation` or `background` is the exception that only its body shows.
    */
   readonly repeatable: boolean
-  /** `usage`: the answer carries token counts. `free`: costs nothing. `unmetered`: costs, but the answer does not say how much. */
+  /** `usage`: what it costs can be counted, in tokens or units. `free`: costs nothing. `unmetered`: costs, and nothing says how much. */
   readonly metered: 'usage' | 'free' | 'unmetered'
   /** Makes, lists or names objects that belong to whoever made them (chat completions: where `store` is true). */
   readonly ownsIds: boolean
+  /** Which segments behind `/v1` are ids of such objects, outermost first: [1] for `/files/{}`. */
+  readonly idSegments: readonly number[]
   /** The protocol this path may be upgraded to. */
   readonly upgrade: 'websocket' | null
   /** A path segment names the model; only there may a segment hold `%2f`. */
@@ -30,9 +32,16 @@ export interface Endpoint {
    * `elsewhere`: a nested member, a file, a form, a socket, an object made before; who is bound to models may not use it.
    */
   readonly model: 'body' | 'none' | 'elsewhere'
+  /** Its streams say their usage where `stream_options.include_usage` asks for it. */
+  readonly includeUsage: boolean
+  /**
+   * Shows objects whose cost is not that of the call that shows them: `response` (those in the background), `run` and
+   * `job` (when they are done), `file` (a batch's output, line by line).
+   */
+  readonly later: 'response' | 'run' | 'job' | 'file' | null
 }
 
-type Traits = Partial<Omit<Endpoint, 'operation'>>
+type Traits = Partial<Omit<Endpoint, 'operation' | 'idSegments'>>
 
 /** What a path under `/v1` is that the table does not know: passed on as it is, counted if it shows usage, never repeated. */
 export const unknownEndpoint: Endpoint = {
@@ -42,9 +51,12 @@ export const unknownEndpoint: Endpoint = {
   repeatable: false,
   metered: 'unmetered',
   ownsIds: false,
+  idSegments: [],
   upgrade: null,
   modelInPath: false,
   model: 'elsewhere',
+  includeUsage: false,
+  later: null,
 }
 
 const read: Traits = { body: 'none', repeatable: true }
@@ -61,7 +73,8 @@ const usual: Endpoint = {
 
 const inference: Traits = { streams: true, repeatable: true, metered: 'usage', model: 'body' }
 const stateless: Traits = { repeatable: true, ownsIds: false }
-const run: Traits = { streams: true, metered: 'usage', model: 'body' }
+const asked: Traits = { includeUsage: true }
+const run: Traits = { streams: true, metered: 'usage', model: 'body', later: 'run' }
 const costs: Traits = { metered: 'unmetered', model: 'elsewhere' }
 const upload: Traits = { body: 'multipart', model: 'elsewhere' }
 const named: Traits = { model: 'body' }
@@ -77,19 +90,19 @@ const socket: Traits = {
 
 // operation, METHODS path, what differs from the usual. `{}` is one segment, `{model}` one that may hold %2f, `**` the rest.
 const rows: readonly (readonly [operation: string, route: string, traits?: Traits])[] = [
-  ['chat.completions', 'POST /chat/completions', inference],
+  ['chat.completions', 'POST /chat/completions', { ...inference, ...asked }],
   ['chat.completions', 'GET /chat/completions'],
   ['chat.completions', 'GET,POST,DELETE /chat/completions/{}'],
   ['chat.completions', 'GET /chat/completions/{}/messages'],
-  ['responses', 'POST /responses', inference],
+  ['responses', 'POST /responses', { ...inference, later: 'response' }],
   ['responses', 'GET /responses', socket],
-  ['responses', 'GET /responses/{}', { streams: true }],
+  ['responses', 'GET /responses/{}', { streams: true, later: 'response' }],
   ['responses', 'DELETE /responses/{}'],
   ['responses', 'GET /responses/{}/input_items'],
-  ['responses', 'POST /responses/{}/cancel', action],
+  ['responses', 'POST /responses/{}/cancel', { ...action, later: 'response' }],
   ['responses', 'POST /responses/compact', { repeatable: true, metered: 'usage', ...named }],
   ['responses', 'POST /responses/input_tokens', stateless],
-  ['completions', 'POST /completions', { ...inference, ownsIds: false }],
+  ['completions', 'POST /completions', { ...inference, ...asked, ownsIds: false }],
   ['embeddings', 'POST /embeddings', { ...stateless, metered: 'usage', ...named }],
   ['moderations', 'POST /moderations', stateless],
   ['models', 'GET /models', { ownsIds: false }],
@@ -97,8 +110,8 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
 
   ['images.generations', 'POST /images/generations', { ...inference, ownsIds: false }],
   ['images.edits', 'POST /images/edits', { ...inference, body: 'any', ownsIds: false }],
-  ['images.variations', 'POST /images/variations', { ...stateless, ...upload, ...costs }],
-  ['audio.speech', 'POST /audio/speech', { ...stateless, ...costs, ...named, streams: true }],
+  ['images.variations', 'POST /images/variations', { ...stateless, ...upload, metered: 'usage' }],
+  ['audio.speech', 'POST /audio/speech', { ...stateless, metered: 'usage', ...named, streams: true }],
   ['audio.transcriptions', 'POST /audio/transcriptions', { ...inference, ...upload, ownsIds: false }],
   ['audio.translations', 'POST /audio/translations', { ...stateless, ...upload, ...costs }],
   ['audio.voices', 'POST /audio/voices', { ...upload, ...costs }],
@@ -118,7 +131,7 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
   ['files', 'POST /files', upload],
   ['files', 'GET /files'],
   ['files', 'GET,DELETE /files/{}'],
-  ['files', 'GET /files/{}/content'],
+  ['files', 'GET /files/{}/content', { later: 'file' }],
   ['uploads', 'POST /uploads'],
   ['uploads', 'POST /uploads/{}/parts', upload],
   ['uploads', 'POST /uploads/{}/complete'],
@@ -168,8 +181,8 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
   ['threads.runs', 'POST /threads/runs', run],
   ['threads.runs', 'POST /threads/{}/runs', run],
   ['threads.runs', 'GET /threads/{}/runs'],
-  ['threads.runs', 'GET,POST /threads/{}/runs/{}'],
-  ['threads.runs', 'POST /threads/{}/runs/{}/cancel', action],
+  ['threads.runs', 'GET,POST /threads/{}/runs/{}', { later: 'run' }],
+  ['threads.runs', 'POST /threads/{}/runs/{}/cancel', { ...action, later: 'run' }],
   ['threads.runs', 'POST /threads/{}/runs/{}/submit_tool_outputs', { ...run, model: 'elsewhere' }],
   ['threads.runs', 'GET /threads/{}/runs/{}/steps'],
   ['threads.runs', 'GET /threads/{}/runs/{}/steps/{}'],
@@ -192,7 +205,7 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
 
   ['fine_tuning.jobs', 'POST /fine_tuning/jobs', { ...costs, ...named }],
   ['fine_tuning.jobs', 'GET /fine_tuning/jobs'],
-  ['fine_tuning.jobs', 'GET /fine_tuning/jobs/{}'],
+  ['fine_tuning.jobs', 'GET /fine_tuning/jobs/{}', { later: 'job' }],
   ['fine_tuning.jobs', 'GET /fine_tuning/jobs/{}/checkpoints'],
   ['fine_tuning.jobs', 'GET /fine_tuning/jobs/{}/events'],
   ['fine_tuning.jobs', 'POST /fine_tuning/jobs/{}/cancel', action],
@@ -230,8 +243,9 @@ const exact = new Map<string, Map<string, Endpoint>>()
 
 function add(operation: string, route: string, traits: Traits): void {
   const [methods = '', path = ''] = route.split(' ')
+  const idSegments = path.slice(1).split('/').flatMap((segment, index) => (segment === '{}' ? [index] : [])) // prettier-ignore
   for (const method of methods.split(',')) {
-    const endpoint: Endpoint = { ...usual, ...byMethod[method], ...traits, operation }
+    const endpoint: Endpoint = { ...usual, ...byMethod[method], ...traits, operation, idSegments }
     if (!/[{*]/.test(path)) {
       let paths = exact.get(method)
       if (paths === undefined) exact.set(method, (paths = new Map()))
@@ -270,9 +284,16 @@ export const operations: readonly string[] = [...new Set(rows.map(([operation]) 
 /**
  * What `method` on `path` means: `path` as sent, from `/v1`, without its query. Null where the table has no such row,
  * also for known paths with another method; then `unknownEndpoint` holds. A path without ids costs two map lookups.
- * Null too for `threads/Runs`: an id here, but the literal `runs` to a server that does not mind case.
+ * Null too for `threads/Runs`: an id here, but the literal `runs` to a server that does not mind case. HEAD is GET without
+ * the body, and upgrades nothing.
  */
 export function findEndpoint(method: string, path: string): Endpoint | null {
+  if (method !== 'HEAD') return findRow(method, path)
+  const row = findRow('GET', path)
+  return row === null || row.upgrade !== null ? null : row
+}
+
+function findRow(method: string, path: string): Endpoint | null {
   const endpoint = exact.get(method)?.get(path)
   if (endpoint !== undefined) return endpoint
   if (!path.startsWith('/v1/')) return null

@@ -1,6 +1,15 @@
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { readAnswer, readUsage, tokensMax } from './usage.ts'
+import {
+  addUnits,
+  addUsage,
+  audioSeconds,
+  noFacts,
+  readAnswer,
+  readUnits,
+  readUsage,
+  tokensMax,
+} from './usage.ts'
 
 const none = {
   input: 0,
@@ -10,6 +19,12 @@ const none = {
   reasoning: 0,
   audioInput: 0,
   audioOutput: 0,
+  cachedAudio: 0,
+  imageInput: 0,
+  imageOutput: 0,
+  cachedImage: 0,
+  acceptedPrediction: 0,
+  rejectedPrediction: 0,
   total: 0,
 }
 
@@ -19,7 +34,12 @@ test('chat completions', () => {
     completion_tokens: 10,
     total_tokens: 29,
     prompt_tokens_details: { cached_tokens: 5, audio_tokens: 2, cache_write_tokens: 3 },
-    completion_tokens_details: { reasoning_tokens: 4, audio_tokens: 1, accepted_prediction_tokens: 0 },
+    completion_tokens_details: {
+      reasoning_tokens: 4,
+      audio_tokens: 1,
+      accepted_prediction_tokens: 7,
+      rejected_prediction_tokens: 2,
+    },
   }
   expect(readUsage(usage)).toEqual({
     input: 19,
@@ -29,6 +49,12 @@ test('chat completions', () => {
     reasoning: 4,
     audioInput: 2,
     audioOutput: 1,
+    cachedAudio: 0,
+    imageInput: 0,
+    imageOutput: 0,
+    cachedImage: 0,
+    acceptedPrediction: 7,
+    rejectedPrediction: 2,
     total: 29,
   })
 })
@@ -60,7 +86,7 @@ test('realtime names its details in the singular', () => {
       text_tokens: 119,
       audio_tokens: 13,
       cached_tokens: 64,
-      cached_tokens_details: { audio_tokens: 0 },
+      cached_tokens_details: { audio_tokens: 5, image_tokens: 0 },
     },
     output_token_details: { text_tokens: 30, audio_tokens: 91 },
   }
@@ -71,6 +97,7 @@ test('realtime names its details in the singular', () => {
     output: 121,
     audioInput: 13,
     audioOutput: 91,
+    cachedAudio: 5,
     total: 253,
   })
 })
@@ -84,7 +111,7 @@ test('embeddings, images and transcriptions', () => {
       output_tokens: 50,
       input_tokens_details: { text_tokens: 10, image_tokens: 40 },
     }),
-  ).toEqual({ ...none, input: 50, output: 50, total: 100 })
+  ).toEqual({ ...none, input: 50, output: 50, imageInput: 40, total: 100 })
   expect(
     readUsage({
       type: 'tokens',
@@ -128,7 +155,7 @@ test('the largest counts do not leave the range', () => {
   expect(usage).toMatchObject({ input: tokensMax, output: tokensMax, total: tokensMax })
 })
 
-test('whatever is read is null or eight integers in range', () => {
+test('whatever is read is null or integers in range, and no part is larger than its whole', () => {
   const names = [
     'prompt_tokens',
     'input_tokens',
@@ -153,6 +180,8 @@ test('whatever is read is null or eight integers in range', () => {
       const read = readUsage(usage)
       if (read === null) return
       expect(Object.keys(read)).toEqual(Object.keys(none))
+      expect(read.cachedInput + read.cacheWrite).toBeLessThanOrEqual(read.input)
+      expect(read.audioInput + read.imageInput).toBeLessThanOrEqual(read.input)
       for (const count of Object.values(read))
         expect(Number.isInteger(count) && count >= 0 && count <= tokensMax).toBe(true)
     }),
@@ -160,19 +189,78 @@ test('whatever is read is null or eight integers in range', () => {
   )
 })
 
-test('answers and events: the two places, and no other', () => {
+test('rule 4: what is reported is final, also 0, and also where it is odd', () => {
+  // xAI counts reasoning beside the output, and pays for both.
+  const beside = {
+    prompt_tokens: 12,
+    completion_tokens: 2,
+    total_tokens: 354,
+    completion_tokens_details: { reasoning_tokens: 340 },
+  }
+  expect(readUsage(beside)).toEqual({ ...none, input: 12, output: 342, reasoning: 340, total: 354 })
+  // What is said beside the details, and the total alone.
+  expect(readUsage({ prompt_tokens: 18, completion_tokens: 1, prompt_cache_hit_tokens: 10 })).toMatchObject({
+    cachedInput: 10,
+  })
+  expect(readUsage({ total_tokens: 9 })).toEqual({ ...none, input: 9, total: 9 })
+  // A part larger than its whole.
+  expect(
+    readUsage({ prompt_tokens: 5, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 50 } }),
+  ).toMatchObject({ input: 5, cachedInput: 5 })
+})
+
+test('sums of usage and of units saturate', () => {
+  const one = readUsage({ input_tokens: 3, output_tokens: 4 })!
+  expect(addUsage(null, one)).toBe(one)
+  expect(addUsage(one, one)).toEqual({ ...none, input: 6, output: 8, total: 14 })
+  const most = readUsage({ input_tokens: tokensMax, output_tokens: 0 })!
+  expect(addUsage(most, most).input).toBe(tokensMax)
+  expect(addUnits({ audioSeconds: 1.5 }, { audioSeconds: 2, images: 1 })).toEqual({
+    audioSeconds: 3.5,
+    images: 1,
+  })
+})
+
+test('rule 11: seconds of audio are believed within bounds only', () => {
+  expect(readUnits({ type: 'duration', seconds: 27.25 })).toEqual({ audioSeconds: 27.25 })
+  expect(readUnits({ type: 'duration', seconds: 0 })).toEqual({ audioSeconds: 0 })
+  for (const seconds of [-1, Number.NaN, Infinity, 1e12, null, {}, '-1', '1e9', 'x'])
+    expect(readUnits({ type: 'duration', seconds })).toBeNull()
+  expect(readUnits({ type: 'tokens', seconds: 3 })).toBeNull()
+  expect(audioSeconds('8.470000')).toEqual({ audioSeconds: 8.47 })
+})
+
+describe('answers and events', () => {
   const usage = { input_tokens: 1, output_tokens: 2, total_tokens: 3 }
   const read = { ...none, input: 1, output: 2, total: 3 }
-  expect(readAnswer({ model: 'gpt-4o', usage })).toEqual({ usage: read, model: 'gpt-4o' })
-  expect(readAnswer({ type: 'response.completed', response: { model: 'gpt-5', usage } })).toEqual({
-    usage: read,
-    model: 'gpt-5',
+
+  test('the places, and no other', () => {
+    expect(readAnswer({ model: 'gpt-4o', usage, service_tier: 'flex' })).toEqual({
+      usage: read,
+      model: 'gpt-4o',
+      serviceTier: 'flex',
+      units: null,
+      final: true,
+    })
+    const response = { model: 'gpt-5', usage, service_tier: 'priority' }
+    expect(readAnswer({ type: 'response.completed', response })).toMatchObject({
+      usage: read,
+      model: 'gpt-5',
+      serviceTier: 'priority',
+    })
+    expect(readAnswer({ x_groq: { usage } })).toMatchObject({ usage: read })
+    expect(readAnswer({ choices: [{ usage }] })).toMatchObject({ usage: read })
+    expect(readAnswer({ response: { tools: [{ parameters: { usage } }], usage: null } }).usage).toBeNull()
+    expect(readAnswer({ metadata: { usage, model: 'x' } })).toEqual({ ...noFacts, final: true })
+    expect(readAnswer({ model: 7, service_tier: 'x'.repeat(300) })).toEqual({ ...noFacts, final: true })
+    expect(readAnswer([1])).toEqual(noFacts)
+    expect(readAnswer({ usage: { type: 'duration', seconds: 3 } }).units).toEqual({ audioSeconds: 3 })
   })
-  expect(readAnswer({ response: { tools: [{ parameters: { usage } }], usage: null } })).toEqual({
-    usage: null,
-    model: null,
+
+  test('a running sum amid a stream is not final', () => {
+    const chunk = (finish: string | null) => ({ choices: [{ delta: {}, finish_reason: finish }], usage })
+    expect(readAnswer(chunk(null)).final).toBe(false)
+    expect(readAnswer(chunk('stop')).final).toBe(true)
+    expect(readAnswer({ choices: [], usage }).final).toBe(true)
   })
-  expect(readAnswer({ metadata: { usage, model: 'x' } })).toEqual({ usage: null, model: null })
-  expect(readAnswer({ model: 7 })).toEqual({ usage: null, model: null })
-  expect(readAnswer([1])).toEqual({ usage: null, model: null })
 })

@@ -12,6 +12,7 @@ import { fileRoutes } from './files.ts'
 import { imageRoutes } from './images.ts'
 import { deleteModel, getModel, listModels } from './models.ts'
 import { moderationRoutes } from './moderations.ts'
+import { organizationRoutes } from './organization.ts'
 import { platformRoutes } from './platform.ts'
 import { realtimeRoutes } from './realtime.ts'
 import { responseRoutes } from './responses.ts'
@@ -31,6 +32,7 @@ function welcome(): Reply {
 export const routes: readonly Route[] = [
   ...responseRoutes,
   ...platformRoutes,
+  ...organizationRoutes,
   ...realtimeRoutes,
   ...chatRoutes,
   ...audioRoutes,

@@ -1,6 +1,7 @@
 // The tables, as both databases have them. Only three column types, so that one set of queries fits SQLite and PostgreSQL:
 // text, whole numbers (moments are milliseconds of wall clock, flags are 0 or 1), and lists or maps as JSON text.
 
+import type { AnswerRow } from './answers.ts'
 import type { Generated } from 'kysely'
 
 /** Steps of the schema that have run; see migrations.ts. */
@@ -100,6 +101,10 @@ export interface LedgerTable {
   reasoning: number | null
   audio_input: number | null
   audio_output: number | null
+  cached_audio: number | null
+  image_input: number | null
+  image_output: number | null
+  cached_image: number | null
   total: number | null
   /** JSON of what is counted in something else than tokens. */
   units: string | null
@@ -169,6 +174,17 @@ export interface RollupTable extends RollupGroups {
   rows: number
 }
 
+/** Objects kept by an upstream (files, responses, threads, …), and whose they are. */
+export interface ObjectsTable {
+  id: string
+  /** As src/objects/owner.ts writes it. */
+  owner: string
+  /** Name of the upstream that keeps it. */
+  account: string
+  /** When it was made, or used last, to some months. */
+  seen_at_ms: number
+}
+
 /** All tables, for Kysely. */
 export interface Database {
   migrations: MigrationsTable
@@ -180,4 +196,6 @@ export interface Database {
   ledger: LedgerTable
   ledger_hours: RollupTable
   ledger_days: RollupTable
+  objects: ObjectsTable
+  answers: AnswerRow
 }

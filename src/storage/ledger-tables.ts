@@ -10,8 +10,8 @@ const texts = [
 ] as const // prettier-ignore
 
 const counts = [
-  'input', 'cached_input', 'cache_write', 'output', 'reasoning', 'audio_input', 'audio_output', 'total', 'cost_nano',
-  'billed_nano', 'first_byte_us', 'overhead_us',
+  'input', 'cached_input', 'cache_write', 'output', 'reasoning', 'audio_input', 'audio_output', 'cached_audio',
+  'image_input', 'image_output', 'cached_image', 'total', 'cost_nano', 'billed_nano', 'first_byte_us', 'overhead_us',
 ] as const // prettier-ignore
 
 const numbers = [

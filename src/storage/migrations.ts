@@ -3,8 +3,10 @@
 // time wait for each other (SQLite: the write lock; PostgreSQL: an advisory lock).
 
 import { sql, type Kysely, type Transaction } from 'kysely'
+import { answerTables } from './answers.ts'
 import type { Database } from './database.ts'
 import { ledgerTables } from './ledger-tables.ts'
+import { objectTables } from './object-tables.ts'
 
 /** Which database the schema is made in. */
 export type StorageKind = 'sqlite' | 'postgres'
@@ -58,6 +60,8 @@ const steps: readonly Step[] = [
   { number: 1, name: 'counters, facts and audit', up: firstTables },
   { number: 2, name: 'client keys', up: keyTables },
   { number: 3, name: 'the ledger', up: ledgerTables },
+  { number: 4, name: 'objects and their owners', up: objectTables },
+  { number: 5, name: 'answers of requests with an Idempotency-Key', up: answerTables },
 ]
 
 async function firstTables(db: Transaction<Database>, kind: StorageKind): Promise<void> {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Kysely } from 'kysely'
 import type { Clock } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
-import type { Database } from './database.ts'
+import type { Database, ObjectsTable } from './database.ts'
 import { migrate, type StorageKind } from './migrations.ts'
 import { openSqliteFile, sqliteDialect } from './sqlite.ts'
 
@@ -22,6 +22,8 @@ export interface StorageSettings {
 export interface Storage {
   readonly kind: StorageKind
   readonly db: Kysely<Database>
+  /** Row of an object, at once and in microseconds; null where only a query can tell. @throws where the file cannot be read */
+  readonly objectRow: ((id: string) => ObjectsTable | null) | null
   /**
    * A number that differs where another process may have written since; null where only a query can tell.
    * Costs microseconds. @throws where the file cannot be read
@@ -58,6 +60,8 @@ function openSqlite(path: string): Storage {
     return {
       kind: 'sqlite',
       db,
+      // Prepared when first used: the table is made after the file is opened.
+      objectRow: (id) => opened.query<ObjectsTable, [string]>('SELECT * FROM objects WHERE id = ?').get(id),
       stamp: () => version.get()!.data_version,
       close: async () => {
         await db.destroy()
@@ -74,7 +78,7 @@ async function openPostgres(url: Secret): Promise<Storage> {
     // Loaded only where it is used.
     const { postgresDialect } = await import('./postgres.ts')
     const db = new Kysely<Database>({ dialect: postgresDialect(url) })
-    return { kind: 'postgres', db, stamp: () => null, close: () => db.destroy() }
+    return { kind: 'postgres', db, objectRow: null, stamp: () => null, close: () => db.destroy() }
   } catch (cause) {
     throw new StorageFailure(`cannot use storage.postgres: ${reason(cause)}`)
   }

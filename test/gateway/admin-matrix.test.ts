@@ -45,7 +45,10 @@ const good: Record<string, () => { body?: unknown; query?: string }> = {
   'POST /api/keys/:id/rotate': () => ({ body: { grace: '1h' } }),
   'DELETE /api/keys/:id': () => ({}),
   'GET /api/requests': () => ({}),
+  'GET /api/usage': () => ({}),
   'GET /api/upstreams': () => ({}),
+  'POST /api/upstreams/:name/drain': () => ({}),
+  'POST /api/upstreams/:name/resume': () => ({}),
   'GET /api/audit': () => ({}),
   'POST /api/reload': () => ({}),
   'GET /api/cache': () => ({}),
@@ -59,7 +62,9 @@ let addresses = 0
 const elsewhere = (): string => `127.0.${Math.floor(++addresses / 200) + 1}.${(addresses % 200) + 1}`
 
 async function call(route: Route, more: AdminCall) {
-  const path = nameOf(route).replace(':id', await freshKey()) as `${string} /${string}`
+  const path = nameOf(route)
+    .replace(':id', await freshKey())
+    .replace(':name', 'main') as `${string} /${string}`
   const { query, ...rest } = good[nameOf(route)]!()
   const whole = query === undefined ? path : (`${path}?${query}` as const)
   return callAdmin(gate.adminPort, whole, { ...rest, ...more })
@@ -182,7 +187,7 @@ describe('the description', () => {
 
 describe('paths that are not there', () => {
   test('are 401 without a token and 404 with one, the parts not built yet among them', async () => {
-    const paths = ['/api', '/api/', '/api/nothing', '/api/usage', '/api/limits', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
+    const paths = ['/api', '/api/', '/api/nothing', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
     for (const path of paths) {
       expect((await callAdmin(gate.adminPort, `GET ${path}`, { from: elsewhere() })).status).toBe(401)
       const answer = await callAdmin(gate.adminPort, `GET ${path}`, { token: admin })

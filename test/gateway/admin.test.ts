@@ -265,6 +265,17 @@ describe('keys', () => {
         code: 'invalid_json',
       })
     }
+    for (const text of [
+      '{"name":"a","models":["x"],"models":null}',
+      '{"name":"a","metadata":{"a":"b","a":"c"}}',
+    ]) {
+      const headers = { 'content-type': 'application/json' }
+      const answer = await callAdmin(gate.adminPort, 'POST /api/keys', { token, text, headers })
+      expect({ status: answer.status, code: answer.json.error.code }).toEqual({
+        status: 400,
+        code: 'bad_request',
+      })
+    }
     for (const query of [
       'limit=0',
       'limit=1001',
@@ -421,7 +432,7 @@ test('upstreams are shown without their keys', async () => {
     ],
   }) // prettier-ignore
   const { json, text } = await callAdmin(gate.adminPort, 'GET /api/upstreams', { token })
-  expect(json.rows[0]).toEqual({
+  expect(json.rows[0]).toMatchObject({
     name: 'main',
     provider: 'openai',
     host: 'api.openai.com',

@@ -250,11 +250,9 @@ test('one slow reader neither stalls the others nor has us hold more than a boun
   slow.pause()
   const quick = await dial(gate.port)
   quick.discard = true
-  const beforeBytes = process.memoryUsage().rss
   void quick.write(body)
   await eventually(() => quick.receivedBytes > count * 1024 * 1024, 'the quick reader to be done')
-  // The answer is too long to be kept: the slow one has been cut, and what was held for it is gone.
-  expect(process.memoryUsage().rss - beforeBytes).toBeLessThan(200 * 1024 * 1024)
+  // How much is held at most is in the test of shared-body.ts; here, that the slow one alone is cut.
   expect(upstream.requests.length).toBe(1)
   slow.resume()
   await slow.untilText('event: error')

@@ -5,7 +5,7 @@ import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { redisProgram, startRedis } from '../storage/redis-server.ts'
+import { redisFound, startRedis } from '../storage/redis-server.ts'
 import { filesOf } from '../canary/search.ts'
 import { callAdmin } from './admin-call.ts'
 import { asks, call, chat, completion, status, textOf } from './cache-calls.ts'
@@ -306,7 +306,7 @@ test('stats and simulate read what was recorded, with no body in it', async () =
   expect(off.rows[0]).toMatchObject({ requests: 2, hits: 1 })
 })
 
-test.skipIf(redisProgram() === null)(
+test.skipIf(!redisFound)(
   'two gateways share answers and purges by Redis, and do without when it is lost (needs redis)',
   async () => {
     const redis = await startRedis()
@@ -336,12 +336,12 @@ test.skipIf(redisProgram() === null)(
     const before = upstream.requests.length
     await Promise.all(Array.from({ length: 20 }, () => call(two.port, chat('together'))))
     expect(upstream.requests.length).toBe(before + 1)
-    redis.freeze()
+    redis.signal('SIGSTOP')
     const startedAtMs = performance.now()
     expect(status(await call(two.port, chat('frozen')))).toBe('MISS')
     expect(performance.now() - startedAtMs).toBeLessThan(1000)
-    redis.thaw()
-    await redis.stop()
+    redis.signal('SIGCONT')
+    await redis.remove()
     expect([status(await call(two.port, chat('lost'))), status(await call(two.port, chat('lost')))]).toEqual([
       'MISS',
       'HIT',

@@ -30,7 +30,7 @@ async function cached(cache: ConfigTree, script: Script = countingScript(), more
   const upstream = ScriptedUpstream.start(script)
   const gate = await startGate(
     { upstreams: [upstreamAt(upstream.url)], access: { keys }, cache: { jitter: 0, ...cache }, ...more },
-    clock,
+    { clock },
   )
   const ask = (body: unknown, how: Parameters<typeof call>[2] = {}) =>
     call(gate.port, body, { key: ann, ...how })
@@ -370,10 +370,12 @@ describe('never given again', () => {
   }
 
   test('what makes or continues state at the provider, unless configured', async () => {
+    // With several, an object that nobody made is nobody's to continue.
+    const oneCaller = { access: { keys: [keys[0]] } }
     const answer: Script = (_, peer) =>
       peer.write(reply(200, JSON.stringify({ id: 'resp_1', object: 'response', status: 'completed', model: 'm', output: [{ type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'x', annotations: [] }] }], usage: { input_tokens: 1, output_tokens: 1, total_tokens: 2 } }))) // prettier-ignore
-    const { statuses } = await cached({ mode: 'exact' }, answer)
-    const all = await cached({ mode: 'exact', stateful: true }, answer)
+    const { statuses } = await cached({ mode: 'exact' }, answer, oneCaller)
+    const all = await cached({ mode: 'exact', stateful: true }, answer, oneCaller)
     const path = { path: '/v1/responses' }
     for (const more of [
       { store: true },

@@ -7,9 +7,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Secret } from '../../src/base/secret.ts'
-import { systemClock, type Clock } from '../../src/base/clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { Gateway } from '../../src/gateway.ts'
+import { Gateway, type GatewayParts } from '../../src/gateway.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { jsonLine } from '../../src/stages/9-log/json-lines.ts'
 import type { LogStage } from '../../src/stages/9-log/log.ts'
@@ -114,8 +114,8 @@ export interface Gate {
   logged(fits: (line: LogLine) => boolean): Promise<LogLine>
 }
 
-/** Starts a gateway here. It is stopped at the end of the file, and bugs that it caught fail the run. */
-export async function startGate(tree: ConfigTree, clock: Clock = systemClock): Promise<Gate> {
+/** Starts a gateway here; `more`: parts that it gets besides. It is stopped at the end of the file, and bugs that it caught fail the run. */
+export async function startGate(tree: ConfigTree, more: Partial<GatewayParts> = {}): Promise<Gate> {
   const folder = scratchFolder()
   const load = async (wanted: ConfigTree) =>
     (await loadConfig({ file: writeConfig(wanted, folder), cwd: folder, env: {} })).config
@@ -132,12 +132,13 @@ export async function startGate(tree: ConfigTree, clock: Clock = systemClock): P
   }
   let sandbox: Promise<Sandbox> | null = null
   const gateway = await Gateway.start(await load(tree), {
-    clock,
+    clock: systemClock,
     log,
     sandbox: async () => ({
       baseUrl: new URL((await (sandbox ??= startSandbox())).url),
       keys: [{ value: new Secret('sandbox'), notAfter: null }],
     }),
+    ...more,
   })
   finallyClose(async () => {
     gateway.stop()

@@ -20,11 +20,14 @@ const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 const upstream = ScriptedUpstream.start(fine)
 const gate = await startGate({ upstreams: [upstreamAt(upstream.url)] })
+const stream = { model: 'gpt-4o', stream: true, messages: [] }
+/** The client asks for usage itself: then nothing is asked for, and nothing taken out, on its behalf. */
 const chat = request(
   'POST',
   '/v1/chat/completions',
-  jsonBody({ model: 'gpt-4o', stream: true, messages: [] }),
+  jsonBody({ ...stream, stream_options: { include_usage: true } }),
 )
+const chatWithoutUsage = request('POST', '/v1/chat/completions', jsonBody(stream))
 
 /** Numbers below `bound`, the same for the same seed (mulberry32). */
 function drawer(start: number): (bound: number) => number {
@@ -42,6 +45,28 @@ function framesOf(file: string): Buffer[] {
     .split('\n')
     .filter((line) => line !== '')
   return [...lines.map((line) => Buffer.from(`data: ${line}\n\n`)), Buffer.from('data: [DONE]\n\n')]
+}
+
+/** Data of a frame as a value, or as text where it is none. */
+function plain(frame: string): unknown {
+  const text = frame.trimEnd().replace(/^data: /, '')
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return text
+  }
+}
+
+/** What a client that did not ask for usage is to see of a stream. */
+function withoutUsage(frames: readonly Buffer[]): unknown[] {
+  const seen: unknown[] = []
+  for (const value of frames.map((frame) => plain(frame.toString()))) {
+    const event = (typeof value === 'object' ? value : {}) as { choices?: unknown[]; usage?: unknown }
+    if (event.choices?.length === 0 && typeof event.usage === 'object' && event.usage !== null) continue
+    if (event.usage === null) delete event.usage
+    seen.push(value)
+  }
+  return [...seen, '']
 }
 
 /** Pieces of `bytes` between 200 random offsets. */
@@ -64,6 +89,7 @@ async function play(peer: Peer, pieces: readonly Uint8Array[]): Promise<void> {
 async function passed(
   pieces: readonly Uint8Array[],
   ending: string | null,
+  asks: Buffer = chat,
 ): Promise<{ body: Buffer; complete: boolean }> {
   upstream.script = async (_request, peer) => {
     await play(peer, [Buffer.from(eventsHead), ...pieces])
@@ -71,7 +97,7 @@ async function passed(
     else await peer.write(ending)
   }
   const peer = await dial(gate.port)
-  void peer.write(chat)
+  void peer.write(asks)
   const answer = await readReply(peer)
   peer.close()
   return answer
@@ -102,6 +128,21 @@ describe(`recorded streams, seed ${seed}`, () => {
       expect(complete).toBe(true)
       expect(body.equals(whole)).toBe(true)
     })
+
+    // One recording, of another endpoint, lacks a bracket: what is outermost in it depends on the end one counts from.
+    const broken = frames.slice(0, -1).some((frame) => typeof plain(frame.toString()) === 'string')
+    test.skipIf(broken)(
+      `${file} passes without usage to who did not ask for it, and nothing else is missing (needs whole JSON)`,
+      async () => {
+        const draw = drawer(seed + 2 * index)
+        const chunked = Buffer.concat(cutAtRandom(whole, draw).map(chunk))
+        const { body, complete } = await passed(cutAtRandom(chunked, draw), lastChunk, chatWithoutUsage)
+        expect(complete).toBe(true)
+        const sent = JSON.parse(upstream.last.body.toString()) as Record<string, unknown>
+        expect(sent).toEqual({ ...stream, stream_options: { include_usage: true } })
+        expect(body.toString().split('\n\n').map(plain)).toEqual(withoutUsage(frames))
+      },
+    )
 
     test(`${file} never looks finished where it breaks off`, async () => {
       const draw = drawer(seed - index)

@@ -16,7 +16,7 @@ import { Tiers } from '../../src/stages/5-cache/tiers.ts'
 import { openRedisCache } from '../../src/storage/redis-cache.ts'
 import { MovedClock } from '../gateway/cache-calls.ts'
 import { eventually } from '../gateway/harness.ts'
-import { redisProgram, startRedis, type RedisServer } from './redis-server.ts'
+import { redisFound, startRedis, type RedisServer } from './redis-server.ts'
 
 const clock = new MovedClock()
 const secret = new Secret('a-storage-key-of-thirty-two-characters-or-more')
@@ -26,7 +26,7 @@ let redis: RedisServer | null = null
 
 afterAll(async () => {
   for (const close of closers) close()
-  await redis?.stop()
+  await redis?.remove()
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
@@ -112,7 +112,7 @@ async function redisStore(seal: typeof noSeal): Promise<RedisCacheStore> {
 }
 
 for (const [kind, open] of Object.entries(kinds)) {
-  const run = test.skipIf(kind.includes('needs redis') && redisProgram() === null)
+  const run = test.skipIf(kind.includes('needs redis') && !redisFound)
   describe(kind, () => {
     run(
       `gives what was put last, and nothing else (${kind.includes('redis') ? 'needs redis' : 'needs nothing'})`,
@@ -281,7 +281,7 @@ describe('disk', () => {
   })
 })
 
-const withRedis = test.skipIf(redisProgram() === null)
+const withRedis = test.skipIf(!redisFound)
 
 withRedis('Redis: values end, and are small where they can be (needs redis)', async () => {
   const store = await redisStore(noSeal)
@@ -302,7 +302,7 @@ withRedis('Redis: one that hangs or is gone is a miss, soon (needs redis)', asyn
   const store = new RedisCacheStore(cache, { clock, seal: noSeal, purged: () => {} })
   store.put(entry('h'))
   await eventually(() => store.get(keyOf('h')))
-  own.freeze()
+  own.signal('SIGSTOP')
   const tookMs: number[] = []
   for (let round = 0; round < 20; round++) {
     const startedAtMs = performance.now()
@@ -312,9 +312,9 @@ withRedis('Redis: one that hangs or is gone is a miss, soon (needs redis)', asyn
   // The first few wait their time out; then it is left alone.
   expect(tookMs.filter((ms) => ms > 10).length).toBeLessThanOrEqual(4)
   expect(store.stats().trouble).not.toBeNull()
-  own.thaw()
+  own.signal('SIGCONT')
   await eventually(() => store.get(keyOf('h')), 'Redis to be asked again')
-  await own.stop()
+  await own.remove()
   expect(await store.get(keyOf('h'))).toBeNull()
   expect(store.purge({ by: 'all', value: '' })).rejects.toThrow(/Redis could not be reached/)
   store.close()

@@ -105,6 +105,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#tunnelSink = null
     tunnel?.cut()
     this.#body?.body.fail(new WireError('aborted', 'the client has gone', false))
+    // Told before the answer is let go of: its owner may want to read it on.
+    this.#request?.left()
     this.#writer?.abort()
     this.#finish(false)
   }
@@ -321,7 +323,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     const request = this.#request
     if (request === null) return
     this.#request = null
-    if (!complete) request.onGone?.()
+    if (!complete) request.left()
     request.onFinished?.(complete)
   }
 

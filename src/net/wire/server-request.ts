@@ -60,6 +60,13 @@ export class ServerRequest {
     this.responder.respond(this, reply)
   }
 
+  /** The client has left: says so, once. */
+  left(): void {
+    const { onGone } = this
+    this.onGone = null
+    onGone?.()
+  }
+
   /** Cuts the connection, answered or not. */
   destroy(): void {
     this.responder.destroy()

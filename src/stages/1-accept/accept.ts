@@ -10,6 +10,7 @@ import { createFindClient } from './client-address.ts'
 import { createCors, type CorsOptions } from './cors.ts'
 import { LimitedBody } from './limited-body.ts'
 import { pathProblem } from './path.ts'
+import { noteTold } from './told.ts'
 
 /** What stage 1 needs of the configuration. */
 export interface AcceptOptions {
@@ -51,6 +52,7 @@ export function createAccept(options: AcceptOptions): AcceptStage {
       }
       x.endpoint = endpoint ?? unknownEndpoint
       checkUpgrade(x)
+      noteTold(x)
       const allowed = cors === null ? null : cors.preflight(request)
       if (allowed === null) return null
       x.corsLines += allowed

@@ -108,6 +108,22 @@ export const serverOptions = z
       limits,
       timeouts,
       cors: corsOptions,
+      overload: z
+        .strictObject(
+          {
+            mode: z
+              .enum(['shed', 'off'], { error: expected('shed or off') })
+              .prefault('shed')
+              .describe('`off` turns nobody away, however long it takes.'),
+            delay: duration({ default: '20ms', min: '2ms', max: '10s' }).describe(
+              'How long work that is ready may wait for its turn. Longer, for a while: a share of the new requests gets 503 ' +
+                'at once, first those of whoever sends more than its share.',
+            ),
+          },
+          mapping,
+        )
+        .prefault({})
+        .describe('What happens when more comes than this process can do.'),
     },
     mapping,
   )

@@ -50,6 +50,7 @@ export function principalOf(payload: JsonObject, rules: ClaimRules, nowMs: numbe
     team: text('team'),
     app: text('app'),
     env: text('env'),
+    issuer: String(member(payload, 'iss')),
     models: names('models'),
     endpoints: names('endpoints'),
     addresses: null,

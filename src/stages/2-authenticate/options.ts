@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { expected, flag, keyHash, label, list, secret, slug } from '../../config/fields.ts'
 import { issuerOptions } from './jwt-options.ts'
+import { objectOptions } from './object-options.ts'
 import {
   addressOptions,
   guessingOptions,
@@ -89,6 +90,14 @@ export const accessOptions = z
           'What becomes of answers under way when a stored key is revoked: `finish` lets them end, `abort` cuts their ' +
             'connections, WebSockets too. New requests are refused either way.',
         ),
+      onExpire: z
+        .enum(['finish', 'abort'], { error: expected('finish or abort') })
+        .prefault('finish')
+        .describe(
+          'What becomes of answers under way when their key or token expires: `finish` lets them end, `abort` cuts their ' +
+            'connections, WebSockets too.',
+        ),
+      objects: objectOptions,
       jwt: list(issuerOptions).prefault([]).describe('Issuers of JSON web tokens that count as credentials.'),
       addresses: addressOptions,
       userAgents: userAgentOptions,

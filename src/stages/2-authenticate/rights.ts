@@ -1,6 +1,7 @@
 // What a principal may do. A list that is set is a fence: what it does not name, and what cannot be checked against it,
 // is refused.
 
+import { isNamed } from '../../base/glob.ts'
 import type { Exchange } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { lenientName, visitMembers, type MemberSearch } from '../../openai/json-keys.ts'
@@ -10,7 +11,7 @@ export function mayUseEndpoint(x: Exchange): void {
   const { endpoints } = x.principal
   if (endpoints === null) return
   const { operation } = x.endpoint!
-  if (operation !== 'unknown' && endpoints.some((glob) => matches(glob, operation))) return
+  if (operation !== 'unknown' && isNamed(endpoints, operation)) return
   throw new Failure('access_denied', `${named(x)} may not use this endpoint. Ask its owner for access.`)
 }
 
@@ -27,7 +28,7 @@ export function mayUseModel(x: Exchange): void {
   const unreadable = x.bodyBytes === null && x.requestBody !== null
   if (model === 'elsewhere' || unreadable) throw unchecked(x)
   // A look at a model changes nothing; what is deleted must be the principal's to use.
-  if (modelInPath && request.method !== 'GET' && !isAllowed(models, modelOf(request.path)))
+  if (modelInPath && request.method !== 'GET' && !isNamed(models, modelOf(request.path)))
     throw new Failure('model_not_allowed', `${named(x)} may not use this model.`, { param: 'model' })
   if (x.bodyBytes !== null && x.bodyBytes.length > 0) checkBody(x, x.bodyBytes)
   if (model === 'body' && x.model === null)
@@ -66,7 +67,7 @@ function checkBody(x: Exchange, bytes: Uint8Array): void {
       throw new Failure('bad_request', 'The body names its model twice. Name it once.', { param: 'model' })
     if (outermost && name !== 'model')
       throw new Failure('model_not_allowed', 'The body spells "model" in another way.', { param: 'model' })
-    if (texts !== null && texts.every((text) => isAllowed(models, text))) return
+    if (texts !== null && texts.every((text) => isNamed(models, text))) return
     const which = outermost
       ? 'this model'
       : `what the body names in a nested or further "${lenientName(name)}"`
@@ -85,27 +86,6 @@ function checkMediaType(x: Exchange): void {
   )
 }
 
-function isAllowed(models: readonly string[], model: string): boolean {
-  return models.some((glob) => matches(glob, model))
-}
-
 function named({ principal }: Exchange): string {
   return principal.key === null ? 'Your token' : `The key "${principal.key}"`
-}
-
-/** `*` stands for any characters; linear in both lengths' product at worst, which the configuration bounds. */
-function matches(glob: string, text: string): boolean {
-  const parts = glob.split('*')
-  if (parts.length === 1) return glob === text
-  const last = parts.at(-1)!
-  if (!text.startsWith(parts[0]!) || text.length < parts[0]!.length + last.length || !text.endsWith(last))
-    return false
-  let at = parts[0]!.length
-  const end = text.length - last.length
-  for (const part of parts.slice(1, -1)) {
-    const found = text.indexOf(part, at)
-    if (found < 0 || found + part.length > end) return false
-    at = found + part.length
-  }
-  return true
 }

@@ -7,8 +7,12 @@ import type { Transformer } from './transformer.ts'
 export interface TransformStage {
   /** Undefined where nothing has to be waited for. @throws Failure where a rule blocks the request */
   request(x: Exchange): void | Promise<void>
+  /** The reply to go on with; a promise only where something has to be waited for. @throws Failure */
+  reply(x: Exchange, reply: Reply, ask: () => Promise<Reply>): Reply | Promise<Reply>
   tap(x: Exchange, reply: Reply): readonly Tap[]
 }
+
+export { createObjects } from './objects.ts'
 
 const none: readonly Tap[] = []
 
@@ -16,6 +20,17 @@ export function createTransform(rules: readonly Transformer[]): TransformStage {
   return {
     request(x) {
       return rules.length === 0 ? undefined : applyAll(x, rules)
+    },
+    reply(x, reply, ask) {
+      let mended: Reply | Promise<Reply> = reply
+      for (const rule of rules) {
+        if (rule.reply === undefined) continue
+        mended =
+          mended instanceof Promise
+            ? mended.then((so) => rule.reply!(x, so, ask))
+            : rule.reply(x, mended, ask)
+      }
+      return mended
     },
     tap(x, reply) {
       if (rules.length === 0) return none

@@ -5,10 +5,11 @@ import type { Clock } from '../../base/clock.ts'
 import type { CacheStatus, Exchange, Reply, Tap } from '../../exchange.ts'
 import { ExactCache, variantKey } from './exact.ts'
 import { CacheKeeper, type KeeperSettings } from './keeper.ts'
+import { Idempotency, type IdempotencyParts } from './idempotency.ts'
 import type { CacheOptions } from './options.ts'
 import type { PurgeMark, StoreStats } from './store.ts'
 
-export { CacheKeeper }
+export { CacheKeeper, Idempotency, type IdempotencyParts }
 
 /** What operators see of the cache. */
 export interface CacheView {
@@ -33,6 +34,8 @@ export interface CacheStage {
   fetched(x: Exchange, replying: Promise<Reply>): Promise<Reply>
   /** What puts an answer of several parts together. */
   tap(x: Exchange, reply: Reply): readonly Tap[]
+  /** What keeps the answer as the client gets it. */
+  lastTap(x: Exchange, reply: Reply): readonly Tap[]
   /** An exchange that fetches anew what `x` was given past its time; null where that is under way already. */
   renewal(x: Exchange): Exchange | null
   settle(x: Exchange): void
@@ -48,13 +51,15 @@ export interface CacheParts {
   /** Digest of all settings that change answers. */
   readonly policy: string
   readonly place: Pick<KeeperSettings, 'folder' | 'key' | 'redis'>
+  /** Null = no keys are taken. */
+  readonly idempotency: Idempotency | null
 }
 
 const none: readonly Tap[] = []
 const wishes = ['json', 'events', 'events with usage', 'as it is'] as const
 
 export function createCache(options: CacheOptions, parts: CacheParts): CacheStage {
-  const { clock, keeper, place } = parts
+  const { clock, keeper, place, idempotency } = parts
   const { memory, disk, inactive, redis } = options.store
   const on = options.mode === 'exact'
   const counts: Partial<Record<CacheStatus, number>> = {}
@@ -82,15 +87,23 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
     }
     if (x.status === 200) keeper.see({ atMs: x.startedWallMs, key, status: x.cacheStatus, ...facts })
   }
+  const stored = (x: Exchange): Reply | null | Promise<Reply | null> => {
+    if (on) return exact!.find(x)
+    if (exact !== null) x.cacheKey = exact.keyOf(x)
+    return null
+  }
   return {
     find(x) {
-      if (on) return exact!.find(x)
-      if (exact !== null) x.cacheKey = exact.keyOf(x)
-      return null
+      const known = idempotency?.find(x)
+      return known === undefined ? stored(x) : known.then((reply) => reply ?? stored(x))
     },
     fetched: (x, replying) => (x.sharing === null ? replying : exact!.fetched(x, replying)),
     tap(x) {
       const tap = x.sharing === null ? null : exact!.tap(x)
+      return tap === null ? none : [tap]
+    },
+    lastTap(x, reply) {
+      const tap = idempotency?.tap(x, reply) ?? null
       return tap === null ? none : [tap]
     },
     renewal: (x) => exact?.renewal(x) ?? null,

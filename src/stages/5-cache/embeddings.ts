@@ -3,6 +3,7 @@
 // again might differ in its last digit. What upstreams tell only of the whole, the count of tokens, is divided by length.
 
 import { isObject, type Json } from '../../openai/canonical-json.ts'
+import { zeroUsage } from '../../openai/usage.ts'
 import { Entry, type EntryFacts } from './entry.ts'
 
 /** An answer taken apart. */
@@ -126,21 +127,10 @@ export function itemEntries(
   const shares = sharesOf(answer.tokens, lengths)
   return what.keys.map((key, index) => {
     const tokens = shares[index]!
-    const usage = { ...noUsage, input: tokens, total: tokens }
+    const usage = { ...zeroUsage, input: tokens, total: tokens }
     const own: EntryFacts = { ...facts, usage, envelope: answer.envelope, headerLines: '', pace: null }
     return new Entry(key, own, Buffer.from(answer.items[index]!, 'utf8'))
   })
-}
-
-const noUsage = {
-  input: 0,
-  cachedInput: 0,
-  cacheWrite: 0,
-  output: 0,
-  reasoning: 0,
-  audioInput: 0,
-  audioOutput: 0,
-  total: 0,
 }
 
 /** The elements of the list `name` of the outermost object, as they stand in a valid JSON text. */

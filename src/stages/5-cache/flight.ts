@@ -192,7 +192,16 @@ export class Flight implements Sharing {
     if (wish === 'events' && this.#hasUsage && this.#form === 'events') this.bare.add(x)
     x.cacheStatus = 'COALESCED'
     x.cached = this.worth
-    return { ...this.#reply!, headerLines: keptLines(this.#reply!.headerLines), body: this.#shared!.read() }
+    // Made anew: a reply belongs to the call that fetched it, and that is booked once.
+    const { status, headerLines, contentType } = this.#reply!
+    return {
+      status,
+      headerLines: keptLines(headerLines),
+      dated: false,
+      contentType,
+      body: this.#shared!.read(),
+      tunnel: null,
+    }
   }
 
   #pass(reply: Reply): void {

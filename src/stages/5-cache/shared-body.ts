@@ -48,6 +48,11 @@ export class SharedBytes implements BodySink {
     return this.#readers.filter((reader) => !reader.left).length
   }
 
+  /** Bytes held now. */
+  get heldBytes(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  }
+
   begin(): void {
     this.source.start(this)
   }

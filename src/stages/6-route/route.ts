@@ -1,38 +1,151 @@
-// Stage 6, route: chooses an upstream and asks it. The request is prepared once, before this stage; whatever is tried
-// here sends the same bytes.
+// Stage 6, route: chooses an upstream and asks it, and another where that one fails before it has said anything. The
+// request is prepared once, before this stage; whatever is tried here sends the same bytes, but for the model's name.
 
+import type { Clock } from '../../base/clock.ts'
+import { randomFraction } from '../../base/id.ts'
 import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { first } from './first.ts'
-import type { Send, Target } from './router.ts'
+import type { Sweeper } from '../../net/wire/sweeper.ts'
+import { namesObjects, SeenObjects, type AccountLookup } from './affinity.ts'
+import { attemptAtOwner, noteMade } from './at-owner.ts'
+import { startChecks, type Probe } from './checks.ts'
+import type { Target } from './choice.ts'
+import { continuing } from './continue.ts'
+import { headroom } from './headroom.ts'
+import { AccountMemory, type AccountReport } from './health.ts'
+import { leastBusy } from './least-busy.ts'
+import { leastLatency } from './least-latency.ts'
+import { mergedList } from './merged-list.ts'
+import { mergedModels } from './merged-models.ts'
+import { usualRoute, type PickName, type RouteConfig } from './options.ts'
+import { ejectSlow } from './outlier.ts'
+import { routeOf, routesOf, waysOf, type Member, type Route, type Ways } from './plan.ts'
+import { prefixAffinity } from './prefix-affinity.ts'
+import { priority } from './priority.ts'
+import { roundRobin } from './round-robin.ts'
+import type { Picker } from './router.ts'
+import { Trial } from './trial.ts'
+import type { Send, TrialParts } from './trial-parts.ts'
+import { weighted } from './weighted.ts'
 
-export interface RouteStage<T extends Target = Target> {
-  /** The reply of the chosen upstream. @throws Failure */
-  attempt(x: Exchange, send: Send<T>): Promise<Reply>
-  /** What the outcome of an exchange tells of its upstream; a fixed choice has nothing to learn from it. */
-  learn(x: Exchange): void
+export {
+  AccountMemory,
+  SeenObjects,
+  usualRoute,
+  type AccountLookup,
+  type AccountReport,
+  type Member,
+  type RouteConfig,
 }
 
-export function createRoute<T extends Target>(targets: readonly T[]): RouteStage<T> {
-  const bound = targets.some((target) => target.env !== null)
+export interface RouteStage<T extends Target = Target> {
+  /** The reply of an upstream. @throws Failure */
+  attempt(x: Exchange, send: Send<T>): Promise<Reply>
+  /** Takes in what the exchange's last attempt came to. */
+  learn(x: Exchange): void
+  /** What is known of an account. */
+  report(name: string): AccountReport
+  /** Takes an account out of choosing, or back in; requests under way there end. */
+  drain(name: string, draining: boolean): void
+  /** Ends the active checks. */
+  close(): void
+}
+
+export interface RouteOptions<T extends Target> {
+  readonly members: readonly Member<T>[]
+  /** Routes as configured, and what holds for what none of them matches. */
+  readonly routes: readonly RouteConfig[]
+  readonly usual: RouteConfig
+}
+
+export interface RouteParts<T extends Target> {
+  readonly clock: Clock
+  readonly sweeper: Sweeper
+  /** Outlives this stage. */
+  readonly memory: AccountMemory
+  readonly probe: Probe<T>
+  readonly lookup?: AccountLookup
+  readonly random?: () => number
+}
+
+const pickers: Record<PickName, Picker> = {
+  weighted,
+  roundRobin,
+  leastBusy,
+  leastLatency,
+  headroom,
+  priority,
+  prefixAffinity,
+}
+
+export function createRoute<T extends Target>(options: RouteOptions<T>, parts: RouteParts<T>): RouteStage<T> {
+  const { clock, memory } = parts
+  const routes = routesOf(options.routes, options.usual, options.members)
+  const firstTokens = new Map(options.members.map((each) => [each.target, each.firstTokenMs]))
+  const lookup = parts.lookup ?? new SeenObjects()
+  const several = options.members.length > 1
+  const aliases = several || options.members.some(({ models }) => models !== null)
+  const trial: TrialParts<T> = {
+    ...parts,
+    random: parts.random ?? randomFraction,
+    firstTokenMs: (target) => firstTokens.get(target) ?? Infinity,
+    made: (id, target) => void (several && lookup.made(id, target.name)),
+    pick: (route, rank, ask) => pickers[route.config.pick].pick(rank, ask),
+  }
+  const closeChecks = startChecks(routes, parts)
+  const around = { options, parts: trial, lookup, cursors: new Map() }
   return {
     attempt(x, send) {
-      const target = first.pick(bound ? open(targets, x) : targets)
-      x.upstream = target.name
-      x.attempts++
-      return send(x, target)
+      const route = routeOf(routes, x)
+      const ways = waysOf(route, x, trial)
+      const simple = isSimple(route, ways, trial)
+      if (isModelList(x) && (aliases || x.principal.models !== null))
+        return mergedModels({ x, send, route, ways }, around)
+      if (simple && !several) return only(x, send, ways)
+      if (several && x.endpoint!.ownsIds && x.request.method === 'GET' && ways.all.length > 1) {
+        const merged = mergedList({ x, send, route, ways }, around)
+        if (merged !== null) return merged
+      }
+      if (several && namesObjects(x)) return attemptAtOwner({ x, send, route, ways }, around)
+      if (route.config.breaker.slowFactor !== null)
+        ejectSlow(ways, route.config.breaker.slowFactor, clock.nowMs())
+      const made = new Trial(x, send, { route, ways, parts: trial })
+      if (!several && !route.config.continue) return made.run()
+      return made.run().then((reply) => {
+        if (several) noteMade(x, reply, lookup)
+        return route.config.continue ? continuing(made, reply) : reply
+      })
     },
-    learn() {},
+    learn(x) {
+      for (const attempt of x.tried) attempt.underWay?.over(x, attempt)
+    },
+    report: (name) => memory.of(name).report(clock.nowMs()),
+    drain: (name, draining) => void (memory.of(name).draining = draining),
+    close: closeChecks,
   }
 }
 
-/** The upstreams of the caller's environment, and those of none. A caller without one gets only the latter. */
-function open<T extends Target>(targets: readonly T[], x: Exchange): readonly T[] {
-  const { env } = x.principal
-  const left = targets.filter((target) => target.env === null || target.env === env)
-  if (left.length > 0) return left
-  throw new Failure(
-    'access_denied',
-    'No upstream serves the environment of your key. Ask its owner for access.',
-  )
+function isModelList({ request }: Exchange): boolean {
+  return request.path === '/v1/models' && request.method === 'GET'
+}
+
+/** One way only, and nothing that could be tried after it: the request is sent, and its answer passed on as it comes. */
+function isSimple<T extends Target>({ config }: Route<T>, { all }: Ways<T>, parts: TrialParts<T>): boolean {
+  if (all.length > 1 || config.retry.sameUpstream || config.contextFallback !== null) return false
+  const { target } = all[0]!
+  return !target.spareKeys && parts.firstTokenMs(target) >= 86_400_000
+}
+
+function only<T extends Target>(x: Exchange, send: Send<T>, { all }: Ways<T>): Promise<Reply> {
+  const choice = all[0]!
+  if (choice.account.draining)
+    throw new Failure('overloaded', 'The upstream is being drained. Try again later.')
+  x.routedModel = choice.model
+  x.upstream = choice.target.name
+  x.attempts++
+  choice.begin()
+  const sending = send(x, choice.target)
+  const attempt = x.tried.at(-1)
+  if (attempt !== undefined) attempt.underWay = choice
+  return sending
 }

@@ -1,18 +1,30 @@
-// The contract of stage 6: what it knows of an upstream, and how it asks one.
+// The contract of stage 6's kinds: a picker says which of several ways a request takes. It is asked anew for each attempt,
+// and only gives a way that `usable` holds for; it keeps no state but what stands in the set and in the choices.
 
-import type { Exchange, Reply } from '../../exchange.ts'
+import type { Choice, ChoiceSet } from './choice.ts'
 
-/** An upstream as a route sees it: what there is to choose by. */
-export interface Target {
-  readonly name: string
-  /** Environment whose callers alone may be sent there; null = all. */
-  readonly env: string | null
+/** What a choice is made for. */
+export interface Ask {
+  readonly nowMs: number
+  /** From 0 up to but not 1. */
+  random(): number
+  /** What the request has in common with others that share a prompt's beginning; asked for only by who goes by it. */
+  prefix(): number
+  /** Whether the way may be taken: open, and not tried already. */
+  usable(choice: Choice): boolean
 }
-
-/** Asks one upstream once. @throws Failure */
-export type Send<T extends Target> = (x: Exchange, target: T) => Promise<Reply>
 
 /** One kind of choice among upstreams. */
 export interface Picker {
-  pick<T extends Target>(targets: readonly T[]): T
+  /** The place in `set.choices`, or -1 where none is usable. At most one look at each choice, and no allocation. */
+  pick(set: ChoiceSet, ask: Ask): number
+}
+
+/** The first usable choice from a place on, around: for pickers whose own choice is not usable. */
+export function nextUsable({ choices }: ChoiceSet, ask: Ask, from: number): number {
+  for (let step = 0; step < choices.length; step++) {
+    const at = (from + step) % choices.length
+    if (ask.usable(choices[at]!)) return at
+  }
+  return -1
 }

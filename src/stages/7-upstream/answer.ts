@@ -34,6 +34,7 @@ export function answerOf(x: Exchange, { account, key }: Asked, wire: WireReply):
   const { status, headers } = wire
   if (status === 101) {
     account.learn(key, false)
+    if (headers.get('sec-websocket-extensions') !== null) throw extended(wire, account)
     return tunnelReply(wire, account)
   }
   x.upstreamRequestId = harmless(headers.get('x-request-id'), account)
@@ -144,9 +145,17 @@ async function refusedKey({ account, key }: Asked, body: Body): Promise<never> {
   throw badKey(account)
 }
 
-function badKey(account: Account): Failure {
+/** An extension that nobody offered (RFC 6455 section 4.1): what it does to the frames is not known. */
+function extended(wire: WireReply, account: Account): Failure {
+  wire.tunnel?.abort()
+  const message = `The upstream "${account.name}" insists on a WebSocket extension that was not offered.`
+  return new Failure('upstream_unavailable', message, { detail: 'extension in the 101', retryable: false })
+}
+
+/** A credential of ours was refused. */
+export function badKey(account: Account, status = 401): Failure {
   const message = `The gateway's key for the upstream "${account.name}" was refused. Its operator must replace it.`
-  return new Failure('upstream_auth_failed', message, { detail: 'upstream answered 401' })
+  return new Failure('upstream_auth_failed', message, { detail: `upstream answered ${status}` })
 }
 
 /** 407 is said by a proxy on the operator's way out, and is none of the client's business. */
@@ -155,7 +164,8 @@ function barred(account: Account): Failure {
   return new Failure('upstream_unavailable', message, { detail: 'upstream answered 407', retryable: false })
 }
 
-function redirected(account: Account, status: number): Failure {
+/** A redirect, which is never followed. */
+export function redirected(account: Account, status: number): Failure {
   const message = `The upstream "${account.name}" answered with a redirect, which is never followed. Its operator must mend its base URL.`
   return new Failure('upstream_unavailable', message, {
     detail: `upstream answered ${status}`,

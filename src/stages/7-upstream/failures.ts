@@ -43,3 +43,11 @@ export function failureOf(cause: WireError): Failure {
       })
   }
 }
+
+/** The caller belongs to another environment than the account. */
+export function otherEnvironment(): Failure {
+  return new Failure(
+    'access_denied',
+    'No upstream serves the environment of your key. Ask its owner for access.',
+  )
+}

@@ -79,6 +79,19 @@ export class KeyRing {
     if (refused.size > 0) refused.delete((key as Held).mark)
   }
 
+  /** Whether a key is left that is neither past its date nor was refused a moment ago, or none is needed. */
+  usable(): boolean {
+    if (this.#keys.length === 0) return true
+    const { refused, clock } = this.parts
+    for (const key of this.#keys) {
+      if (this.#expired(key)) continue
+      if (refused.size === 0) return true
+      const atMs = refused.get(key.mark)
+      if (atMs === undefined || clock.nowMs() - atMs >= doubtMs) return true
+    }
+    return false
+  }
+
   counts(): KeyCounts {
     const expired = this.#keys.filter((key) => this.#expired(key)).length
     const refused = this.#keys.filter((key) => !this.#expired(key) && this.parts.refused.has(key.mark)).length

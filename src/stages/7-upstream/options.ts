@@ -3,17 +3,22 @@
 
 import { z } from 'zod'
 import {
+  byteSize,
+  allowance,
   count,
   duration,
   expected,
   flag,
   list,
+  optionalCount,
   path,
   refuseValue,
   secret,
   slug,
 } from '../../config/fields.ts'
 import { isLoopback } from '../../config/listen-address.ts'
+import { baseUrlOf } from './base-url.ts'
+import { azureSchema, bedrockSchema, presetSchema, simpleSchema, vertexSchema } from './provider-options.ts'
 
 const mapping = { error: expected('a mapping of settings') }
 
@@ -24,6 +29,10 @@ const waits = {
   firstByte: duration({ default: '60s', min: '1ms', max: '1d' }).describe(
     'Longest wait from the end of the request to the first byte of the answer. Over it: 504. ' +
       'Caution: low values cut reasoning models, which think before they answer.',
+  ),
+  firstToken: duration({ default: '1d', min: '1ms', max: '1d' }).describe(
+    'Longest wait within a stream from its head to the first piece of content. Over it, another upstream is asked where ' +
+      'there is one, else 504. Caution: reasoning models may think for minutes before it.',
   ),
   idle: duration({ default: '60s', min: '1ms', max: '1d' }).describe('Longest silence within an answer.'),
   total: duration({ default: '10m', min: '1ms', max: '7d' }).describe(
@@ -149,23 +158,115 @@ const env = z
     'Environment, such as prod: only callers of the same `env` are sent here, any other gets 403. Absent = all callers.',
   )
 
+const weight = z
+  .number({ error: expected('a number above 0') })
+  .gt(0, 'must be above 0: leave the upstream away, or drain it')
+  .max(1_000_000, 'must be at most 1000000')
+  .prefault(1)
+  .describe('Its share of the requests, against those of the others.')
+
+const modelName = z
+  .string({ error: expected('the name of a model') })
+  .regex(/^[^\u0000-\u001f\u007f]{1,256}$/, 'expected a name of 1 to 256 characters')
+
+const models = z
+  .record(modelName, modelName, mapping)
+  .refine((names) => Object.keys(names).length > 0, 'is empty: leave it away where all models are served')
+  .refine((names) => Object.keys(names).length <= 1000, 'has more than 1000 entries')
+  .refine(
+    (names) =>
+      Object.entries(names).every(
+        ([name, at]) => at.split('*').length <= Math.min(2, name.split('*').length),
+      ),
+    'has a `*` on the right that stands for nothing on the left',
+  )
+  .nullable()
+  .prefault(null)
+  .describe(
+    "What models are called here: the client's name, and the upstream's. `*` stands for any text, also on the right. What no " +
+      'entry fits is not sent here. Absent = all models, by the name the client gives.',
+  )
+
+const drain = z
+  .strictObject(
+    {
+      seconds: count({ default: 60, min: 1, max: 3600 }).describe(
+        'Longest time a stream is read on, in seconds.',
+      ),
+      bytes: byteSize({ default: '16MB', min: '1KB', max: '1GB' }).describe(
+        'Most bytes read on of one stream.',
+      ),
+      max: count({ default: 100, min: 1, max: 100_000 }).describe(
+        'Most streams read on at the same time; those above are aborted.',
+      ),
+    },
+    mapping,
+  )
+  .prefault({})
+  .describe('Bounds of reading on; over any of them the stream is aborted and its usage estimated.')
+
+const onClientGone = z
+  .union([z.enum(['abort', 'drain']), z.strictObject({ drain }, mapping)], {
+    error: expected('abort, drain, or a mapping with the bounds of drain'),
+  })
+  .transform((policy) => {
+    if (policy === 'abort') return { drain: null }
+    return policy === 'drain' ? { drain: drain.parse({}) } : policy
+  })
+  .prefault('abort')
+  .describe(
+    'What becomes of a stream whose client has left. `abort`: the upstream is cut off at once, and what it has cost is estimated. ' +
+      '`drain`: it is read on to its usage, within bounds, for providers that bill all of it anyway. ' +
+      'Answers in one piece are waited for in either case.',
+  )
+
+const limits = z
+  .strictObject(
+    {
+      requests: allowance('Calls of this upstream, retries included.'),
+      tokens: allowance('Input and output tokens together.'),
+      concurrent: optionalCount({ min: 1, max: 1_000_000 }).describe('Calls at the same time.'),
+    },
+    mapping,
+  )
+  .optional()
+  .describe(
+    "Stays under the account's own limits. Counted by each gateway; what the upstream says in `x-ratelimit-remaining-…` counts too.",
+  )
+
 // What every provider reached over HTTP has.
-const remote = {
+const elsewhere = {
   env,
+  weight,
+  models,
+  limits,
   insecureHttp: flag().describe(
     'Lets baseUrl be plain http on another machine. Caution: not where anyone else can read that network: the key crosses it in clear.',
   ),
-  organization: header('Sent as OpenAI-Organization; what a client names is dropped.'),
-  project: header('Sent as OpenAI-Project; what a client names is dropped.'),
   timeouts,
   keepAlive,
   tls,
+  includeUsage: z
+    .boolean({ error: expected('true or false') })
+    .prefault(true)
+    .describe(
+      'Asks for the usage of streams (`stream_options.include_usage`), and takes it out again where the client did not ask. ' +
+        'Set false for a server that refuses the field: usage is then estimated.',
+    ),
+  onClientGone,
   proxy: proxy
     .nullable()
     .prefault(null)
     .describe(
       'HTTP proxy for the way out, `http://host:port`; TLS goes through it to the upstream (CONNECT).',
     ),
+}
+
+// OpenAI, and what speaks like it, may have accounts within an account.
+const remote = {
+  organization: header('Sent as OpenAI-Organization; what a client names is dropped.'),
+  project: header('Sent as OpenAI-Project; what a client names is dropped.'),
+  ...elsewhere,
 }
 
 // Looked at even where another setting is wrong, so that it is said in the same run: the parts may be anything then.
@@ -196,6 +297,11 @@ const openai = z
         'API keys of the account: text, or `{ value, notAfter }`. The first one is used, until its date or until the ' +
           'upstream refuses it (401); then the next.',
       ),
+      adminKey: secret()
+        .optional()
+        .describe(
+          'Admin key of the organisation, for `headgate usage reconcile` alone: it reads usage and costs. Never used for requests.',
+        ),
       ...remote,
     },
     mapping,
@@ -230,11 +336,61 @@ const sandbox = z.strictObject(
         'The built-in fake OpenAI, for first steps and tests. Caution: it answers with made-up text.',
       ),
     env,
+    weight,
+    models,
+    limits,
   },
   mapping,
 )
 
-const upstream = z.discriminatedUnion('provider', [openai, openaiCompatible, sandbox], mapping)
+const shared = { name, baseUrl, account, remote: elsewhere }
+
+// In words of what is missing, not of what else is wrong: looked at only where the rest is sound.
+const withoutCredential = {
+  path: ['keys'],
+  message: 'is empty, and there is no other credential',
+}
+
+const upstream = z.discriminatedUnion(
+  'provider',
+  [
+    openai,
+    openaiCompatible,
+    azureSchema(shared)
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ keys, token }) => keys.length > 0 || token !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give a key, or token: { command: … }' },
+      })
+      .refine(({ api, apiVersion }) => api === 'v1' || apiVersion !== null, {
+        path: ['apiVersion'],
+        message: 'is required with api: deployments',
+        params: { suggestion: 'such as 2024-10-21' },
+      }),
+    simpleSchema('anthropic', shared).refine(keepsKeysPrivate, clearText),
+    simpleSchema('google', shared).refine(keepsKeysPrivate, clearText),
+    vertexSchema(shared)
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ keys, token }) => keys.length > 0 || token !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give token: { command: gcloud auth print-access-token }, or a key' },
+      }),
+    bedrockSchema(shared)
+      .refine(keepsKeysPrivate, clearText)
+      .refine(({ accessKeyId, secretAccessKey }) => (accessKeyId === null) === (secretAccessKey === null), {
+        path: ['secretAccessKey'],
+        message: 'and accessKeyId go together: one of them is missing',
+      })
+      .refine(({ keys, accessKeyId }) => keys.length > 0 || accessKeyId !== null, {
+        ...withoutCredential,
+        params: { suggestion: 'give a key, or accessKeyId and secretAccessKey' },
+      }),
+    simpleSchema('cohere', shared).refine(keepsKeysPrivate, clearText),
+    presetSchema(shared).refine(keepsKeysPrivate, clearText),
+    sandbox,
+  ],
+  mapping,
+)
 
 /** Section `upstreams`. */
 export const upstreamOptions = list(
@@ -244,8 +400,18 @@ export const upstreamOptions = list(
   .optional()
   .describe(
     'Where requests go. Absent = OpenAI with `$OPENAI_API_KEY` where that is set, otherwise the sandbox. ' +
-      'This version uses the first.',
+      'Without `routes` all of them share the requests, by weight.',
   )
 
 /** One upstream as configured, by provider. */
-export type UpstreamConfig = z.output<typeof upstream>
+export type ParsedUpstream = z.output<typeof upstream>
+
+/** The same with its address settled. */
+export type UpstreamConfig = Settled<ParsedUpstream>
+
+type Settled<Each> = Each extends { provider: 'sandbox' } ? Each : Each & { readonly baseUrl: string }
+
+/** Settles where it is. */
+export function settleUpstream(parsed: ParsedUpstream): UpstreamConfig {
+  return parsed.provider === 'sandbox' ? parsed : { ...parsed, baseUrl: baseUrlOf(parsed) }
+}

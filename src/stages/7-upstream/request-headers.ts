@@ -2,8 +2,9 @@
 // is the client's secret, and what would choose an account: those are the operator's. A list of what to drop, since
 // SDKs and providers add fields all the time; the list is safe because nothing here decides where the request goes.
 // In its order: this hop's fields and framing (RFC 9110 section 7.6.1), which the wire writes anew; the client's secrets;
-// who the client is and which account pays; `accept-encoding`, since answers are inspected and must come uncompressed;
-// what is ours.
+// who the client is and which account pays; what some servers take for another method or path than the one that was
+// judged; `accept-encoding`, since answers are inspected and must come uncompressed; what is ours. Extensions of WebSocket
+// are not offered, since compressed frames could not be metered.
 
 import { fieldId } from '../../net/wire/field-names.ts'
 import type { HeaderBlock } from '../../net/wire/headers.ts'
@@ -13,7 +14,8 @@ const dropped = new Set(
   content-length host expect http2-settings
   authorization api-key x-api-key x-goog-api-key x-amz-security-token cookie cookie2
   forwarded via x-real-ip true-client-ip cf-connecting-ip openai-organization openai-project
-  accept-encoding x-no-cache sec-websocket-protocol`
+  x-http-method x-http-method-override x-method-override x-original-method x-original-url x-original-uri x-rewrite-url
+  accept-encoding x-no-cache sec-websocket-protocol sec-websocket-extensions`
     .split(/\s+/)
     // Servers behind WSGI or CGI take `api_key` for `api-key`.
     .flatMap((name) => (name.includes('-') ? [name, name.replaceAll('-', '_')] : [name]))

@@ -1,12 +1,14 @@
 // Usage of a stream of events. Nearly every chunk has none, so what a chunk costs is one native search for the name
 // `"usage"`; with `include_usage` every chunk has it, followed by null, and that is seen without parsing too. The last
 // usage counts: some providers send a running sum with every chunk, and the responses API sends it in its last event.
+// Where the usage was asked for by us alone, what that adds to the stream is taken out again here.
 
 import type { Exchange, Tap } from '../../exchange.ts'
 import { eachData } from '../../openai/sse.ts'
-import type { AnswerFacts } from '../../openai/usage.ts'
-import { readAnswer } from '../../openai/usage.ts'
-import { note } from './json.ts'
+import { noFacts, readAnswer, type AnswerFacts } from '../../openai/usage.ts'
+import { withoutUsage } from './include-usage.ts'
+import { note, noteEnd } from './note.ts'
+import { OutputText } from './output-text.ts'
 
 const usageName = Buffer.from('"usage"')
 /** A first event larger than this is not parsed for its model alone: the one with the usage names it too. */
@@ -14,9 +16,9 @@ const firstBytesMax = 8 * 1024
 const letterN = 110
 const colon = 58
 
-/** Whether `bytes` holds a member `usage` that is not null. */
-function hasUsage(bytes: Uint8Array): boolean {
-  let at = Buffer.prototype.indexOf.call(bytes, usageName)
+/** Whether `bytes` holds a member `usage` that is not null, at `from` or behind it. */
+function hasUsage(bytes: Uint8Array, from: number): boolean {
+  let at = from
   while (at >= 0) {
     let index = at + usageName.length
     while (bytes[index]! <= 32 || bytes[index] === colon) index += 1
@@ -26,32 +28,59 @@ function hasUsage(bytes: Uint8Array): boolean {
   return false
 }
 
-function parseEvent(data: string): AnswerFacts {
-  if (!data.startsWith('{')) return { usage: null, model: null }
+/** Shows each event of whole frames that may hold a usage, parsed. What is no JSON is passed over. */
+export function eachUsage(bytes: Uint8Array, visit: (event: unknown) => void): void {
+  const from = Buffer.prototype.indexOf.call(bytes, usageName)
+  if (from < 0 || !hasUsage(bytes, from)) return
+  eachData(bytes, (data) => {
+    const event = data.includes('"usage"') ? parsed(data) : null
+    if (event !== null) visit(event)
+  })
+}
+
+function parsed(data: string): unknown {
+  if (!data.startsWith('{')) return null
   try {
-    return readAnswer(JSON.parse(data))
+    return JSON.parse(data)
   } catch {
-    return { usage: null, model: null }
+    return null
   }
 }
 
-/** Watches a stream of events, given in whole frames. Passes on the chunk it was given. */
+function factsOf(data: string): AnswerFacts {
+  const event = parsed(data)
+  return event === null ? noFacts : readAnswer(event)
+}
+
+/** Watches a stream of events, given in whole frames. Passes on the chunk it was given, or less of it: see above. */
 export class EventMeter implements Tap {
-  constructor(private readonly x: Exchange) {}
+  /** What was said so far. */
+  readonly output: OutputText
+  readonly #cuts: boolean
+
+  constructor(private readonly x: Exchange) {
+    this.output = new OutputText(x.endpoint?.operation ?? 'unknown')
+    this.#cuts = x.sentMetered
+    const attempt = x.tried.at(-1)
+    if (attempt !== undefined) attempt.output = this.output
+  }
 
   chunk(bytes: Uint8Array): Uint8Array {
     const { x } = this
-    if (hasUsage(bytes)) {
+    this.output.add(bytes)
+    const from = Buffer.prototype.indexOf.call(bytes, usageName)
+    if (from >= 0 && hasUsage(bytes, from)) {
       eachData(bytes, (data) => {
-        if (data.includes('"usage"')) note(x, parseEvent(data))
+        if (data.includes('"usage"')) note(x, factsOf(data))
       })
     } else if (x.answeredModel === null) {
       this.#firstModel(bytes)
     }
-    return bytes
+    return from >= 0 && this.#cuts ? withoutUsage(bytes, from) : bytes
   }
 
   end(): null {
+    noteEnd(this.x)
     return null
   }
 
@@ -62,7 +91,7 @@ export class EventMeter implements Tap {
     if (this.#looks === 2 || bytes.length > firstBytesMax) return
     this.#looks += 1
     eachData(bytes, (data) => {
-      if (this.x.answeredModel === null) note(this.x, parseEvent(data))
+      if (this.x.answeredModel === null) note(this.x, factsOf(data))
     })
   }
 }

@@ -3,49 +3,61 @@
 // images it is what keeps every other exchange moving. Where usage is written but not in reach, a body of up to 4 MB is
 // parsed after all.
 
-import type { Exchange, Tap } from '../../exchange.ts'
+import type { Tap } from '../../exchange.ts'
 import { firstText, lastMember } from '../../openai/outermost.ts'
-import type { AnswerFacts } from '../../openai/usage.ts'
-import { readAnswer, readUsage } from '../../openai/usage.ts'
+import { noFacts, readAnswer, readUnits, readUsage, type AnswerFacts } from '../../openai/usage.ts'
 
 const parsedBytesMax = 4 * 1024 * 1024
 const endBytes = 64 * 1024
 const usageName = Buffer.from('"usage"')
 const modelName = Buffer.from('"model"')
+const tierName = Buffer.from('"service_tier"')
 
-/** Reads usage and model from a JSON answer that is here whole. Anything that is no such answer changes nothing. */
-export function observeWhole(x: Exchange, bytes: Uint8Array): void {
+/** What a JSON answer that is here whole says of its cost. */
+export function wholeFacts(bytes: Uint8Array): AnswerFacts {
   const facts = endFacts(bytes, bytes)
-  if (facts.usage === null && bytes.length <= parsedBytesMax && occurs(bytes, usageName))
-    note(x, parseAnswer(bytes))
-  else note(x, facts)
+  return facts.usage === null && facts.units === null && bytes.length <= parsedBytesMax && occurs(bytes)
+    ? parseAnswer(bytes)
+    : facts
 }
 
-// Usage from an answer's last bytes and the model from its first, or from its last as in embeddings.
-function endFacts(head: Uint8Array, tail: Uint8Array): AnswerFacts {
-  const usage = readUsage(lastMember(tail, usageName))
-  const model = firstText(head, modelName)
-  if (model !== null) return { usage, model }
-  const last = lastMember(tail, modelName)
-  return { usage, model: typeof last === 'string' && last !== '' ? last : null }
+/** Usage from an answer's last bytes and the model from its first, or from its last as in embeddings. */
+export function endFacts(head: Uint8Array, tail: Uint8Array): AnswerFacts {
+  const said = lastMember(tail, usageName)
+  const usage = readUsage(said)
+  const units = usage === null ? readUnits(said) : null
+  const tier = lastMember(tail, tierName)
+  return {
+    usage,
+    units,
+    model: firstText(head, modelName) ?? textOf(lastMember(tail, modelName)),
+    serviceTier: textOf(tier),
+    final: true,
+  }
 }
 
-function occurs(bytes: Uint8Array, name: Uint8Array): boolean {
-  return Buffer.prototype.indexOf.call(bytes, name) >= 0
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' && value.length <= 256 ? value : null
 }
 
-/** Leaves the facts on the exchange; what an answer does not say does not replace what is known. */
-export function note(x: Exchange, facts: AnswerFacts): void {
-  if (facts.usage !== null) x.usage = facts.usage
-  if (facts.model !== null) x.answeredModel = facts.model
+function occurs(bytes: Uint8Array): boolean {
+  return Buffer.prototype.indexOf.call(bytes, usageName) >= 0
 }
 
 function parseAnswer(bytes: Uint8Array): AnswerFacts {
   try {
-    return readAnswer(JSON.parse(Buffer.prototype.toString.call(bytes)))
+    return { ...readAnswer(JSON.parse(Buffer.prototype.toString.call(bytes))), final: true }
   } catch {
-    return { usage: null, model: null }
+    return noFacts
   }
+}
+
+/** What a JSON answer says at its ends: it may be here in part, with bytes missing between `head` and `tail`. */
+export interface JsonEnds {
+  readonly head: Uint8Array
+  readonly tail: Uint8Array
+  /** Null where bytes are missing. */
+  readonly whole: Uint8Array | null
 }
 
 /** Watches a JSON answer that comes in pieces. Keeps its first piece and its last 64 KB, or all of it where it is small. */
@@ -54,7 +66,8 @@ export class JsonMeter implements Tap {
   #keptBytes = 0
   #dropped = false
 
-  constructor(private readonly x: Exchange) {}
+  /** `read` is given the answer at its end. */
+  constructor(private readonly read: (ends: JsonEnds) => void) {}
 
   chunk(bytes: Uint8Array): Uint8Array {
     this.#kept.push(bytes)
@@ -73,9 +86,9 @@ export class JsonMeter implements Tap {
 
   end(): null {
     const kept = this.#kept
-    if (kept.length === 1) observeWhole(this.x, kept[0]!)
-    else if (kept.length > 1 && this.#dropped) note(this.x, endFacts(kept[0]!, Buffer.concat(kept.slice(1))))
-    else if (kept.length > 1) observeWhole(this.x, Buffer.concat(kept))
+    if (kept.length === 0) return null
+    const whole = this.#dropped ? null : kept.length === 1 ? kept[0]! : Buffer.concat(kept)
+    this.read({ head: whole ?? kept[0]!, tail: whole ?? Buffer.concat(kept.slice(1)), whole })
     kept.length = 0
     return null
   }

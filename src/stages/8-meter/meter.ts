@@ -5,8 +5,18 @@
 import type { Clock } from '../../base/clock.ts'
 import { Attempt, type AttemptTarget, type Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { EventMeter } from './events.ts'
-import { JsonMeter, observeWhole } from './json.ts'
+import { noLedger, type Ledger } from '../../ledger/ledger.ts'
+import { Book, type BookParts } from './book.ts'
+import { BookTap } from './book-tap.ts'
+import { Estimator } from './estimate.ts'
+import { estimateRoughly } from './estimate-roughly.ts'
+import { prepareBody } from './metered-body.ts'
+import { noPricing, type Pricing } from './pricing.ts'
+import { reserve } from './reserve.ts'
+import { spent, worstCost, type Spent, type WorstCost } from './spent.ts'
+import { tapsOf } from './taps.ts'
+
+export { Estimator, type Pricing, type Spent, type WorstCost }
 
 /** Asks one upstream once. @throws Failure */
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
@@ -16,28 +26,52 @@ export interface MeterStage {
   around<T extends AttemptTarget>(send: Send<T>): Send<T>
   /** What must see the reply's bytes, for `x.usage` and `x.answeredModel`. A reply that is here whole is read at once. */
   tap(x: Exchange, reply: Reply): readonly Tap[]
-  settle(x: Exchange): void
+  /** Keeps the rows of whatever is not kept yet. A promise where tokens have to be counted first. */
+  settle(x: Exchange): void | Promise<unknown>
+  /** What a request can cost at most. */
+  worstCase(x: Exchange): WorstCost
+  /** What it did cost; after `settle`. */
+  spent(x: Exchange): Spent
+  /** Resolves when every row is kept that is still being counted. */
+  idle(): Promise<void>
 }
 
-const none: readonly Tap[] = []
-
-/** What nearly every reply says is known without a pattern. */
-function kindOf(contentType: string): 'json' | 'events' | null {
-  if (contentType === 'application/json') return 'json'
-  if (/^text\/event-stream\b/i.test(contentType)) return 'events'
-  return /^application\/(?:[\w.+-]+\+)?json\b/i.test(contentType) ? 'json' : null
+/** What stage 8 is given. */
+export interface MeterParts {
+  readonly clock: Clock
+  /** Absent = no rows are kept. */
+  readonly ledger?: Ledger
+  readonly pricing?: Pricing
+  readonly estimate?: BookParts['estimate']
+  readonly bug?: (cause: unknown) => void
 }
 
-export function createMeter({ clock }: { readonly clock: Clock }): MeterStage {
+const isEvents = /^text\/event-stream\b/i
+
+export function createMeter(parts: MeterParts): MeterStage {
+  const { clock, ledger = noLedger, pricing = noPricing, bug = () => {} } = parts
+  const estimate = parts.estimate ?? ((x, attempt) => Promise.resolve(estimateRoughly(x, attempt)))
+  const book = new Book({ clock, ledger, pricing, estimate, bug })
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
-      attempt.upstreamModel = x.model
-      x.tried.push(attempt)
+      attempt.upstreamModel = x.routedModel ?? x.model
+      const before = x.tried.at(-1)
+      // Another call is made: the one before was not the last.
+      if (before !== undefined && before.endedAtMs > 0) void book.close(x, before, failed)
+      if (x.tried.push(attempt) === 1) prepareBody(x)
+      try {
+        reserve(x, attempt, { ledger, pricing })
+      } catch (cause) {
+        // It was never made, so there is nothing to keep of it.
+        x.tried.pop()
+        return Promise.reject(cause)
+      }
       return send(x, target).then(
         (reply) => {
           attempt.status = reply.status
           attempt.firstByteAtMs = clock.nowMs()
+          reply.attempt = attempt
           return reply
         },
         (cause: unknown) => {
@@ -47,18 +81,45 @@ export function createMeter({ clock }: { readonly clock: Clock }): MeterStage {
         },
       )
     },
-    tap: (x, reply) => {
+    tap(x, reply) {
       // A stored answer's tokens were counted when it was fetched: see `x.cached`.
       if (x.cached !== null) return none
-      // Free endpoints answer with stored objects: their usage was counted when they were made.
-      if (reply.body === null || reply.status >= 300 || x.endpoint?.metered === 'free') return none
-      const kind = kindOf(reply.contentType)
-      if (kind === null) return none
-      if (kind === 'events') return [new EventMeter(x)]
-      if (reply.body.whole === null) return [new JsonMeter(x)]
-      observeWhole(x, reply.body.whole)
-      return none
+      const { attempt } = reply
+      if (attempt === undefined) return tapsOf(x, reply, noItem)
+      deliversBy(x, attempt)
+      const taps = tapsOf(x, reply, (_, item) => book.item(x, item))
+      if (reply.tunnel !== null) return taps
+      const { body } = reply
+      const stream = isEvents.test(reply.contentType)
+      if (body !== null && (body.whole === null || stream))
+        return [...taps, new BookTap(x, attempt, { book, reply, stream })]
+      x.durable = book.close(x, attempt, { complete: true, last: true })
+      return taps
     },
-    settle: () => {},
+    settle(x) {
+      const last = x.tried.length - 1
+      let waiting: Promise<unknown> | null = null
+      for (let index = 0; index <= last; index++) {
+        const kept = book.close(x, x.tried[index]!, index === last ? broken : failed)
+        if (kept !== null) waiting = waiting === null ? kept : Promise.all([waiting, kept])
+      }
+      return waiting ?? undefined
+    },
+    worstCase: (x) => worstCost(x, pricing, clock.wallMs()),
+    spent,
+    idle: () => book.idle(),
   }
+}
+
+const failed = { complete: false, last: false }
+const broken = { complete: false, last: true }
+const noItem = (): void => {}
+const none: readonly Tap[] = []
+
+/** The call whose answer goes out is the last, whichever began last. */
+function deliversBy(x: Exchange, attempt: Attempt): void {
+  attempt.delivered = attempt.status < 400
+  if (x.tried.at(-1) === attempt) return
+  x.tried.splice(x.tried.indexOf(attempt), 1)
+  x.tried.push(attempt)
 }

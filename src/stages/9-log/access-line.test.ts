@@ -65,6 +65,12 @@ function answered(): Exchange {
     reasoning: 4,
     audioInput: 0,
     audioOutput: 0,
+    cachedAudio: 0,
+    imageInput: 0,
+    imageOutput: 0,
+    cachedImage: 0,
+    acceptedPrediction: 0,
+    rejectedPrediction: 0,
     total: 29,
   }
   x.firstByteAtMs = 1120.26
@@ -124,6 +130,12 @@ describe('JSON lines', () => {
       reasoning: 0,
       audioInput: 0,
       audioOutput: 0,
+      cachedAudio: 0,
+      imageInput: 0,
+      imageOutput: 0,
+      cachedImage: 0,
+      acceptedPrediction: 0,
+      rejectedPrediction: 0,
       total: 0,
     }
     expect(parsed(x)['usage']).toEqual({ input: 0, output: 0, total: 0 })
@@ -216,6 +228,12 @@ function plainLine(x: Exchange, endedAtMs: number): string {
             reasoning: usage.reasoning || undefined,
             audioInput: usage.audioInput || undefined,
             audioOutput: usage.audioOutput || undefined,
+            cachedAudio: usage.cachedAudio || undefined,
+            imageInput: usage.imageInput || undefined,
+            imageOutput: usage.imageOutput || undefined,
+            cachedImage: usage.cachedImage || undefined,
+            acceptedPrediction: usage.acceptedPrediction || undefined,
+            rejectedPrediction: usage.rejectedPrediction || undefined,
           },
     bytesIn: x.bytesIn,
     bytesOut: x.bytesOut,
@@ -244,6 +262,12 @@ describe('the fast writer says what JSON.stringify says', () => {
     reasoning: tokens,
     audioInput: tokens,
     audioOutput: tokens,
+    cachedAudio: tokens,
+    imageInput: tokens,
+    imageOutput: tokens,
+    cachedImage: tokens,
+    acceptedPrediction: tokens,
+    rejectedPrediction: tokens,
     total: tokens,
   })
   const atMs = fc.oneof(

@@ -43,11 +43,25 @@ function usageMember(usage: Usage | null): string {
   if (usage === null) return ''
   const { input, cachedInput, cacheWrite, output, reasoning, audioInput, audioOutput, total } = usage
   const parts =
-    cachedInput + cacheWrite + reasoning + audioInput + audioOutput === 0
+    cachedInput + cacheWrite + reasoning + audioInput + audioOutput + imagesAndPredictions(usage) === 0
       ? '}'
       : `${rare('cachedInput', cachedInput)}${rare('cacheWrite', cacheWrite)}${rare('reasoning', reasoning)}` +
-        `${rare('audioInput', audioInput)}${rare('audioOutput', audioOutput)}}`
+        `${rare('audioInput', audioInput)}${rare('audioOutput', audioOutput)}${rarest(usage)}}`
   return `,"usage":{"input":${input},"output":${output},"total":${total}${parts}`
+}
+
+function imagesAndPredictions(usage: Usage): number {
+  const { cachedAudio, imageInput, imageOutput, cachedImage, acceptedPrediction, rejectedPrediction } = usage
+  return cachedAudio + imageInput + imageOutput + cachedImage + acceptedPrediction + rejectedPrediction
+}
+
+function rarest(usage: Usage): string {
+  const { cachedAudio, imageInput, imageOutput, cachedImage, acceptedPrediction, rejectedPrediction } = usage
+  return (
+    `${rare('cachedAudio', cachedAudio)}${rare('imageInput', imageInput)}${rare('imageOutput', imageOutput)}` +
+    `${rare('cachedImage', cachedImage)}${rare('acceptedPrediction', acceptedPrediction)}` +
+    rare('rejectedPrediction', rejectedPrediction)
+  )
 }
 
 /** A duration to a tenth of a millisecond, without the printing of fractions, which is slow. */

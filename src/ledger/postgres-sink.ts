@@ -1,0 +1,56 @@
+// Rows into PostgreSQL, as one parameter of JSON: a statement with a parameter for each value costs more to build than the
+// database takes to run it. Several gateways write at once; an answer of the database that was lost makes a batch come
+// again, so what counts is what was really added.
+
+import { sql, type Kysely, type Transaction } from 'kysely'
+import type { Database } from '../storage/database.ts'
+import { at, columns, type Values } from './columns.ts'
+import { rollupRow, sumByDay, sumByHour, type Sum } from './rollup.ts'
+import { addSums, type RowSink } from './sink.ts'
+
+export class PostgresSink implements RowSink {
+  constructor(private readonly db: Kysely<Database>) {}
+
+  async write(rows: readonly Values[]): Promise<void> {
+    await this.db.transaction().execute(async (tx) => {
+      const fresh = await addRows(tx, rows)
+      const hours = sumByHour(rows.filter((row) => fresh.delete(row[at.id] as string)))
+      await addAll(tx, 'ledger_hours', hours)
+      await addAll(tx, 'ledger_days', sumByDay(hours))
+    })
+  }
+
+  isBusy(): boolean {
+    return false
+  }
+
+  close(): void {}
+}
+
+/** Ids of the rows that were not there. */
+async function addRows(tx: Transaction<Database>, rows: readonly Values[]): Promise<Set<string>> {
+  const objects = rows.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])))
+  const { rows: added } = await sql<{ id: string }>`
+    insert into ledger select * from json_populate_recordset(null::ledger, ${JSON.stringify(objects)}::json)
+    on conflict (id) do nothing returning id`.execute(tx)
+  return new Set(added.map(({ id }) => id))
+}
+
+async function addAll(
+  tx: Transaction<Database>,
+  table: 'ledger_hours' | 'ledger_days',
+  sums: readonly Sum[],
+): Promise<void> {
+  if (sums.length === 0) return
+  // In one order, so that two gateways never wait for each other in a circle.
+  const ordered = sums.toSorted((a, b) => compare(`${a.atMs} ${a.groups}`, `${b.atMs} ${b.groups}`))
+  const text = JSON.stringify(ordered.map(rollupRow))
+  const names = Object.keys(rollupRow(ordered[0]!)).join(', ')
+  const source = `select ${names} from json_populate_recordset(null::${table}, `
+  const [before = '', after = ''] = addSums(table, `${source}$1::json)`).split('$1')
+  await sql`${sql.raw(before)}${text}${sql.raw(after)}`.execute(tx)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,206 @@
+// The bundled list: `@pydantic/genai-prices` as it was released, never fetched. Which model a name means is asked of the
+// package, then judged by name-match.ts; how much that costs is computed here, exactly. Before it come our own few
+// corrections (supplement.ts).
+
+import {
+  calcPrice,
+  findProvider,
+  type TieredPrices,
+  type ModelInfo,
+  type ModelPrice,
+} from '@pydantic/genai-prices'
+import manifest from '../../package.json' with { type: 'json' }
+import { isExact, isOnlyRevision } from './name-match.ts'
+import {
+  flatSheet,
+  freeSheet,
+  rateOf,
+  ratesOf,
+  type NamedPrices,
+  type PriceClass,
+  type Sheet,
+} from './rates.ts'
+import { priorityPrices, revision, supplement, trainingPrices, type SupplementPrice } from './supplement.ts'
+
+/** Name and version of the list, for the price version of rows. */
+export const bundledVersion = `genai-prices@${manifest.dependencies['@pydantic/genai-prices']}-${revision}`
+
+/** Prices that are in force at some times. */
+export interface Period {
+  /** Wall clock; null = since ever. */
+  readonly fromMs: number | null
+  /** Milliseconds of the UTC day between which they hold, where prices depend on the hour. */
+  readonly hours: { readonly from: number; readonly to: number } | null
+  readonly sheet: Sheet
+}
+
+/** A model of the list. */
+export interface BundledModel {
+  /** The last that is in force counts; where none is, the first. */
+  readonly periods: readonly Period[]
+  /** Service tier `priority`; null = not published. */
+  readonly priority: Sheet | null
+  /** Whether batches and the tier `flex` cost half. */
+  readonly halfTiers: boolean
+}
+
+const perMillion: Readonly<Record<string, PriceClass>> = {
+  input_mtok: 'input',
+  cache_read_mtok: 'cachedInput',
+  cache_write_mtok: 'cacheWrite',
+  output_mtok: 'output',
+  output_reasoning_mtok: 'reasoning',
+  input_audio_mtok: 'audioInput',
+  cache_audio_read_mtok: 'cachedAudio',
+  output_audio_mtok: 'audioOutput',
+  input_image_mtok: 'imageInput',
+  cache_image_read_mtok: 'cachedImage',
+  output_image_mtok: 'imageOutput',
+}
+const perOther: Readonly<Record<string, readonly [PriceClass, number]>> = {
+  audio_hours: ['audioSecond', 3600],
+  input_audio_hours: ['audioSecond', 3600],
+  requests_kcount: ['request', 1000],
+  input_mchars: ['character', 1_000_000],
+}
+
+/** The list's name for one of our providers; null = it has none. `baseUrl`: tells servers that only speak like OpenAI. */
+export function providerIdOf(provider: string, baseUrl: string | null): string | null {
+  if (provider === 'sandbox') return 'openai'
+  if (provider === 'bedrock') return 'aws'
+  if (provider === 'vertex') return 'google'
+  if (provider === 'openai-compatible')
+    return baseUrl === null ? null : (findProvider({ providerApiUrl: baseUrl })?.id ?? null)
+  return findProvider({ providerId: provider })?.id ?? null
+}
+
+/** Whether the list knows a provider of this name. */
+export function isProviderId(name: string): boolean {
+  return findProvider({ providerId: name })?.id === name
+}
+
+/** The model of that name, or null. Not cheap: callers remember. */
+export function findBundled(providerId: string, name: string): BundledModel | null {
+  const model = name.toLowerCase().trim()
+  const openai = providerId === 'openai' || providerId === 'azure'
+  const own = openai ? fromSupplement(model) : undefined
+  if (own !== undefined) return own
+  const found = fromPackage(providerId, model)
+  if (found !== null) return found
+  return model.startsWith(`${providerId}/`)
+    ? findBundled(providerId, model.slice(providerId.length + 1))
+    : null
+}
+
+function fromSupplement(model: string): BundledModel | undefined {
+  // `ft:base:organisation:suffix:id`: what its base would cost is never taken for it.
+  const name = model.startsWith('ft:') ? model.split(':', 2).join(':') : model
+  const key = Object.keys(supplement).find(
+    (one) => name.startsWith(one) && isOnlyRevision(name.slice(one.length).replace(/^-stable$/, '')),
+  )
+  if (key === undefined) return undefined
+  const prices = supplement[key]!
+  const sheet = prices === null ? freeSheet : supplementSheet(prices)
+  return {
+    periods: [{ fromMs: null, hours: null, sheet }],
+    priority: null,
+    halfTiers: !name.startsWith('ft:'),
+  }
+}
+
+function supplementSheet({ characters, images, ...tokens }: SupplementPrice): Sheet {
+  const named: Partial<Record<PriceClass, { dollars: number; per: number }>> = Object.fromEntries(
+    Object.entries(tokens).map(([name, dollars]) => [name, { dollars, per: 1_000_000 }]),
+  )
+  if (characters !== undefined) named.character = { dollars: characters, per: 1_000_000 }
+  if (images === undefined) return flatSheet(named)
+  return {
+    ...flatSheet(named),
+    images: Object.entries(images).map(([kind, dollars]) => [kind, rateOf(dollars, 1)] as const),
+  }
+}
+
+function fromPackage(providerId: string, name: string): BundledModel | null {
+  const found = calcPrice({}, name, { providerId, timestamp: new Date(0) })
+  if (found === null) return null
+  const { model } = found
+  const dated = name.replace(/-(20\d{2})(\d{2})(\d{2})(?=-|:|$)/, '-$1-$2-$3')
+  const target = name.startsWith('ft:') ? name.split(':', 2).join(':') : name
+  if (!isExact(model.match, target) && !isExact(model.match, dated)) return null
+  return {
+    periods: periodsOf(model, providerId === 'openai' ? trainingOf(name) : {}),
+    priority: providerId === 'openai' ? priorityOf(name) : null,
+    halfTiers: ['openai', 'azure', 'anthropic', 'google'].includes(providerId) && !name.startsWith('ft:'),
+  }
+}
+
+function undatedOf(name: string): string {
+  return name.replace(/-\d{4}-\d{2}-\d{2}$/, '')
+}
+
+function trainingOf(name: string): NamedPrices {
+  const undated = undatedOf(name)
+  if (!Object.hasOwn(trainingPrices, undated)) return {}
+  return { trainedToken: { dollars: trainingPrices[undated]!, per: 1_000_000 } }
+}
+
+function priorityOf(name: string): Sheet | null {
+  const undated = undatedOf(name)
+  const prices = Object.hasOwn(priorityPrices, undated) ? priorityPrices[undated] : undefined
+  if (prices === undefined || name === 'gpt-4o-2024-05-13') return null
+  const [input, cachedInput, output] = prices.map((dollars) => ({ dollars, per: 1_000_000 }))
+  return flatSheet({ input: input!, cachedInput: cachedInput!, output: output! })
+}
+
+function periodsOf({ prices }: ModelInfo, more: NamedPrices): Period[] {
+  if (!Array.isArray(prices)) return [{ fromMs: null, hours: null, sheet: sheetOf(prices, more) }]
+  return prices.map(({ constraint, prices: own }) => ({
+    fromMs: constraint?.type === 'start_date' ? Date.parse(`${constraint.start_date}T00:00:00Z`) : null,
+    hours:
+      constraint?.type === 'time_of_date'
+        ? { from: timeOfDayMs(constraint.start_time), to: timeOfDayMs(constraint.end_time) }
+        : null,
+    sheet: sheetOf(own, more),
+  }))
+}
+
+/** `16:30:00Z` as milliseconds of the UTC day. */
+function timeOfDayMs(text: string): number {
+  return Date.parse(`1970-01-02T${text}`) % 86_400_000
+}
+
+function sheetOf(prices: ModelPrice, more: NamedPrices): Sheet {
+  const entries = Object.entries(prices).filter((entry) => entry[1] !== undefined) as [
+    string,
+    number | TieredPrices,
+  ][]
+  if (entries.length === 0) return freeSheet
+  const starts = entries.flatMap(([, price]) =>
+    typeof price === 'number' ? [] : price.tiers.map(({ start }) => start),
+  )
+  const aboves = [-1, ...[...new Set(starts)].sort((a, b) => a - b)]
+  return {
+    free: false,
+    tiers: aboves.map((above) => ({ above, rates: ratesOf({ ...namedAt(entries, above), ...more }) })),
+  }
+}
+
+function namedAt(entries: readonly [string, number | TieredPrices][], above: number): NamedPrices {
+  const named: Partial<Record<PriceClass, { dollars: number; per: number }>> = {}
+  for (const [key, price] of entries) {
+    const token = perMillion[key]
+    const [name, per] = token === undefined ? (perOther[key] ?? []) : [token, 1_000_000]
+    if (name === undefined || per === undefined) continue
+    named[name] = { dollars: priceAt(price, above), per }
+  }
+  return named
+}
+
+function priceAt(price: number | TieredPrices, above: number): number {
+  if (typeof price === 'number') return price
+  let dollars = price.base
+  for (const tier of price.tiers.toSorted((a, b) => a.start - b.start)) {
+    if (tier.start <= above) dollars = tier.price
+  }
+  return dollars
+}

@@ -1,0 +1,120 @@
+// From what a provider reports to what is priced: each token in exactly one class. Providers count cached, written and
+// audio tokens as part of the input, so they are taken out of it before it is priced; adding them to it is the mistake
+// that has billed cached tokens several times elsewhere.
+
+import type { Units, Usage } from '../openai/usage.ts'
+import { fitsGlob } from './glob.ts'
+import { classes, tokenClasses, type PriceClass, type Rates, type Sheet } from './rates.ts'
+
+/** One number a class, used again by every call: nothing here waits. */
+export type Counts = Float64Array
+
+const at = Object.fromEntries(classes.map((name, index) => [name, index])) as Record<PriceClass, number>
+
+/** Room for one number a class. */
+export function newCounts(): Counts {
+  return new Float64Array(classes.length)
+}
+
+/** The largest count of any unit that is believed. */
+const countMax = 2 ** 40
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= countMax
+}
+
+/**
+ * Fills `counts`. False where a number cannot be (negative, no number, beyond the ceiling): then nobody knows the cost.
+ * What `total` holds beyond input and output is output: some count reasoning apart from it.
+ */
+export function count(counts: Counts, usage: Usage | null, units: Units | null): boolean {
+  counts.fill(0)
+  counts[at.request] = 1
+  if (usage !== null && !countTokens(counts, usage)) return false
+  if (units === null) return true
+  for (const name in units) {
+    const value = units[name]!
+    if (!(value >= 0 && value <= countMax)) return false
+    const index =
+      name === 'audioSeconds'
+        ? at.audioSecond
+        : name === 'characters'
+          ? at.character
+          : name === 'trainedTokens'
+            ? at.trainedToken
+            : name.startsWith('images')
+              ? at.image
+              : -1
+    if (index >= 0) counts[index]! += value
+  }
+  return true
+}
+
+function countTokens(counts: Counts, usage: Usage): boolean {
+  const { input, cachedInput, cacheWrite, output, reasoning, audioInput, audioOutput, total } = usage
+  const { cachedAudio, cachedImage, imageInput, imageOutput } = usage
+  if (
+    !isCount(input) || !isCount(cachedInput) || !isCount(cacheWrite) || !isCount(output) || !isCount(reasoning) ||
+    !isCount(audioInput) || !isCount(audioOutput) || !isCount(total) || !isCount(imageInput) || !isCount(imageOutput) ||
+    !isCount(cachedAudio) || !isCount(cachedImage)
+  ) return false // prettier-ignore
+
+  // Each part is bounded by what is left, so that together they are the input and never more.
+  const cached = Math.min(cachedInput, input)
+  const written = Math.min(cacheWrite, input - cached)
+  const fresh = input - cached - written
+  const heard = Math.min(cachedAudio, audioInput, cached)
+  const seen = Math.min(cachedImage, imageInput, cached - heard)
+  // Audio that does not fit beside the cached tokens was among them, whether or not the answer says so.
+  const audio = Math.min(audioInput - heard, fresh)
+  const cachedSound = Math.min(audioInput - audio, cached - seen)
+  const image = Math.min(imageInput - seen, fresh - audio)
+  counts[at.input] = fresh - audio - image
+  counts[at.cachedInput] = cached - cachedSound - seen
+  counts[at.cacheWrite] = written
+  counts[at.audioInput] = audio
+  counts[at.cachedAudio] = cachedSound
+  counts[at.imageInput] = image
+  counts[at.cachedImage] = seen
+
+  const reported = output + Math.max(0, total - input - output)
+  // More reasoning than output cannot be a part of it.
+  const all = reasoning > reported ? reported + reasoning : reported
+  const thought = Math.min(reasoning, all)
+  const spoken = Math.min(audioOutput, all - thought)
+  const drawn = Math.min(imageOutput, all - thought - spoken)
+  counts[at.output] = all - thought - spoken - drawn
+  counts[at.reasoning] = thought
+  counts[at.audioOutput] = spoken
+  counts[at.imageOutput] = drawn
+  return true
+}
+
+const imagePrefix = 'images/'
+
+/** The prices with that of the images asked for; the same object where none are, or their kind makes no difference. */
+export function withImages(rates: Rates, { images }: Sheet, units: Units | null): Rates {
+  if (images === undefined || units === null) return rates
+  for (const name in units) {
+    if (!name.startsWith('images')) continue
+    const kind = name.startsWith(imagePrefix) ? name.slice(imagePrefix.length).toLowerCase() : 'auto/auto'
+    const found = images.find(([pattern]) => fitsGlob(pattern, kind))
+    return found === undefined ? rates : rates.with(at.image, found[1])
+  }
+  return rates
+}
+
+/** Whether these prices say what these counts cost: a class that was used must have one. */
+export function isCovered(counts: Counts, rates: Rates, hasUsage: boolean): boolean {
+  let priced = rates[at.request] != null
+  let tokensPriced = hasUsage
+  for (let i = 0; i < tokenClasses; i++) {
+    if (counts[i]! > 0 && rates[i] == null) tokensPriced = false
+  }
+  for (let i = at.image; i < counts.length; i++) {
+    if (counts[i]! > 0 && rates[i] != null) priced = true
+  }
+  // What is billed by the second or the image may report tokens as well, without a price for any.
+  const byTokens = rates[at.input] != null || rates[at.output] != null
+  return byTokens && hasUsage ? tokensPriced : priced
+}

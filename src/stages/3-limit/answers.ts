@@ -1,0 +1,77 @@
+// What clients are told of limits: OpenAI's own header fields, in OpenAI's own formats, and the refusal, which names the
+// limit. Fields speak of the tightest limit: the one that leaves least.
+
+import { Failure } from '../../failure.ts'
+import type { Quantity, Rule } from './rule.ts'
+
+/** Where one limit stands for one principal. */
+export interface Standing {
+  readonly rule: Rule
+  readonly used: number
+  /** Until it is as before its first use; Infinity = never. */
+  readonly clearMs: number
+}
+
+/** Waits longer than this are not for an SDK to sit out: the official ones take no longer `retry-after`. */
+const sdkWaitMaxMs = 60_000
+
+const groups: readonly { readonly name: string; readonly of: readonly Quantity[] }[] = [
+  { name: 'requests', of: ['requests'] },
+  { name: 'tokens', of: ['tokens', 'inputTokens', 'outputTokens'] },
+]
+
+/** `x-ratelimit-…` lines, each ended by CRLF; '' where no limit is on requests or tokens. */
+export function limitLines(standings: readonly Standing[]): string {
+  let lines = ''
+  for (const { name, of } of groups) {
+    let tightest: Standing | null = null
+    for (const standing of standings) {
+      if (!of.includes(standing.rule.quantity) || !standing.rule.enforce) continue
+      if (tightest === null || remaining(standing) < remaining(tightest)) tightest = standing
+    }
+    if (tightest === null) continue
+    lines +=
+      `x-ratelimit-limit-${name}: ${tightest.rule.limit}\r\n` +
+      `x-ratelimit-remaining-${name}: ${remaining(tightest)}\r\n` +
+      `x-ratelimit-reset-${name}: ${resetText(tightest.clearMs)}\r\n`
+  }
+  return lines
+}
+
+function remaining({ rule, used }: Standing): number {
+  return Math.max(0, rule.limit - used)
+}
+
+/** A time as OpenAI writes it: `120ms`, `1s`, `6m0s`, `24h0m0s`. */
+export function resetText(ms: number): string {
+  const whole = Math.ceil(Math.min(ms, Number.MAX_SAFE_INTEGER))
+  if (whole < 1000) return `${whole}ms`
+  const seconds = whole / 1000
+  if (seconds < 60) return `${seconds}s`
+  const minutes = Math.floor(seconds / 60)
+  const rest = `${Math.round((seconds - minutes * 60) * 1000) / 1000}s`
+  return minutes < 60 ? `${minutes}m${rest}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${rest}`
+}
+
+/** The refusal of a limit. `waitMs`: until this request fits; Infinity = it never will. */
+export function refusal(rule: Rule, owner: string, waitMs: number): Failure {
+  const whose = `"${rule.name}", ${rule.words}${owner === '' ? '' : `, for ${owner}`}`
+  const retryAfterMs = Number.isFinite(waitMs) ? { retryAfterMs: Math.max(1, Math.ceil(waitMs)) } : {}
+  if (rule.quantity === 'cost') {
+    const message = `The budget is used up: ${whose}. Ask its owner for more, or wait until it begins anew.`
+    return new Failure('budget_exceeded', message, {
+      detail: `budget ${rule.name}`,
+      ...retryAfterMs,
+      retryable: false,
+    })
+  }
+  const never =
+    rule.quantity === 'requests' || rule.quantity === 'concurrent'
+      ? ''
+      : ' This request alone may use more than that: shorten it, or lower its maximum of tokens.'
+  return new Failure(
+    'rate_limit_exceeded',
+    `Rate limit exceeded. Please try again later. The limit is ${whose}.${Number.isFinite(waitMs) ? '' : never}`,
+    { detail: `limit ${rule.name}`, ...retryAfterMs, retryable: waitMs < sdkWaitMaxMs },
+  )
+}

@@ -1,0 +1,78 @@
+// Who is at what: every account with something used, the nearest to its limit first. There may be millions, so they are
+// gone through in pieces, between which requests run, and only the thousand nearest are kept.
+
+import type { LimitMemory, Tracked } from './memory.ts'
+import type { Dimension, Quantity } from './rule.ts'
+
+/** One principal under one limit. */
+export interface LimitRow {
+  readonly limit: string
+  /** What it counts; `cost` in nano-dollars. */
+  readonly quantity: Quantity
+  /** The limit in words. */
+  readonly words: string
+  /** Who: a value for each dimension of `per`, null = none. Empty = everybody together. */
+  readonly principal: Readonly<Partial<Record<Dimension, string | null>>>
+  readonly used: number
+  readonly max: number
+  readonly remaining: number
+  /** Used share of the limit. */
+  readonly share: number
+  /** Wall clock: when it is as before its first use; null = never, or nobody knows. */
+  readonly resetAtMs: number | null
+  /** Whether it refuses, or only warns. */
+  readonly enforce: boolean
+}
+
+/** Most rows of one listing. */
+export const rowsMax = 1000
+const lookedAtOnce = 5000
+/** What all gateways had used is shown as long as it can be recent. */
+const sharedFreshMs = 60_000
+
+/** The accounts nearest to their limits, nearest first. */
+export async function listLimits(rules: readonly Tracked[], memory: LimitMemory): Promise<LimitRow[]> {
+  let rows: LimitRow[] = []
+  let looked = 0
+  const shorten = (): void => {
+    rows = rows.toSorted((a, b) => b.share - a.share || compare(a.limit, b.limit)).slice(0, rowsMax)
+  }
+  for (const { rule, counters } of rules) {
+    for (const account of counters.values()) {
+      looked += 1
+      if (looked % lookedAtOnce === 0) await Bun.sleep(0)
+      const at = memory.now()
+      const here = account.counter.used(rule, at)
+      const told = at.nowMs - account.sharedAtMs < sharedFreshMs ? account.sharedUsed : Number.NaN
+      const used = Number.isNaN(told) ? here : Math.max(here, told)
+      if (used <= 0) continue
+      const clearMs = rule.quantity === 'concurrent' ? Infinity : account.counter.clearMs(rule, at)
+      rows.push({
+        limit: rule.name,
+        quantity: rule.quantity,
+        words: rule.words,
+        principal: principalOf(rule.per, account.owner),
+        used,
+        max: rule.limit,
+        remaining: Math.max(0, rule.limit - used),
+        share: rule.limit === 0 ? 1 : used / rule.limit,
+        resetAtMs: Number.isFinite(clearMs) ? Math.ceil(at.wallMs + clearMs) : null,
+        enforce: rule.enforce,
+      })
+      if (rows.length >= 2 * rowsMax) shorten()
+    }
+  }
+  shorten()
+  return rows
+}
+
+function principalOf(per: readonly Dimension[], owner: string): LimitRow['principal'] {
+  const values = owner.split('\u0000')
+  return Object.fromEntries(
+    per.map((dimension, index) => [dimension, values[index] === '' ? null : values[index]!]),
+  )
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

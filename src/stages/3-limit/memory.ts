@@ -1,0 +1,55 @@
+// What limits remember from one configuration to the next: counters by the text of a rule's definition, so that a reload
+// gives nobody a fresh window. Those that two configurations in a row had no use for are dropped.
+
+import type { Clock } from '../../base/clock.ts'
+import { SteadyWall } from '../../base/steady-wall.ts'
+import { Counters } from './counters.ts'
+import { definitionOf, type Moment, type Rule } from './rule.ts'
+
+/** A rule with its counters. */
+export interface Tracked {
+  readonly rule: Rule
+  readonly definition: string
+  readonly counters: Counters
+}
+
+export class LimitMemory {
+  readonly #counters = new Map<string, { counters: Counters; seen: number; lasting: boolean }>()
+  readonly #steady: SteadyWall
+  #generation = 0
+  readonly #moment = { nowMs: 0, wallMs: 0 }
+
+  constructor(private readonly clock: Clock) {
+    this.#steady = new SteadyWall(clock)
+  }
+
+  /** Now, in one object that the next call changes. */
+  now(): Moment {
+    this.#moment.nowMs = this.clock.nowMs()
+    this.#moment.wallMs = this.#steady.now(this.#moment.nowMs)
+    return this.#moment
+  }
+
+  /** The rules of a new configuration; `fresh`: those that were not counted before. */
+  track(rules: readonly Rule[]): { tracked: Tracked[]; fresh: Tracked[] } {
+    this.#generation += 1
+    const kept = rules.map((rule) => this.keep(rule))
+    for (const [definition, { seen, lasting }] of this.#counters)
+      if (!lasting && seen < this.#generation - 1) this.#counters.delete(definition)
+    return {
+      tracked: kept.map(({ tracked }) => tracked),
+      fresh: kept.filter(({ isNew }) => isNew).map(({ tracked }) => tracked),
+    }
+  }
+
+  /** One rule with its counters. `lasting`: it is no configuration's, and stays whatever that says. */
+  keep(rule: Rule, lasting = false): { tracked: Tracked; isNew: boolean } {
+    const definition = definitionOf(rule)
+    let kept = this.#counters.get(definition)
+    const isNew = kept === undefined
+    if (kept === undefined)
+      this.#counters.set(definition, (kept = { counters: new Counters(), seen: 0, lasting }))
+    kept.seen = this.#generation
+    return { tracked: { rule, definition, counters: kept.counters }, isNew }
+  }
+}

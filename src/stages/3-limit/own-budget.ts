@@ -1,0 +1,39 @@
+// The budget a key carries by itself (`keys create --budget '$50/month'`): a rule made of its text, counted per key, beside
+// all the rules of the configuration.
+
+import { parseSpan } from '../../base/allowance.ts'
+import { rulesFrom } from './compile.ts'
+import type { LimitMemory, Tracked } from './memory.ts'
+import { ownBudget } from './plan.ts'
+
+/** Texts kept as read. There are as many as different budgets, which is few. */
+const keptMax = 1000
+
+/** Finds the rule behind a budget's text; a text that cannot be read refuses all, since it is meant to bound something. */
+export class OwnBudgets {
+  readonly #rules = new Map<string, Tracked>()
+
+  constructor(
+    private readonly memory: LimitMemory,
+    /** Called with a rule whose counters are new: what was spent before is to be read. */
+    private readonly onFresh: (fresh: Tracked) => void,
+  ) {}
+
+  /** All rules made so far. */
+  values(): Iterable<Tracked> {
+    return this.#rules.values()
+  }
+
+  /** The rule of a budget such as `$50/month`. */
+  ruleOf(text: string): Tracked {
+    const known = this.#rules.get(text)
+    if (known !== undefined) return known
+    if (this.#rules.size >= keptMax) this.#rules.clear()
+    const amount = parseSpan(text, 'money') ?? { amount: 0, span: { kind: 'total' as const }, text }
+    const [rule] = rulesFrom([{ name: ownBudget, per: ['key'], budget: amount }])
+    const { tracked, isNew } = this.memory.keep(rule!, true)
+    this.#rules.set(text, tracked)
+    if (isNew) this.onFresh(tracked)
+    return tracked
+  }
+}

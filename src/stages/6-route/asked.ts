@@ -1,0 +1,65 @@
+// What a request asks for, as far as the way it takes depends on it.
+
+import type { Exchange } from '../../exchange.ts'
+import { endOfItems, firstMember, memberPlaces } from '../../openai/member-place.ts'
+
+/** The model asked for: of the JSON body, or of the path; null = none, or it cannot be seen. */
+export function askedModel(x: Exchange): string | null {
+  if (x.endpoint!.modelInPath) {
+    const { path } = x.request
+    return decodeURIComponent(path.slice(path.lastIndexOf('/') + 1))
+  }
+  return x.model
+}
+
+/** Whether the request runs a model that stands where it cannot be seen, such as in a form. */
+export function isUnseen(x: Exchange): boolean {
+  return x.endpoint!.model === 'elsewhere' && x.bodyBytes === null && x.requestBody !== null
+}
+
+/** Whether the body is here, so that it can be sent more than once. */
+export function isResendable({ requestBody }: Exchange): boolean {
+  return requestBody === null || requestBody.whole !== null
+}
+
+/** Whether the same request may be sent again though it may have been worked on. */
+export function isRepeatable(x: Exchange): boolean {
+  const { endpoint, bodyBytes } = x
+  if (!endpoint!.repeatable) return false
+  if (endpoint!.operation !== 'responses' || bodyBytes === null) return true
+  // What goes on by itself, or adds to something, would do so twice.
+  return !changesSomething(bodyBytes, 'conversation') && !changesSomething(bodyBytes, 'background')
+}
+
+function changesSomething(bytes: Uint8Array, name: string): boolean {
+  return memberPlaces(bytes, name).some(({ start, end }) => {
+    const value = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
+    return value !== 'null' && value !== 'false'
+  })
+}
+
+const prefixBytesMax = 4096
+/** A first message shorter than this says little: the second counts too. */
+const shortBytes = 256
+const beginnings = ['messages', 'input', 'prompt', 'instructions', 'system']
+
+/**
+ * A number that requests with the same beginning of their prompt have in common: of `prompt_cache_key` where there is one,
+ * else of the model and the first message or two. 0 where there is no prompt.
+ */
+export function prefixOf({ bodyBytes }: Exchange, model: string | null): number {
+  if (bodyBytes === null) return 0
+  const named = firstMember(bodyBytes, ['prompt_cache_key'])
+  if (named !== null && bodyBytes[named.start] === 34)
+    return hashOf(bodyBytes, named.start, endOfItems(bodyBytes, named.start, 1)) ^ 1
+  const found = firstMember(bodyBytes, beginnings)
+  if (found === null) return 0
+  let end = endOfItems(bodyBytes, found.start, 1)
+  if (end - found.start < shortBytes) end = endOfItems(bodyBytes, found.start, 2)
+  const hash = hashOf(bodyBytes, found.start, Math.min(end, found.start + prefixBytesMax))
+  return model === null ? hash : hash ^ Bun.hash.crc32(model)
+}
+
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  return Bun.hash.crc32(bytes.subarray(start, end))
+}

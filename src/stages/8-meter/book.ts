@@ -1,0 +1,220 @@
+// Makes the final row of each call, once. What is certain is settled: usage that is the whole of it, an explicit 0, an error,
+// a call that never left. The rest is estimated and says so, never 0: an answer that said nothing of its cost, a stream
+// that broke, a call whose end nobody saw. Rows of calls that failed wait until it is known whether they were the last.
+
+import type { Clock } from '../../base/clock.ts'
+import type { Attempt, Exchange } from '../../exchange.ts'
+import type { Ledger } from '../../ledger/ledger.ts'
+import type { LedgerRow, RowOwner, RowState } from '../../ledger/row.ts'
+import type { Usage } from '../../openai/usage.ts'
+import type { MeteredItem } from './item.ts'
+import type { Pricing } from './pricing.ts'
+import { reportedMetadata } from './reported.ts'
+
+/** Tokens of a call whose answer does not say them. */
+export interface Estimate {
+  readonly usage: Usage
+  /** Name and version of the way, such as `tokens-1`. */
+  readonly estimator: string
+}
+
+/** What books are kept with. */
+export interface BookParts {
+  readonly clock: Clock
+  readonly ledger: Ledger
+  readonly pricing: Pricing
+  /** Counts what was sent and received; may take a while. */
+  readonly estimate: (x: Exchange, attempt: Attempt) => Promise<Estimate>
+  /** Told of what cannot be kept. */
+  readonly bug: (cause: unknown) => void
+}
+
+/** How a call ended, as far as its cost goes. */
+export interface Ending {
+  /** The answer came to its own end. */
+  readonly complete: boolean
+  /** It is the last call of its exchange. */
+  readonly last: boolean
+}
+
+const ownerOf = new WeakMap<Exchange['principal'], RowOwner>()
+
+/** Whom an exchange is charged to. */
+export function rowOwner({ principal }: Exchange): RowOwner {
+  let owner = ownerOf.get(principal)
+  if (owner === undefined) {
+    const { key, keyId, team, app, user, env } = principal
+    ownerOf.set(principal, (owner = { key, keyId, team, app, user, env }))
+  }
+  return owner
+}
+
+export class Book {
+  readonly #estimating = new Set<Promise<void>>()
+
+  constructor(private readonly parts: BookParts) {}
+
+  /** Keeps the final row of a call. A promise where something has to be waited for before the answer may end. */
+  close(x: Exchange, attempt: Attempt, ending: Ending): Promise<void> | null {
+    if (attempt.state !== 'open') return null
+    if (attempt.endedAtMs === 0) attempt.endedAtMs = this.parts.clock.nowMs()
+    const state = stateOf(x, attempt, ending)
+    attempt.state = state
+    const { last } = ending
+    if (state !== 'estimated') return this.#write(x, attempt, { last, estimate: null })
+    const estimating = this.parts
+      .estimate(x, attempt)
+      .then((estimate) => this.#write(x, attempt, { last, estimate: atLeast(estimate, attempt.usage) }))
+      .then((kept) => kept ?? undefined)
+      .catch(this.parts.bug)
+      .finally(() => this.#estimating.delete(estimating))
+    this.#estimating.add(estimating)
+    return estimating
+  }
+
+  /** Keeps a row for a cost that is not that of the call under way. */
+  item(x: Exchange, item: MeteredItem): void {
+    const attempt = x.tried.at(-1)
+    if (attempt === undefined) return
+    const { usage, units, model, serviceTier } = item.facts
+    const { pricing, clock } = this.parts
+    const asked = { model: model ?? attempt.upstreamModel, serviceTier, usage, units, batch: item.batch }
+    const { costNanoUsd, priceVersion } = pricing.price({ ...asked, ...whom(attempt) })
+    attempt.itemsNanoUsd += costNanoUsd ?? 0
+    void this.#keep({
+      ...commonOf(x, attempt),
+      id: item.rowId,
+      operationId: item.rowId,
+      atMs: clock.wallMs(),
+      upstreamModel: asked.model,
+      state: 'settled',
+      estimator: null,
+      usage,
+      units,
+      serviceTier,
+      costNanoUsd,
+      billedNanoUsd: costNanoUsd,
+      priceVersion,
+      attempt: 0,
+      last: false,
+      durationUs: 0,
+      firstByteUs: null,
+      overheadUs: null,
+      failure: null,
+      unmetered: false,
+    })
+  }
+
+  /** Resolves when every estimate under way is kept. */
+  async idle(): Promise<void> {
+    while (this.#estimating.size > 0) await Promise.all(this.#estimating)
+  }
+
+  #write(
+    x: Exchange,
+    attempt: Attempt,
+    { last, estimate }: { readonly last: boolean; readonly estimate: Estimate | null },
+  ): Promise<void> | null {
+    const usage = attempt.itemised ? null : (estimate?.usage ?? attempt.usage)
+    const { costNanoUsd, priceVersion } = this.#price(x, attempt, usage)
+    attempt.costNanoUsd = costNanoUsd
+    attempt.bookedUsage = usage
+    const delivered = attempt.delivered || attempt.continued
+    return this.#keep({
+      ...commonOf(x, attempt),
+      state: attempt.state as RowState,
+      estimator: estimate?.estimator ?? null,
+      usage,
+      units: attempt.itemised ? null : attempt.units,
+      serviceTier: attempt.serviceTier,
+      costNanoUsd,
+      billedNanoUsd: delivered || costNanoUsd === null ? costNanoUsd : 0,
+      priceVersion,
+      attempt: x.tried.indexOf(attempt) + 1,
+      last,
+      failure: failureOf(x, attempt, last),
+      firstByteUs: attempt.firstByteAtMs === 0 ? null : us(attempt.firstByteAtMs - attempt.startedAtMs),
+      durationUs: us(attempt.endedAtMs - attempt.startedAtMs),
+      overheadUs: us(x.tried[0]!.startedAtMs - x.startedAtMs),
+      unmetered: x.endpoint?.metered === 'unmetered' && usage === null && attempt.units === null,
+    })
+  }
+
+  #price(x: Exchange, attempt: Attempt, usage: Usage | null) {
+    const { units, serviceTier, state, itemised } = attempt
+    const { pricing } = this.parts
+    // Nothing was used, or it is in rows of its own: that costs nothing whoever was asked.
+    if (state === 'void' || itemised || x.endpoint?.metered === 'free')
+      return { costNanoUsd: 0, priceVersion: pricing.version }
+    const model = attempt.answeredModel ?? attempt.upstreamModel
+    if (usage === null && units === null) return { costNanoUsd: null, priceVersion: pricing.version }
+    return pricing.price({ ...whom(attempt), model, serviceTier, usage, units, batch: false })
+  }
+
+  #keep(row: LedgerRow): Promise<void> | null {
+    try {
+      return this.parts.ledger.settle(row)
+    } catch (cause) {
+      this.parts.bug(cause)
+      return null
+    }
+  }
+}
+
+/** By which rule of the ledger a call's figures hold. */
+function stateOf(x: Exchange, attempt: Attempt, { complete }: Ending): RowState {
+  const { status, usage, units, sent } = attempt
+  if (!sent || status >= 400 || (status >= 300 && status !== 304)) return 'void'
+  if (attempt.itemised || attempt.usageFinal) return 'settled'
+  const metered = x.endpoint?.metered ?? 'unmetered'
+  if (metered === 'free') return 'settled'
+  if (complete && (usage !== null || units !== null || metered === 'unmetered')) return 'settled'
+  // Nothing can be said of what is not counted in tokens, but that it was not all.
+  return metered === 'unmetered' && usage === null ? 'settled' : 'estimated'
+}
+
+/** What was seen of a running sum is a lower bound. */
+function atLeast(estimate: Estimate, seen: Usage | null): Estimate {
+  if (seen === null) return estimate
+  const { usage, estimator } = estimate
+  const input = Math.max(seen.input, seen.input > 0 ? 0 : usage.input)
+  const output = Math.max(seen.output, usage.output)
+  return { usage: { ...seen, input, output, total: input + output }, estimator }
+}
+
+function commonOf(x: Exchange, attempt: Attempt) {
+  const { whom } = attempt
+  return {
+    id: attempt.id,
+    operationId: x.id,
+    atMs: attempt.startedWallMs,
+    endpoint: x.endpoint?.operation ?? 'unknown',
+    method: x.request.method,
+    model: x.model,
+    upstreamModel: attempt.answeredModel ?? attempt.upstreamModel,
+    upstream: whom.name,
+    account: whom.account,
+    owner: rowOwner(x),
+    stream: x.stream,
+    savedNanoUsd: 0,
+    cache: x.cacheStatus,
+    status: x.gone ? 499 : attempt.status,
+    clientGone: x.gone,
+    endUser: x.endUser,
+    metadata: reportedMetadata(x),
+    retryCount: x.retryCount,
+  }
+}
+
+function failureOf(x: Exchange, attempt: Attempt, last: boolean): string | null {
+  if (last && x.gone) return 'client_gone'
+  return (attempt.failure ?? (last ? x.failure : null))?.code ?? null
+}
+
+function whom({ whom: { providerName, name }, startedWallMs }: Attempt) {
+  return { provider: providerName, upstream: name, atMs: startedWallMs }
+}
+
+function us(ms: number): number {
+  return Math.max(0, Math.round(ms * 1000))
+}

@@ -1,0 +1,171 @@
+// Usage of a WebSocket: realtime sessions and responses. Every response of a session is an item of its own, since sessions
+// last for hours and a crash must not lose what was said before; the exchange has their sum. Read from a copy of what
+// goes from the upstream to the client; no extension is agreed on (stage 7 offers none), so that frames are plain.
+
+import type { Exchange } from '../../exchange.ts'
+import type { BodySink, Tunnel } from '../../net/wire/message.ts'
+import {
+  addUnits,
+  addUsage,
+  noFacts,
+  readAnswer,
+  readUnits,
+  readUsage,
+  type AnswerFacts,
+} from '../../openai/usage.ts'
+import { TextMessages } from './frames.ts'
+import { rowIdOf, type TakeItem } from './item.ts'
+import { note } from './note.ts'
+
+const usageName = Buffer.from('"usage"')
+const sessionName = Buffer.from('"session.')
+/** Events of a session name its models; longer ones are not such. */
+const sessionBytesMax = 256 * 1024
+const doneTypes = new Set(['response.done', 'response.completed', 'response.incomplete', 'response.failed'])
+const transcribed = 'conversation.item.input_audio_transcription.completed'
+
+type Members = Readonly<Record<string, unknown>>
+
+function members(value: unknown): Members | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : null
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' && value.length <= 256 ? value : null
+}
+
+/** What the messages of one session say of their cost. */
+export class SocketMeter {
+  readonly #messages = new TextMessages((message) => this.#message(message))
+  #model: string | null
+  #transcriber: string | null = null
+  #items = 0
+  /** Responses begun and not done. */
+  #open = 0
+  #total: AnswerFacts = noFacts
+
+  constructor(
+    private readonly x: Exchange,
+    private readonly take: TakeItem,
+  ) {
+    this.#model = modelOfQuery(x.request.query)
+    const attempt = x.tried.at(-1)
+    if (attempt !== undefined) attempt.itemised = true
+  }
+
+  /** Bytes on their way to the client. */
+  push(bytes: Uint8Array): void {
+    this.#messages.push(bytes)
+  }
+
+  /** The session is over. A response that was under way has cost something that nobody will tell. */
+  end(): void {
+    for (; this.#open > 0; this.#open--) this.#item(null, { ...noFacts, model: this.#model })
+  }
+
+  #message(message: Uint8Array): void {
+    if (Buffer.prototype.indexOf.call(message, usageName) < 0) {
+      const session =
+        message.length < sessionBytesMax && Buffer.prototype.indexOf.call(message, sessionName) >= 0
+      if (session) this.#session(parsed(message))
+      return
+    }
+    const event = parsed(message)
+    const type = event?.['type']
+    if (event === null || typeof type !== 'string') return
+    if (type === 'response.created') this.#open = Math.min(this.#open + 1, 100)
+    else if (doneTypes.has(type)) this.#done(event)
+    else if (type === transcribed) this.#transcribed(event)
+  }
+
+  #session(event: Members | null): void {
+    const session = members(event?.['session'])
+    if (session === null) return
+    this.#model = textOf(session['model']) ?? this.#model
+    const input = members(members(session['audio'])?.['input'])
+    const transcription = members(input?.['transcription']) ?? members(session['input_audio_transcription'])
+    this.#transcriber = textOf(transcription?.['model']) ?? this.#transcriber
+  }
+
+  #done(event: Members): void {
+    const response = members(event['response'])
+    this.#open = Math.max(0, this.#open - 1)
+    const facts = readAnswer(event)
+    // One that failed before it began has cost nothing, and says so by having no usage.
+    if (facts.usage === null) return
+    const rowId = response?.['background'] === true ? rowIdOf('response', response['id']) : null
+    this.#item(rowId, { ...facts, model: facts.model ?? this.#model, final: true })
+  }
+
+  #transcribed(event: Members): void {
+    const usage = readUsage(event['usage'])
+    const units = readUnits(event['usage'])
+    if (usage === null && units === null) return
+    this.#item(null, { ...noFacts, usage, units, model: this.#transcriber, final: true })
+  }
+
+  #item(givenId: string | null, facts: AnswerFacts): void {
+    this.#items += 1
+    const id = this.x.tried.at(-1)?.id ?? this.x.id
+    const rowId = givenId ?? `${id}-${this.#items}`
+    this.take(this.x, { rowId, facts, batch: false })
+    const { usage, units } = facts
+    this.#total = {
+      usage: usage === null ? this.#total.usage : addUsage(this.#total.usage, usage),
+      units: units === null ? this.#total.units : addUnits(this.#total.units, units),
+      model: this.#model,
+      serviceTier: facts.serviceTier,
+      final: true,
+    }
+    note(this.x, this.#total)
+  }
+}
+
+function parsed(message: Uint8Array): Members | null {
+  try {
+    return members(JSON.parse(Buffer.prototype.utf8Slice.call(message, 0, message.length)))
+  } catch {
+    return null
+  }
+}
+
+function modelOfQuery(query: string): string | null {
+  return textOf(new URLSearchParams(query).get('model'))
+}
+
+/** The same tunnel, with what comes from the upstream shown to `meter`. */
+export function meteredTunnel(tunnel: Tunnel, meter: SocketMeter): Tunnel {
+  const { incoming } = tunnel
+  const start = (sink: BodySink): void =>
+    incoming.start({
+      chunk(bytes) {
+        meter.push(bytes)
+        sink.chunk(bytes)
+      },
+      end() {
+        meter.end()
+        sink.end()
+      },
+      error(cause) {
+        meter.end()
+        sink.error(cause)
+      },
+    })
+  return {
+    incoming: {
+      whole: null,
+      length: -1,
+      start,
+      pause: () => incoming.pause(),
+      resume: () => incoming.resume(),
+      abort: () => incoming.abort(),
+    },
+    write: (bytes) => tunnel.write(bytes),
+    onDrain: (callback) => tunnel.onDrain(callback),
+    end: () => tunnel.end(),
+    abort() {
+      meter.end()
+      tunnel.abort()
+    },
+  }
+}

@@ -1,0 +1,330 @@
+// Promises about rows: each call has exactly one, it is kept before its answer ends, and it says how sure it is. The
+// numbers are those of the accounting rules.
+
+import { describe, expect, test } from 'bun:test'
+import { loadPrices } from '../../src/prices/keeper.ts'
+import { startSandbox } from '../../src/sandbox/sandbox.ts'
+import {
+  ask,
+  eventually,
+  finallyClose,
+  jsonBody,
+  promiseTests,
+  request,
+  startGate,
+  upstreamAt,
+  type ConfigTree,
+  type Gate,
+} from './harness.ts'
+import { KeptLedger } from './ledger-kept.ts'
+import { dial } from './peer.ts'
+import { chunk, eventsHead, lastChunk, reply, ScriptedUpstream, type Script } from './scripted-upstream.ts'
+
+promiseTests()
+
+interface Booked {
+  readonly gate: Gate
+  readonly ledger: KeptLedger
+}
+
+const priceUpstreams = [{ name: 'main', provider: 'openai', baseUrl: 'https://api.openai.com/v1' }]
+
+async function booked(tree: ConfigTree): Promise<Booked> {
+  const ledger = new KeptLedger()
+  const prices = loadPrices({ file: null, upstreams: priceUpstreams })
+  const pricing = {
+    version: prices.version,
+    price: (call: Parameters<typeof prices.price>[0]) => prices.price({ ...call, provider: 'openai' }),
+    worst: () => null,
+  }
+  const gate = await startGate(tree, { ledger, pricing })
+  finallyClose(() => expect(ledger.wrong).toEqual([]))
+  return { gate, ledger }
+}
+
+async function scripted(
+  script: Script,
+  more: ConfigTree = {},
+): Promise<Booked & { upstream: ScriptedUpstream }> {
+  const upstream = ScriptedUpstream.start(script)
+  finallyClose(() => upstream.stop())
+  return { ...(await booked({ upstreams: [upstreamAt(upstream.url, more)] })), upstream }
+}
+
+const body = { model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Say hello' }] }
+const chat = (more: Record<string, unknown> = {}): Buffer =>
+  request('POST', '/v1/chat/completions', jsonBody({ ...body, ...more }))
+
+function answer(usage: Record<string, unknown> | null, more: Record<string, unknown> = {}): string {
+  return JSON.stringify({
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    model: 'gpt-4o-mini-2024-07-18',
+    choices: [{ index: 0, message: { role: 'assistant', content: 'Hello.' }, finish_reason: 'stop' }],
+    ...(usage === null ? {} : { usage }),
+    ...more,
+  })
+}
+
+function delta(content: string): string {
+  return `data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"delta":{"content":"${content}"},"finish_reason":null}]}\n\n`
+}
+
+const usageFrame = (input: number, output: number): string =>
+  `data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o-mini-2024-07-18","choices":[],"usage":{"prompt_tokens":${input},"completion_tokens":${output},"total_tokens":${input + output}}}\n\n`
+const done = 'data: [DONE]\n\n'
+const rowsSettled = (ledger: KeptLedger, count = 1) =>
+  eventually(() => ledger.rows.length >= count && ledger.rows, `${count} rows`)
+
+test('rule 1: a reservation stands before the upstream sees a byte', async () => {
+  let reservedThen = -1
+  const { gate, ledger } = await scripted((_, peer) => {
+    reservedThen = ledger.reservations.size
+    void peer.write(reply(200, answer({ prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 })))
+  })
+  await ask(gate.port, chat())
+  expect(reservedThen).toBe(1)
+  const [reservation] = ledger.reservations.values()
+  expect(reservation).toMatchObject({ model: 'gpt-4o-mini', upstream: 'main', endpoint: 'chat.completions' })
+  expect(reservation!.owner.key).toBe('client')
+  expect(reservation!.estimatedInput).toBeGreaterThan(0)
+  expect(reservation!.estimatedNanoUsd).toBeGreaterThan(0)
+})
+
+test('rule 1: where rows cannot be kept nothing is sent, and the client hears 503 and when to come again', async () => {
+  const { gate, ledger, upstream } = await scripted((_, peer) => void peer.write(reply(200, answer(null))))
+  ledger.refusal = 'the disk is full'
+  const refused = await ask(gate.port, chat())
+  expect(refused.status).toBe(503)
+  expect(refused.header('retry-after')).toBe('1')
+  expect(JSON.parse(refused.body.toString()).error.code).toBe('overloaded')
+  expect(upstream.requests).toHaveLength(0)
+  expect(ledger.rows).toHaveLength(0)
+  expect((await gate.logged((line) => line['status'] === 503))['detail']).toBe('the disk is full')
+  ledger.refusal = null
+  expect((await ask(gate.port, chat())).status).toBe(200)
+})
+
+describe('rule 2: the row is kept before the last byte goes out', () => {
+  /** A disk that is done when told. */
+  function slowDisk(ledger: KeptLedger): { finish: () => void } {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    ledger.disk = () => promise
+    return { finish: resolve }
+  }
+
+  test('of an answer in one piece', async () => {
+    const usage = { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 }
+    const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(200, answer(usage))))
+    const disk = slowDisk(ledger)
+    const peer = await dial(gate.port)
+    void peer.write(chat())
+    await rowsSettled(ledger)
+    await Bun.sleep(30)
+    expect(peer.received).toHaveLength(0)
+    disk.finish()
+    await peer.until(() => peer.received.includes('Hello.') || null, 'the answer')
+    peer.close()
+  })
+
+  test('of a stream: `[DONE]` waits', async () => {
+    let go!: () => void
+    const said = new Promise<void>((resolve) => (go = resolve))
+    const { gate, ledger } = await scripted(async (_, peer) => {
+      void peer.write(eventsHead + chunk(delta('Hi')))
+      await said
+      void peer.write(Buffer.concat([chunk(usageFrame(9, 2)), chunk(done), Buffer.from(lastChunk)]))
+    })
+    const disk = slowDisk(ledger)
+    const peer = await dial(gate.port)
+    void peer.write(chat({ stream: true, stream_options: { include_usage: true } }))
+    await peer.until(() => peer.received.includes('Hi') || null, 'the first words')
+    go()
+    await rowsSettled(ledger)
+    await Bun.sleep(30)
+    expect(peer.received.includes('[DONE]')).toBe(false)
+    disk.finish()
+    await peer.until(() => peer.received.includes('[DONE]') || null, 'the end')
+    peer.close()
+  })
+
+  test('of a long answer in pieces: its last chunk waits', async () => {
+    const usage = { prompt_tokens: 9, total_tokens: 9 }
+    const text = answer(usage, { id: 'x'.repeat(3_000_000) })
+    const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(200, text)))
+    const disk = slowDisk(ledger)
+    const peer = await dial(gate.port)
+    void peer.write(chat())
+    await rowsSettled(ledger)
+    await Bun.sleep(30)
+    expect(peer.received.length).toBeLessThan(text.length)
+    disk.finish()
+    await peer.until(() => peer.received.length > text.length || null, 'all of it')
+    expect(peer.received.includes('"total_tokens":9')).toBe(true)
+    expect(ledger.rows[0]).toMatchObject({ state: 'settled', status: 200 })
+    peer.close()
+  })
+})
+
+describe('rule 4: usage that is there is final', () => {
+  test('JSON: tokens by class, model and tier of the answer, price and its version', async () => {
+    const usage = {
+      prompt_tokens: 1000,
+      completion_tokens: 100,
+      total_tokens: 1100,
+      prompt_tokens_details: { cached_tokens: 800 },
+      completion_tokens_details: { reasoning_tokens: 30 },
+    }
+    const { gate, ledger } = await scripted(
+      (_, peer) => void peer.write(reply(200, answer(usage, { service_tier: 'default' }))),
+    )
+    const { header } = await ask(gate.port, chat({ user: 'ann' }))
+    const [row] = ledger.of(header('x-headgate-id')!)
+    expect(row).toMatchObject({
+      state: 'settled',
+      estimator: null,
+      upstreamModel: 'gpt-4o-mini-2024-07-18',
+      serviceTier: 'default',
+      last: true,
+      attempt: 1,
+      status: 200,
+      endUser: 'ann',
+      unmetered: false,
+    })
+    expect(row!.usage).toMatchObject({ input: 1000, cachedInput: 800, output: 100, reasoning: 30 })
+    // $0.15 a million input, $0.075 cached, $0.60 output (OpenAI's prices of gpt-4o-mini).
+    expect(row!.costNanoUsd).toBe(200 * 150 + 800 * 75 + 100 * 600)
+    expect(row!.billedNanoUsd).toBe(row!.costNanoUsd)
+    expect(row!.priceVersion).toMatch(/^genai-prices@/)
+  })
+
+  test('an explicit 0 is not replaced by an estimate', async () => {
+    const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
+    const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(200, answer(usage))))
+    await ask(gate.port, chat())
+    expect(ledger.rows[0]).toMatchObject({ state: 'settled', estimator: null, costNanoUsd: 0 })
+  })
+})
+
+describe('rule 5: usage that is absent is estimated, and says so', () => {
+  test('JSON', async () => {
+    const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(200, answer(null))))
+    expect((await ask(gate.port, chat())).status).toBe(200)
+    const [row] = ledger.rows
+    expect(row).toMatchObject({ state: 'estimated', last: true, status: 200 })
+    expect(row!.estimator).toMatch(/^\w+-\d+$/)
+    expect(row!.usage!.input).toBeGreaterThan(0)
+    expect(row!.costNanoUsd).toBeGreaterThan(0)
+  })
+
+  test('a stream that ends well', async () => {
+    const { gate, ledger } = await scripted((_, peer) => {
+      const said = Array.from({ length: 40 }, () => chunk(delta('hello world '))).join('')
+      void peer.write(eventsHead + said + chunk(done) + lastChunk)
+    })
+    const { header, body: bytes } = await ask(gate.port, chat({ stream: true }))
+    expect(bytes.toString()).toEndWith(done)
+    const [row] = ledger.of(header('x-headgate-id')!)
+    expect(row).toMatchObject({ state: 'estimated', status: 200, failure: null })
+    expect(row!.usage!.output).toBeGreaterThan(60)
+  })
+
+  test('a model without a price is unpriced, never free', async () => {
+    const usage = { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 }
+    const { gate, ledger } = await scripted(
+      (_, peer) => void peer.write(reply(200, answer(usage, { model: 'house-model-7' }))),
+    )
+    await ask(gate.port, chat({ model: 'house-model-7' }))
+    expect(ledger.rows[0]).toMatchObject({ state: 'settled', costNanoUsd: null, billedNanoUsd: null })
+  })
+})
+
+describe('rule 6: the client leaves', () => {
+  test('amid a stream: one row, estimated from what came', async () => {
+    const { gate, ledger } = await scripted(async (_, peer) => {
+      void peer.write(eventsHead + chunk(delta('one two three four five six seven')))
+      await peer.until(() => peer.closed || null, 'the gate to leave')
+    })
+    const peer = await dial(gate.port)
+    void peer.write(chat({ stream: true }))
+    await peer.until(() => peer.received.includes('seven') || null, 'the first words')
+    peer.close()
+    const [row] = await rowsSettled(ledger)
+    expect(row).toMatchObject({ state: 'estimated', status: 499, clientGone: true, failure: 'client_gone' })
+    expect(row!.usage!.output).toBeGreaterThan(4)
+  })
+
+  test('before an answer in one piece: its cost is spent, so it is waited for', async () => {
+    let answerNow!: () => void
+    const { gate, ledger, upstream } = await scripted(async (_, peer) => {
+      await new Promise<void>((resolve) => (answerNow = resolve))
+      void peer.write(reply(200, answer({ prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 })))
+    })
+    const peer = await dial(gate.port)
+    void peer.write(chat())
+    await eventually(() => upstream.requests.length === 1, 'the request')
+    peer.close()
+    await eventually(() => gate.gateway.exchanges === 0, 'the client to be gone')
+    answerNow()
+    const [row] = await rowsSettled(ledger)
+    expect(row).toMatchObject({ state: 'settled', status: 499, clientGone: true })
+    expect(row!.usage).toMatchObject({ input: 9, output: 2 })
+  })
+})
+
+describe('rule 7: what breaks', () => {
+  test('a stream that breaks after content is estimated, and the client sees no [DONE]', async () => {
+    const { gate, ledger } = await scripted((_, peer) => {
+      void peer.write(eventsHead + chunk(delta('one two three four')))
+      peer.close()
+    })
+    const { body: bytes } = await ask(gate.port, chat({ stream: true }))
+    expect(bytes.toString()).toContain('event: error')
+    const [row] = await rowsSettled(ledger)
+    expect(row).toMatchObject({ state: 'estimated', status: 200, failure: 'upstream_unavailable' })
+  })
+
+  test('an error of the upstream costs nothing', async () => {
+    const error = '{"error":{"message":"no","type":"server_error","param":null,"code":null}}'
+    const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(400, error)))
+    await ask(gate.port, chat())
+    expect(ledger.rows).toHaveLength(1)
+    expect(ledger.rows[0]).toMatchObject({
+      state: 'void',
+      status: 400,
+      costNanoUsd: 0,
+      last: true,
+      usage: null,
+    })
+  })
+
+  test('a call that never got anywhere is void; one that may have is estimated', async () => {
+    const { gate, ledger } = await booked({ upstreams: [upstreamAt('http://127.0.0.1:9/v1')] })
+    expect((await ask(gate.port, chat())).status).toBe(502)
+    const [row] = await rowsSettled(ledger)
+    expect(row).toMatchObject({ state: 'void', costNanoUsd: 0, failure: 'upstream_unavailable', last: true })
+    const silent = await scripted((_, peer) => peer.close())
+    expect((await ask(silent.gate.port, chat())).status).toBe(502)
+    const [other] = await rowsSettled(silent.ledger)
+    expect(other).toMatchObject({ state: 'estimated', failure: 'upstream_unavailable' })
+    expect(other!.usage!.input).toBeGreaterThan(0)
+  })
+})
+
+test('rule 12: what has no meter has its row and says so; what is free costs nothing', async () => {
+  const sandbox = await startSandbox()
+  finallyClose(() => sandbox.close())
+  const { gate, ledger } = await booked({ upstreams: [upstreamAt(sandbox.url)] })
+  await ask(gate.port, request('POST', '/v1/vector_stores', jsonBody({ name: 'x' })))
+  await ask(gate.port, request('GET', '/v1/models'))
+  await ask(gate.port, request('POST', '/v1/moderations', jsonBody({ input: 'x' })))
+  const [made, models, moderated] = ledger.rows
+  expect(made).toMatchObject({
+    endpoint: 'vector_stores',
+    unmetered: true,
+    state: 'settled',
+    costNanoUsd: null,
+  })
+  expect(models).toMatchObject({ endpoint: 'models', unmetered: false, state: 'settled', costNanoUsd: 0 })
+  expect(moderated).toMatchObject({ endpoint: 'moderations', costNanoUsd: 0, state: 'settled' })
+})

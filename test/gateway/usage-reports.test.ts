@@ -1,0 +1,140 @@
+// Promise: what was used and what it cost can be asked of the admin API and of the command line while the gateway runs, and
+// both say the same.
+
+import { describe, expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { systemClock } from '../../src/base/clock.ts'
+import { addRows } from '../../src/reports/add-rows.ts'
+import { openStorage } from '../../src/storage/open.ts'
+import { runCaptured } from '../storage/cli-capture.ts'
+import { ledgerRow } from '../storage/ledger-row.ts'
+import { callAdmin } from './admin-call.ts'
+import { promiseTests, served, startGate } from './harness.ts'
+
+promiseTests()
+
+const token = 'hga_test-token-0000000000000000000000000001'
+const tree = {
+  upstreams: [{ name: 'main', provider: 'sandbox' }],
+  admin: { listen: '127.0.0.1:0', token },
+}
+const gate = await served({ tree })
+const data = join(gate.folder, 'data')
+const storage = await openStorage({ path: data, postgres: null }, systemClock)
+const atMs = Date.parse('2026-11-03T12:00:00Z')
+await addRows(
+  storage.db,
+  Array.from({ length: 25 }, (_, i) =>
+    ledgerRow({
+      id: `row-${String(i).padStart(2, '0')}`,
+      at_ms: atMs + Math.floor(i / 5),
+      team: i % 2 === 0 ? 'core' : 'data',
+      status: i === 7 ? 429 : 200,
+      failure: i === 7 ? 'rate_limit_exceeded' : null,
+      state: i === 8 ? 'estimated' : 'settled',
+      cost_nano: i === 9 ? null : 100 + i,
+      units: i === 3 ? '{"images":2}' : null,
+      metadata: i === 3 ? '{"job":"nightly"}' : null,
+    }),
+  ),
+)
+await storage.close()
+
+const get = async (path: string) =>
+  callAdmin(gate.adminPort, `GET /api/${path}` as `GET /${string}`, { token })
+const november = 'from=2026-11-01&to=2026-11-30'
+
+describe('GET /api/usage', () => {
+  test('sums by groups, as the command line does', async () => {
+    const { status, json } = await get(`usage?by=team,day&${november}`)
+    expect(status).toBe(200)
+    expect(json.rows).toEqual([
+      expect.objectContaining({ team: 'core', day: '2026-11-03', operations: 13, estimated: 1, unpriced: 0 }),
+      expect.objectContaining({ team: 'data', day: '2026-11-03', operations: 12, errors: 1, unpriced: 1 }),
+    ])
+    expect(json).toMatchObject({
+      next: null,
+      totals: { operations: 25, attempts: 25, costNanoUsd: 2691, input: 250 },
+    })
+    const config = join(gate.folder, 'headgate.yaml')
+    const args = ['--by', 'team,day', '--from', '2026-11-01', '--to', '2026-11-30', '--format', 'json']
+    const cli = await runCaptured('usage', ...args, '--config', config, '--data', data)
+    expect({ code: cli.code, report: JSON.parse(cli.out) }).toEqual({ code: 0, report: json })
+  })
+
+  test('by the key, the model and the team that is asked for', async () => {
+    expect((await get(`usage?team=data&${november}`)).json.totals.operations).toBe(12)
+    expect((await get(`usage?key=nobody&${november}`)).json.rows).toEqual([])
+  })
+
+  test('as CSV', async () => {
+    const { headers, text } = await get(`usage?by=team&format=csv&${november}`)
+    expect(headers['content-type']).toBe('text/csv; charset=utf-8; header=present')
+    expect(headers['x-content-type-options']).toBe('nosniff')
+    expect(text.split('\r\n').map((line) => line.split(',').slice(0, 2).join())).toEqual(['team,operations', 'core,13', 'data,12', '']) // prettier-ignore
+  })
+
+  test.each([
+    ['usage?by=taem', 'by', 'Did you mean team?'],
+    ['usage?from=soon', 'from', 'expected a date'],
+    ['usage?from=2026-11-02&to=2026-11-01', 'to', 'lies before from'],
+    ['usage?tz=Mars/Base', 'tz', 'expected a time zone'],
+    ['usage?format=xml', 'format', 'expected json or csv'],
+    ['usage?form=csv', 'form', 'Did you mean from?'],
+    ['usage?by=key&by=team', 'by', 'given twice'],
+    [`usage?team=${'x'.repeat(300)}`, 'team', 'longer than 256'],
+  ])('%s is refused', async (path, param, message) => {
+    const { status, json } = await get(path)
+    expect({ status, param: json.error.param }).toEqual({ status: 400, param })
+    expect(json.error.message).toContain(message)
+  })
+
+  test('says so where there is no ledger', async () => {
+    const alone = await startGate(tree)
+    expect((await callAdmin(alone.adminPort, 'GET /api/usage', { token })).status).toBe(503)
+  })
+})
+
+describe('GET /api/requests', () => {
+  test('lists rows of the ledger, newest first, in pages that hold each once', async () => {
+    const seen: string[] = []
+    let path = 'requests?limit=7'
+    for (let pages = 0; pages < 10; pages++) {
+      const { json } = await get(path)
+      seen.push(...json.rows.map((row: any) => row.id))
+      if (json.next === null) break
+      path = `requests?limit=7&cursor=${json.next}`
+    }
+    expect(seen).toEqual(Array.from({ length: 25 }, (_, i) => `row-${String(24 - i).padStart(2, '0')}`))
+  })
+
+  test('with what they cost', async () => {
+    const { rows } = (await get('requests')).json
+    const row = (number: number) =>
+      rows.find(({ id }: any) => id === `row-${String(number).padStart(2, '0')}`)
+    expect(row(3)).toMatchObject({
+      operationId: 'op-row-03', at: '2026-11-03T12:00:00.000Z', state: 'settled', costNanoUsd: 103, units: { images: 2 },
+      metadata: { job: 'nightly' }, usage: { input: 10, output: 5, total: 15 }, priceVersion: 'genai-prices@0.1.8-1',
+    }) // prettier-ignore
+    expect(row(3)).not.toHaveProperty('unpriced')
+    expect(row(9)).toMatchObject({ unpriced: true, costNanoUsd: null })
+  })
+
+  test('by team, state, status, model and time', async () => {
+    const count = async (query: string) => (await get(`requests?${query}`)).json.rows.length
+    expect(await count('team=core')).toBe(13)
+    expect(await count('state=estimated')).toBe(1)
+    expect(await count('status=4xx')).toBe(1)
+    expect(await count('status=200&team=data')).toBe(11)
+    expect(await count('model=gpt-4o-mini-2024-07-18')).toBe(25)
+    expect(await count('key=nobody')).toBe(0)
+    expect(await count('from=2026-11-03T12:00:00.004Z&to=2026-11-04')).toBe(5)
+    expect((await get('requests?cursor=bm9uc2Vuc2U')).status).toBe(400)
+    expect((await get('requests?state=lost')).status).toBe(400)
+  })
+
+  test('or the exchanges of this process', async () => {
+    expect((await get('requests?source=recent')).json.rows).toEqual([])
+    expect((await get('requests?source=recent&team=core')).json.error.message).toContain('source=ledger')
+  })
+})

@@ -1,0 +1,338 @@
+// The ledger as the stages use it, over both databases, with a process that is killed at random moments.
+
+import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import fc from 'fast-check'
+import { Secret } from '../../src/base/secret.ts'
+import { checkLedger } from '../../src/ledger/check.ts'
+import { crashEstimator } from '../../src/ledger/columns.ts'
+import { LedgerFailure } from '../../src/ledger/ledger.ts'
+import { journalsOf, openLedger, type LedgerOptions, type OpenLedger } from '../../src/ledger/open-ledger.ts'
+import { forget } from '../../src/ledger/retention.ts'
+import { openStorage, type Storage } from '../../src/storage/open.ts'
+import { postgresPrograms, startCluster, type Cluster } from '../storage/postgres-cluster.ts'
+import { ledgerRow, reservation, usage } from './rows.ts'
+
+setDefaultTimeout(120_000)
+
+const folders: string[] = []
+const closers: (() => Promise<void>)[] = []
+let cluster: Cluster | null = null
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+afterAll(async () => {
+  await cluster?.remove()
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-ledger-'))
+  folders.push(folder)
+  return folder
+}
+
+interface Opened {
+  readonly storage: Storage
+  readonly ledger: OpenLedger
+  readonly events: string[]
+}
+
+async function open(
+  path: string,
+  more: Partial<LedgerOptions> & { postgres?: Secret } = {},
+): Promise<Opened> {
+  const { postgres = null, ...options } = more
+  const clock = { nowMs: () => performance.now(), wallMs: () => Date.now() }
+  const storage = await openStorage({ path, postgres }, clock)
+  const events: string[] = []
+  const ledger = await openLedger(storage, {
+    path,
+    durability: () => 'process',
+    retentionMs: () => 400 * 86_400_000,
+    clock,
+    event: (level, text) => void events.push(`${level}: ${text}`),
+    segmentBytes: 256 * 1024,
+    ...options,
+  })
+  closers.push(async () => {
+    await ledger.close()
+    await storage.close()
+  })
+  return { storage, ledger, events }
+}
+
+function rowsOf(storage: Storage) {
+  return storage.db.selectFrom('ledger').selectAll().orderBy('id').execute()
+}
+
+async function booksAgree(storage: Storage): Promise<void> {
+  expect(await checkLedger(storage.db)).toEqual([])
+}
+
+let databases = 0
+const places = [
+  { name: 'SQLite', postgres: () => Promise.resolve(undefined) },
+  {
+    name: 'PostgreSQL (needs postgresql)',
+    postgres: async () =>
+      new Secret(await (cluster ??= await startCluster()).database(`ledger${databases++}`)),
+  },
+]
+
+for (const place of places) {
+  describe.skipIf(place.name !== 'SQLite' && postgresPrograms() === null)(place.name, () => {
+    const opened = async (more: Partial<LedgerOptions> = {}): Promise<Opened> => {
+      const postgres = await place.postgres()
+      return open(scratch(), { ...more, ...(postgres === undefined ? {} : { postgres }) })
+    }
+
+    test('what is settled is in the database, once, with its sums', async () => {
+      const { storage, ledger, events } = await opened()
+      for (let number = 0; number < 1000; number++) {
+        const id = `op${String(number).padStart(4, '0')}-1`
+        ledger.reserve(reservation(id))
+        void ledger.settle(
+          ledgerRow(id, { usage: usage(number, 1), costNanoUsd: number % 7 === 0 ? null : number }),
+        )
+      }
+      expect(await ledger.flush()).toBe(true)
+      expect(events).toEqual([])
+      const rows = await rowsOf(storage)
+      expect(rows).toHaveLength(1000)
+      expect(rows[3]).toMatchObject({
+        id: 'op0003-1',
+        operation_id: 'op0003',
+        input: 3,
+        output: 1,
+        cost_nano: 3,
+      })
+      expect(rows[3]).toMatchObject({
+        team: 'core',
+        key_name: 'web',
+        user_name: null,
+        state: 'settled',
+        is_last: 1,
+      })
+      const days = await storage.db.selectFrom('ledger_days').selectAll().execute()
+      expect(days).toHaveLength(1)
+      expect(days[0]).toMatchObject({
+        at_ms: Date.UTC(2026, 10, 25),
+        operations: 1000,
+        input: 499_500,
+        unpriced: 143,
+      })
+      await booksAgree(storage)
+    })
+
+    test('a row that comes twice counts once', async () => {
+      const { storage, ledger } = await opened()
+      void ledger.settle(ledgerRow('response-1'))
+      void ledger.settle(ledgerRow('response-1'))
+      await ledger.flush()
+      void ledger.settle(ledgerRow('response-1'))
+      void ledger.settle(ledgerRow('response-2'))
+      await ledger.flush()
+      expect((await rowsOf(storage)).map(({ id }) => id)).toEqual(['response-1', 'response-2'])
+      await booksAgree(storage)
+    })
+
+    test('sums equal rows whatever the rows are, and the checker sees one that does not', async () => {
+      const { storage, ledger } = await opened()
+      const text = fc.option(fc.constantFrom('a', 'b', '', 'ü,"\n'), { nil: null })
+      const amount = fc.option(fc.integer({ min: 0, max: 2 ** 40 }), { nil: null })
+      const row = fc.record({
+        atMs: fc.integer({ min: Date.UTC(2026, 9, 24), max: Date.UTC(2026, 9, 27) }),
+        model: text,
+        upstreamModel: text,
+        owner: fc.record({ key: text, keyId: text, team: text, app: text, user: text, env: text }),
+        state: fc.constantFrom('settled' as const, 'estimated' as const, 'void' as const),
+        costNanoUsd: amount,
+        billedNanoUsd: amount,
+        status: fc.constantFrom(0, 200, 429, 499, 500),
+        failure: fc.constantFrom(null, 'upstream_timeout'),
+        last: fc.boolean(),
+        attempt: fc.integer({ min: 0, max: 3 }),
+        cache: fc.constantFrom('BYPASS', 'MISS', 'HIT', 'STALE'),
+        usage: fc.constantFrom(null, usage(3, 4, { cachedInput: 2, audioOutput: 1 })),
+      })
+      let number = 0
+      await fc.assert(
+        fc.asyncProperty(fc.array(row, { maxLength: 300 }), async (rows) => {
+          for (const one of rows) void ledger.settle(ledgerRow(`r${number++}-1`, one))
+          await ledger.flush()
+          await booksAgree(storage)
+        }),
+        { numRuns: 15 },
+      )
+      void ledger.settle(ledgerRow('x-1'))
+      await ledger.flush()
+      await sql`update ledger_hours set cost_nano = cost_nano + 5 where model = 'gpt-4o-mini'`.execute(
+        storage.db,
+      )
+      const found = await checkLedger(storage.db)
+      expect(found).toHaveLength(1)
+      expect(found[0]).toMatchObject({ table: 'ledger_hours', sum: 'cost_nano', kept: 13_505, real: 13_500 })
+      expect(found[0]!.of).toContain('team=core')
+    })
+
+    test('rows go away after their time, days stay, and the books still agree', async () => {
+      const { storage, ledger } = await opened()
+      const first = Date.UTC(2025, 0, 1, 5)
+      for (let day = 0; day < 5; day++)
+        for (let number = 0; number < 300; number++)
+          void ledger.settle(ledgerRow(`d${day}n${number}-1`, { atMs: first + day * 86_400_000 + number }))
+      await ledger.flush()
+      await forget(storage.db, Date.UTC(2025, 0, 4, 7))
+      const rows = await rowsOf(storage)
+      expect(rows).toHaveLength(600)
+      expect(await storage.db.selectFrom('ledger_days').selectAll().execute()).toHaveLength(5)
+      expect(await storage.db.selectFrom('ledger_hours').selectAll().execute()).toHaveLength(2)
+      await booksAgree(storage)
+    })
+
+    test('a call that outlives many segments keeps its reservation', async () => {
+      const { storage, ledger, events } = await opened({ segmentBytes: 64 * 1024 })
+      ledger.reserve(reservation('long-1'))
+      for (let number = 0; number < 3000; number++) {
+        ledger.reserve(reservation(`s${number}-1`))
+        void ledger.settle(ledgerRow(`s${number}-1`))
+        if (number % 100 === 0) await ledger.flush()
+      }
+      expect(ledger.openCalls()).toBe(1)
+      void ledger.settle(ledgerRow('long-1'))
+      await ledger.flush()
+      expect(await rowsOf(storage)).toHaveLength(3001)
+      expect(events).toEqual([])
+    })
+
+    test('texts of any kind and length come back', async () => {
+      const { storage, ledger } = await opened()
+      const model = `a"\\\u0001'; drop table ledger; --ü😀`
+      void ledger.settle(
+        ledgerRow('t-1', { model, metadata: { trace: 'x'.repeat(500) }, units: { audioSeconds: 1.5 } }),
+      )
+      void ledger.settle(ledgerRow('u-1', { model: 'm'.repeat(100_000) }))
+      await ledger.flush()
+      const [one, two] = await rowsOf(storage)
+      expect(one!.model).toBe(model)
+      expect(JSON.parse(one!.units!)).toEqual({ audioSeconds: 1.5 })
+      expect(two!.model).toHaveLength(256)
+    })
+  })
+}
+
+describe('after a crash', () => {
+  interface Child {
+    readonly began: Set<string>
+    readonly done: Set<string>
+  }
+
+  /** Lets a process book calls until it is killed after `ms`. */
+  async function killed(path: string, ms: number, durability = 'process'): Promise<Child> {
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, 'child.ts'), path, durability], {
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
+    const reader = child.stdout.getReader()
+    let text = ''
+    const decoder = new TextDecoder()
+    while (!text.includes('ready')) text += decoder.decode((await reader.read()).value)
+    const timer = setTimeout(() => child.kill('SIGKILL'), ms)
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) break
+      text += decoder.decode(value)
+    }
+    clearTimeout(timer)
+    await child.exited
+    const lines = text.split('\n')
+    const ids = (word: string) =>
+      new Set(lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1)))
+    return { began: ids('began'), done: ids('done') }
+  }
+
+  async function recovered(path: string, children: readonly Child[]): Promise<void> {
+    const { storage, ledger } = await open(path)
+    const rows = await rowsOf(storage)
+    const byId = new Map(rows.map((row) => [row.id, row]))
+    expect(byId.size).toBe(rows.length)
+    for (const { began, done } of children) {
+      for (const id of done) expect(byId.get(id)?.state).toBe('settled')
+      for (const id of began) expect(byId.has(id)).toBe(true)
+    }
+    for (const row of rows.filter(({ estimator }) => estimator === crashEstimator))
+      expect(row).toMatchObject({ state: 'estimated', input: 10, output: 0, cost_nano: 1500, is_last: 1 })
+    await booksAgree(storage)
+    expect(readdirSync(journalsOf(path))).toHaveLength(1)
+    expect(ledger.openCalls()).toBe(0)
+  }
+
+  test('rule 2: 30 times killed at random moments: every answered call has its row, none has two', async () => {
+    const path = scratch()
+    const children: Child[] = []
+    for (let round = 0; round < 30; round++) children.push(await killed(path, 20 + ((round * 37) % 180)))
+    expect(children.reduce((sum, { done }) => sum + done.size, 0)).toBeGreaterThan(500)
+    expect(children.some(({ began, done }) => began.size > done.size)).toBe(true)
+    await recovered(path, children)
+  })
+
+  test('rule 2: durability power, killed', async () => {
+    const path = scratch()
+    await recovered(path, [await killed(path, 300, 'power')])
+  })
+
+  test('a process that still lives keeps its journal, and one that starts takes only what is left by the dead', async () => {
+    const path = scratch()
+    const first = await open(path)
+    first.ledger.reserve(reservation('living-1'))
+    const child = await killed(path, 100)
+    const second = await open(path)
+    const rows = await rowsOf(second.storage)
+    for (const id of child.done) expect(rows.some((row) => row.id === id)).toBe(true)
+    expect(rows.some(({ id }) => id === 'living-1')).toBe(false)
+    expect(first.ledger.openCalls()).toBe(1)
+    void first.ledger.settle(ledgerRow('living-1'))
+    await first.ledger.flush()
+    expect((await rowsOf(second.storage)).find(({ id }) => id === 'living-1')?.state).toBe('settled')
+    await booksAgree(second.storage)
+  })
+})
+
+describe('a store that takes no rows', () => {
+  test('new calls are refused while the database is locked for long, calls under way are kept', async () => {
+    const path = scratch()
+    const { storage, ledger } = await open(path, { segmentBytes: 64 * 1024, waitingBytesMax: 512 * 1024 })
+    // Another process that holds the file.
+    const { Database: File } = await import('bun:sqlite')
+    const other = new File(join(path, 'headgate.db'))
+    other.run('begin exclusive')
+    let number = 0
+    const refusal = (): unknown => {
+      try {
+        for (;;) {
+          ledger.reserve(reservation(`w${number}-1`))
+          number++
+          void ledger.settle(ledgerRow(`w${number - 1}-1`))
+        }
+      } catch (cause) {
+        return cause
+      }
+    }
+    expect(refusal()).toBeInstanceOf(LedgerFailure)
+    expect(ledger.trouble()).toBe('the database takes no rows')
+    expect(number).toBeGreaterThan(300)
+    other.run('rollback')
+    other.close()
+    while (!(await ledger.flush()) || ledger.trouble() !== null) await Bun.sleep(10)
+    ledger.reserve(reservation('after-1'))
+    void ledger.settle(ledgerRow('after-1'))
+    await ledger.flush()
+    expect(await rowsOf(storage)).toHaveLength(number + 1)
+    await booksAgree(storage)
+  })
+})

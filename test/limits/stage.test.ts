@@ -1,0 +1,380 @@
+// Stage 3 by itself: who is counted, what is refused, what is remembered.
+
+import { describe, expect, test } from 'bun:test'
+import { resetText } from '../../src/stages/3-limit/answers.ts'
+import { Counters } from '../../src/stages/3-limit/counters.ts'
+import { rulesFrom } from '../../src/stages/3-limit/compile.ts'
+import { LimitMemory, plainCosts, type SpendLookup } from '../../src/stages/3-limit/limit.ts'
+import { definitionOf } from '../../src/stages/3-limit/rule.ts'
+import { exchange, finish, HandClock, per, refused, stageOf } from './stage.ts'
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+describe('who is counted', () => {
+  test('each combination of what it is per has its own account', async () => {
+    const stage = stageOf([{ name: 'n', per: ['team', 'model'], requests: per('1/1h') }])
+    const ask = (team: string | null, model: string) =>
+      refused(stage, exchange({ team }, {}, { body: JSON.stringify({ model }) }))
+    expect(await ask('a', 'gpt-4o')).toBeNull()
+    expect(await ask('a', 'o3')).toBeNull()
+    expect(await ask('b', 'gpt-4o')).toBeNull()
+    expect(await ask(null, 'gpt-4o')).toBeNull()
+    expect((await ask('a', 'o3'))?.message).toContain('for team "a", model "o3"')
+    expect((await ask(null, 'gpt-4o'))?.message).toContain('for no team, model "gpt-4o"')
+  })
+
+  test('what it matches by: all lists must fit', async () => {
+    const match = { models: ['gpt-4o*'], teams: ['core'], endpoints: ['chat.completions'] }
+    const stage = stageOf([{ name: 'n', match, requests: per('1/1h') }])
+    const ask = (team: string, model: string, path = '/v1/chat/completions') =>
+      refused(stage, exchange({ team }, {}, { path, body: JSON.stringify({ model }) }))
+    expect(await ask('core', 'gpt-4o-mini')).toBeNull()
+    expect(await ask('core', 'o3')).toBeNull()
+    expect(await ask('web', 'gpt-4o-mini')).toBeNull()
+    expect(await ask('core', 'gpt-4o', '/v1/responses')).toBeNull()
+    expect(await ask('core', 'gpt-4o')).not.toBeNull()
+  })
+
+  test('hiding the model does not leave the limit; naming two is refused', async () => {
+    const stage = stageOf([{ name: 'n', match: { models: ['gpt-4o'] }, requests: per('1/1h') }])
+    const hidden = { path: '/v1/audio/transcriptions', body: '--form' }
+    expect(await refused(stage, exchange({}, {}, hidden))).toBeNull()
+    expect(await refused(stage, exchange({}, {}, hidden))).not.toBeNull()
+    expect(await refused(stage, exchange({}, {}, { path: '/v1/models', method: 'GET', body: '' }))).toBeNull()
+    const twice = exchange({}, {}, { body: '{"model":"gpt-4o","model":"o3"}' })
+    expect((await refused(stage, twice))?.code).toBe('bad_request')
+    const far = exchange({}, {}, { body: `{"model":"gpt-4o","x":"${'x'.repeat(90_000)}","model":"o3"}` })
+    expect((await refused(stage, far))?.code).toBe('bad_request')
+  })
+
+  test('names that look alike after joining are not the same', () => {
+    const [rule] = rulesFrom([{ name: 'n', per: ['team', 'user'], requests: per('1/1h') }])
+    const counters = new Counters()
+    const at = { nowMs: 0, wallMs: 0 }
+    const a = counters.of('a\u0000bc', rule!, at)
+    expect(counters.of('ab\u0000c', rule!, at)).not.toBe(a)
+  })
+})
+
+describe('budgets', () => {
+  test('a model without a price is closed to whoever has a budget, and open to others', async () => {
+    const stage = stageOf([{ name: 'money', match: { teams: ['core'] }, budget: per('$1/day') }])
+    expect(await refused(stage, exchange({ team: 'web' }, { cost: null }))).toBeNull()
+    const failure = await refused(stage, exchange({ team: 'core' }, { cost: null }))
+    expect(failure).toMatchObject({ code: 'model_not_allowed', status: 403, param: 'model' })
+    expect(failure?.message).toContain('No price is known for this model')
+  })
+
+  test('endpoints whose cost shows nowhere are closed until the budget names them', async () => {
+    const closed = stageOf([{ name: 'money', budget: per('$1/day') }])
+    const open = stageOf([{ name: 'money', match: { endpoints: ['chatkit', 'unknown', 'realtime'] }, budget: per('$1/day') }]) // prettier-ignore
+    for (const [path, method] of [
+      ['/v1/chatkit/sessions', 'POST'],
+      ['/v1/of/the/future', 'POST'],
+    ] as const) {
+      // prettier-ignore
+      const ask = () => exchange({}, { cost: null }, { path, method })
+      expect(await refused(closed, ask())).toMatchObject({ code: 'access_denied', status: 403 })
+      expect(await refused(open, ask())).toBeNull()
+    }
+  })
+
+  test("a key's own budget holds beside its team's and everybody's", async () => {
+    const stage = stageOf([
+      { name: 'team', per: ['team'], budget: per('$5/month') },
+      { name: 'all', budget: per('$7/month') },
+    ])
+    const spend = async (keyId: string, team: string, budget: string | null) => {
+      const x = exchange({ keyId, team, budget }, { cost: 1e9 })
+      const failure = await refused(stage, x)
+      if (failure === null) finish(stage, x, { cost: 1e9 })
+      return failure === null ? null : /"([\w-]+)"/.exec(failure.message)![1]!
+    }
+    for (let at = 0; at < 2; at++) expect(await spend('k1', 'a', '$2/month')).toBeNull()
+    expect(await spend('k1', 'a', '$2/month')).toBe('key-budget')
+    for (let at = 0; at < 3; at++) expect(await spend('k2', 'a', null)).toBeNull()
+    expect(await spend('k2', 'a', null)).toBe('team')
+    for (let at = 0; at < 2; at++) expect(await spend('k3', 'b', null)).toBeNull()
+    expect(await spend('k3', 'b', null)).toBe('all')
+  })
+
+  test('what cost more than its worst case is counted all the same', async () => {
+    const stage = stageOf([{ name: 'money', budget: per('$1/month') }])
+    const x = exchange({}, { cost: 5e8 })
+    expect(await refused(stage, x)).toBeNull()
+    finish(stage, x, { cost: 2e9 })
+    expect(await refused(stage, exchange({}, { cost: 1 }))).not.toBeNull()
+  })
+
+  test('what the ledger knows is spent already: sums of the period, by owner and match', async () => {
+    const asked: unknown[] = []
+    const none = {
+      key: '',
+      keyId: '',
+      user: '',
+      team: '',
+      app: '',
+      upstream: '',
+      model: '',
+      endpoint: '',
+      env: '',
+    }
+    const spend: SpendLookup = async (query) => {
+      asked.push(query)
+      const row = { ...none, atMs: query.fromMs, requests: 3, inputTokens: 5, outputTokens: 5 }
+      return [
+        { ...row, team: 'core', model: 'gpt-4o', costNanoUsd: 9e8 },
+        { ...row, team: 'core', model: 'o3', costNanoUsd: 5e9 },
+        { ...row, team: 'web', model: 'gpt-4o', costNanoUsd: 1e8 },
+      ]
+    }
+    const clock = new HandClock()
+    const limit = {
+      name: 'money',
+      per: ['team' as const],
+      match: { models: ['gpt-*'] },
+      budget: per('$1/month'),
+    }
+    const stage = stageOf([limit], { spend, clock })
+    await stage.ready()
+    expect(asked).toEqual([{ fromMs: Date.UTC(2026, 10, 1), by: ['team', 'model'], hourly: false }])
+    expect(await refused(stage, exchange({ team: 'core' }, { cost: 1e8 }))).toBeNull()
+    expect(await refused(stage, exchange({ team: 'core' }, { cost: 1 }))).not.toBeNull()
+    expect(await refused(stage, exchange({ team: 'web' }, { cost: 9e8 }))).toBeNull()
+  })
+
+  test("a ledger that cannot be read refuses whom a key's budget bounds, until it can", async () => {
+    let broken = true
+    const spend: SpendLookup = async () => {
+      if (broken) throw new Error('the disk is gone')
+      return []
+    }
+    const stage = stageOf([], { spend })
+    const ask = () => exchange({ keyId: 'k', budget: '$1/day' }, { cost: 1 })
+    expect(await refused(stage, ask())).toMatchObject({ code: 'overloaded', status: 503 })
+    expect(await refused(stage, exchange())).toBeNull()
+    broken = false
+    expect(await refused(stage, ask())).toBeNull()
+  })
+
+  test('a sliding budget lets go of what is older than it, hour by hour', async () => {
+    const none = {
+      key: '',
+      keyId: '',
+      user: '',
+      team: '',
+      app: '',
+      upstream: '',
+      model: '',
+      endpoint: '',
+      env: '',
+    }
+    const clock = new HandClock()
+    const at = clock.wallMs()
+    const spend: SpendLookup = async () =>
+      [3, 1].map((days) => ({
+        ...none,
+        atMs: at - days * dayMs,
+        requests: 1,
+        inputTokens: 0,
+        outputTokens: 0,
+        costNanoUsd: 4e8, // prettier-ignore
+      }))
+    const stage = stageOf([{ name: 'money', budget: per('$1/5d') }], { spend, clock })
+    await stage.ready()
+    expect(await refused(stage, exchange({}, { cost: 3e8 }))).not.toBeNull()
+    clock.pass(2 * dayMs + 2 * hourMs)
+    const x = exchange({}, { cost: 3e8 })
+    expect(await refused(stage, x)).toBeNull()
+  })
+})
+
+describe('clocks', () => {
+  const month = () => [{ name: 'money', budget: per('$1/month') }]
+
+  test('a period ends with its month, in its time zone, and what ran over its end belongs to the old one', async () => {
+    const clock = new HandClock()
+    clock.wallClockMs = Date.parse('2026-11-30T22:30:00Z')
+    const stage = stageOf([{ name: 'money', tz: 'Europe/Berlin', budget: per('$1/month') }], { clock })
+    const over = exchange({}, { cost: 1e9 })
+    expect(await refused(stage, over)).toBeNull()
+    const failure = await refused(stage, exchange({}, { cost: 1 }))
+    expect(failure?.retryAfterMs).toBe(30 * 60_000)
+    clock.pass(30 * 60_000)
+    const fresh = exchange({}, { cost: 1e9 })
+    expect(await refused(stage, fresh)).toBeNull()
+    finish(stage, over, { cost: 1e9 })
+    finish(stage, fresh, { cost: 1e9 })
+    expect((await stage.rows())[0]).toMatchObject({ used: 1e9 })
+  })
+
+  test('jumps give no second budget and lock nobody out', async () => {
+    for (const jumpMs of [hourMs, -hourMs, 40 * dayMs, -40 * dayMs]) {
+      const clock = new HandClock()
+      clock.wallClockMs = Date.parse('2026-11-30T23:59:00Z')
+      const stage = stageOf([...month(), { name: 'rpm', requests: per('1/1m') }], { clock })
+      const x = exchange({}, { cost: 1e9 })
+      expect(await refused(stage, x)).toBeNull()
+      finish(stage, x, { cost: 1e9 })
+      clock.wallClockMs += jumpMs
+      const during = await refused(stage, exchange({}, { cost: 1e9 }))
+      expect(during?.message).toContain('money')
+      clock.wallClockMs -= jumpMs
+      clock.pass(2 * 60_000)
+      // December has come, by any clock that goes on: its budget is there, once.
+      const december = exchange({}, { cost: 1e9 })
+      expect(await refused(stage, december)).toBeNull()
+      finish(stage, december, { cost: 1e9 })
+      clock.wallClockMs += jumpMs
+      clock.pass(2 * 60_000)
+      expect((await refused(stage, exchange({}, { cost: 1e9 })))?.message).toContain('money')
+    }
+  })
+
+  test('sliding windows do not look at the wall clock at all', async () => {
+    const clock = new HandClock()
+    const stage = stageOf([{ name: 'rpm', requests: per('2/1m') }], { clock })
+    for (let at = 0; at < 2; at++) expect(await refused(stage, use(stage))).toBeNull()
+    clock.wallClockMs += 365 * dayMs
+    expect(await refused(stage, use(stage))).not.toBeNull()
+    clock.wallClockMs -= 730 * dayMs
+    clock.monotonicMs += 61_000
+    expect(await refused(stage, use(stage))).toBeNull()
+  })
+
+  function use(_: unknown) {
+    return exchange()
+  }
+})
+
+describe('what clients are told', () => {
+  test('the tightest limit of each kind, in the formats of OpenAI', async () => {
+    const clock = new HandClock()
+    const stage = stageOf(
+      [
+        { name: 'a', requests: per('10/1m') },
+        { name: 'b', requests: per('5/1h') },
+        { name: 'c', tokens: per('1000/1m') },
+        { name: 'd', outputTokens: per('100/6m') },
+        { name: 'e', mode: 'warn', requests: per('1/1m') },
+        { name: 'f', concurrent: 1 },
+      ],
+      { clock },
+    )
+    const x = exchange({}, { input: 500, output: 40 })
+    await stage.reserve(x)
+    expect(x.limitLines.split('\r\n')).toEqual([
+      'x-ratelimit-limit-requests: 5',
+      'x-ratelimit-remaining-requests: 4',
+      'x-ratelimit-reset-requests: 1h0m0s',
+      'x-ratelimit-limit-tokens: 100',
+      'x-ratelimit-remaining-tokens: 60',
+      'x-ratelimit-reset-tokens: 6m0s',
+      '',
+    ])
+    const second = exchange({}, { input: 1, output: 1 })
+    expect(await refused(stage, second)).toMatchObject({ code: 'rate_limit_exceeded' })
+    expect(second.limitLines).toContain('x-ratelimit-remaining-requests: 4\r\n')
+  })
+
+  test('times', () => {
+    const texts = [0, 0.2, 120, 999.5, 1000, 8640, 60_000, 90_500, hourMs, dayMs].map(resetText)
+    expect(texts).toEqual([
+      '0ms',
+      '1ms',
+      '120ms',
+      '1s',
+      '1s',
+      '8.64s',
+      '1m0s',
+      '1m30.5s',
+      '1h0m0s',
+      '24h0m0s',
+    ])
+  })
+
+  test('an SDK is told to try again only where it can wait that long', async () => {
+    const stage = stageOf([{ name: 'a', per: ['key'], requests: per('1/30s') }, { name: 'b', match: { keys: ['b'] }, requests: per('1/1h') }]) // prettier-ignore
+    for (const key of ['a', 'b']) await stage.reserve(exchange({ key }))
+    expect(await refused(stage, exchange({ key: 'a' }))).toMatchObject({ retryable: true })
+    expect(await refused(stage, exchange({ key: 'b' }))).toMatchObject({ retryable: false })
+  })
+
+  test('warnings: one line for each threshold, again in the next period, and no refusal by a limit that warns', async () => {
+    const said: string[] = []
+    const clock = new HandClock()
+    const limits = [{ name: 'money', per: ['team' as const], budget: per('$10/month'), warnAt: [0.8, 0.5], mode: 'warn' as const }] // prettier-ignore
+    const stage = stageOf(limits, { clock, warn: (text) => said.push(text) })
+    const spend = async (cost: number) => {
+      clock.pass(2000)
+      const x = exchange({ team: 'core' }, { cost })
+      expect(await refused(stage, x)).toBeNull()
+      finish(stage, x, { cost })
+    }
+    for (let at = 0; at < 15; at++) await spend(1e9)
+    const line = (percent: number) => `limit "money", $10 per month: team "core" has used ${percent}% of it`
+    expect(said).toEqual([line(50), line(80)])
+    clock.pass(10 * dayMs)
+    for (let at = 0; at < 5; at++) await spend(1e9)
+    expect(said).toEqual([line(50), line(80), line(50)])
+  })
+})
+
+describe('what is remembered', () => {
+  test('counters survive a reload, also where the amount has changed', async () => {
+    const clock = new HandClock()
+    const memory = new LimitMemory(clock)
+    const first = stageOf([{ name: 'n', requests: per('2/1h') }], { clock, memory })
+    for (let at = 0; at < 2; at++) await first.reserve(exchange())
+    const second = stageOf([{ name: 'n', requests: per('3/1h') }], { clock, memory })
+    const x = exchange()
+    expect(await refused(second, x)).toBeNull()
+    expect(await refused(second, exchange())).not.toBeNull()
+    // One that began under the old configuration settles into the same counter.
+    finish(first, x)
+    expect(await refused(second, exchange())).toBeNull()
+    const other = stageOf([{ name: 'other', requests: per('2/1h') }], { clock, memory })
+    expect(await refused(other, exchange())).toBeNull()
+  })
+
+  test('the definition is what counts apart: name, quantity, time, whom and which', () => {
+    const base = { name: 'n', per: ['key' as const], requests: per('2/1h') }
+    const text = (more: object) => definitionOf(rulesFrom([{ ...base, ...more }])[0]!)
+    expect(text({ requests: per('9/1h') })).toBe(text({}))
+    const others = [{ name: 'm' }, { per: [] }, { requests: per('2/2h') }, { requests: per('2/hour') }, { burst: 1 }, { match: { teams: ['a'] } }] // prettier-ignore
+    expect(new Set(others.map(text)).add(text({})).size).toBe(others.length + 1)
+  })
+
+  test('who has nothing used is forgotten; who has is not; beyond the bound all share one account', () => {
+    const [rule] = rulesFrom([{ name: 'n', per: ['key'], requests: per('2/1m') }])
+    const counters = new Counters(100)
+    const at = { nowMs: 0, wallMs: 0 }
+    for (let each = 0; each < 100; each++) {
+      const { counter } = counters.of(`k${each}`, rule!, at)
+      counter.add(rule!, at, 2)
+    }
+    expect(counters.of('stranger', rule!, at)).toBe(counters.of('another', rule!, at))
+    expect(counters.of('k5', rule!, at).counter.used(rule!, at)).toBe(2)
+    expect(counters.size).toBe(100)
+    const later = { nowMs: 61_000, wallMs: 0 }
+    for (let each = 0; each < 1000; each++) counters.of(`new${each}`, rule!, later)
+    expect(counters.size).toBeLessThanOrEqual(100)
+  })
+})
+
+test('the plain costs: bytes bound input, the maximum times the choices bounds output', () => {
+  const worst = (body: object, path?: string) => {
+    const { inputTokens, outputTokens } = plainCosts.estimate(
+      exchange({}, {}, { body: JSON.stringify(body), ...(path === undefined ? {} : { path }) }),
+    )
+    return [inputTokens, outputTokens]
+  }
+  expect(worst({ max_tokens: 100, n: 3 })).toEqual([24, 300])
+  expect(worst({ max_completion_tokens: 50 })[1]).toBe(50)
+  expect(worst({ model: 'x' })[1]).toBe(4096)
+  expect(worst({ max_tokens: -5, n: 1e300 })[1]).toBe(4096)
+  expect(worst({ max_tokens: 2 ** 40, n: 2 ** 40 })[1]).toBe(2 ** 40)
+  expect(worst({ input: 'x' }, '/v1/embeddings')[1]).toBe(0)
+  expect(worst([])[1]).toBe(4096)
+})

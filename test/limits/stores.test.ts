@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { redisFound, startRedis, type RedisServer } from '../storage/redis-server.ts'
+import type { RedisStore } from '../../src/storage/redis.ts'
+import { limitContract } from './contract.ts'
+import { exchange, finish, openRedis, per, refused, stageOf } from './stage.ts'
+
+setDefaultTimeout(60_000)
+
+describe('in the process', () => {
+  limitContract((limits) => Promise.resolve(stageOf(limits)), { name: '', skip: false })
+})
+
+describe('in Redis', () => {
+  let server: RedisServer
+  let store: RedisStore
+  let second: RedisStore
+  beforeAll(async () => {
+    if (!redisFound) return
+    server = await startRedis()
+    store = await openRedis(server.url)
+    second = await openRedis(server.url)
+  })
+  afterAll(async () => {
+    await store?.close()
+    await second?.close()
+    await server?.remove()
+  })
+
+  limitContract(
+    async (limits) => {
+      await server.cli('flushall')
+      return stageOf(limits, { shared: store })
+    },
+    { name: '(needs redis)', skip: !redisFound },
+  )
+
+  test.skipIf(!redisFound)(
+    'two gateways are one: 200 at once from both find what one would (needs redis)',
+    async () => {
+      await server.cli('flushall')
+      const limits = [
+        { name: 'money', budget: per('$3/month') },
+        { name: 'tokens', tokens: per('1000000/1m') },
+      ]
+      const gates = [stageOf(limits, { shared: store }), stageOf(limits, { shared: second })]
+      const asked = Array.from({ length: 200 }, (_, at) => ({
+        gate: gates[at % 2]!,
+        x: exchange({}, { output: 10, cost: 1e9 }),
+      }))
+      const answers = await Promise.all(asked.map(({ gate, x }) => refused(gate, x)))
+      const passed = asked.filter((_, at) => answers[at] === null)
+      expect(passed).toHaveLength(3)
+      for (const { gate, x } of passed) finish(gate, x, { output: 10, cost: 1e9 })
+      const later = await Promise.all(
+        gates.flatMap((gate) => Array.from({ length: 20 }, () => refused(gate, exchange({}, { cost: 1 })))),
+      )
+      expect(later.filter((one) => one === null)).toHaveLength(0)
+    },
+  )
+
+  test.skipIf(!redisFound)('one round trip a request, however many limits (needs redis)', async () => {
+    await server.cli('flushall')
+    const limits = Array.from({ length: 10 }, (_, at) => ({ name: `l${at}`, requests: per('1000/1m') }))
+    const gate = stageOf(limits, { shared: store })
+    await gate.reserve(exchange())
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await server.cli('info', 'commandstats'))![1])
+    const before = await calls()
+    for (let at = 0; at < 10; at++) await gate.reserve(exchange())
+    expect((await calls()) - before).toBe(10)
+  })
+
+  test.skipIf(!redisFound)(
+    'a sliding window of Redis lets go again when it is over (needs redis)',
+    async () => {
+      await server.cli('flushall')
+      const gate = stageOf([{ name: 's', tokens: per('10/1s') }], { shared: store })
+      const startedAtMs = performance.now()
+      const times: number[] = []
+      while (performance.now() - startedAtMs < 3500) {
+        const x = exchange({}, { output: 1 })
+        const failure = await refused(gate, x)
+        if (failure === null) {
+          times.push(performance.now())
+          finish(gate, x, { output: 1 })
+        } else await Bun.sleep(Math.min(failure.retryAfterMs!, 100))
+      }
+      expect(times.length).toBeGreaterThanOrEqual(30)
+      for (const [index, at] of times.entries())
+        if (index >= 10) expect(at - times[index - 10]!).toBeGreaterThan(990)
+    },
+  )
+
+  test.skipIf(!redisFound)(
+    'a gateway that died gives back what it held when its time is over (needs redis)',
+    async () => {
+      await server.cli('flushall')
+      const limits = [
+        { name: 'money', budget: per('$1/month') },
+        { name: 'slots', concurrent: 1 },
+      ]
+      const dead = stageOf(limits, { shared: store, leaseMs: 1500 })
+      const alive = stageOf(limits, { shared: second, leaseMs: 1500 })
+      expect(await refused(dead, exchange({}, { cost: 1e9 }))).toBeNull()
+      expect(await refused(alive, exchange({}, { cost: 1e9 }))).not.toBeNull()
+      // While it lives, it renews.
+      await Bun.sleep(2500)
+      expect(await refused(alive, exchange({}, { cost: 1e9 }))).not.toBeNull()
+      dead.close()
+      const diedAtMs = performance.now()
+      while ((await refused(alive, exchange({}, { cost: 1e9 }))) !== null) {
+        expect(performance.now() - diedAtMs).toBeLessThan(10_000)
+        await Bun.sleep(50)
+      }
+    },
+  )
+
+  test.skipIf(!redisFound)('Redis that lost its memory learns what was spent (needs redis)', async () => {
+    await server.cli('flushall')
+    const gate = stageOf([{ name: 'money', budget: per('$3/month') }], { shared: store })
+    const x = exchange({}, { cost: 2e9 })
+    expect(await refused(gate, x)).toBeNull()
+    finish(gate, x, { cost: 2e9 })
+    await server.cli('flushall')
+    expect(await refused(gate, exchange({}, { cost: 2e9 }))).not.toBeNull()
+    expect(await refused(gate, exchange({}, { cost: 1e9 }))).toBeNull()
+  })
+
+  test.skipIf(!redisFound)(
+    'stopped or killed, it holds up nobody for long, and comes back by itself (needs redis)',
+    async () => {
+      const own = await startRedis()
+      const said: string[] = []
+      const shared = await openRedis(own.url, 12, said)
+      try {
+        for (const whenRedisDown of ['local', 'refuse'] as const) {
+          for (const how of ['stop', 'kill'] as const) {
+            const gate = stageOf([{ name: 'n', requests: per('1000000/1h') }], { shared, whenRedisDown })
+            while (!shared.up) await Bun.sleep(10)
+            expect(await refused(gate, exchange())).toBeNull()
+            if (how === 'stop') own.signal('SIGSTOP')
+            else await own.kill()
+            const waits: number[] = []
+            for (let at = 0; at < 60; at++) {
+              const from = performance.now()
+              const failure = await refused(gate, exchange())
+              waits.push(performance.now() - from)
+              if (at > 0) expect(failure?.code ?? null).toBe(whenRedisDown === 'local' ? null : 'overloaded')
+            }
+            // The one or two that found out waited; the median shows that the others did not.
+            expect(waits.filter((ms) => ms > 20).length).toBeLessThanOrEqual(3)
+            if (how === 'stop') own.signal('SIGCONT')
+            else await own.start()
+            const endsAtMs = performance.now() + 20_000
+            while (!shared.up && performance.now() < endsAtMs) await Bun.sleep(10)
+            expect(shared.up).toBe(true)
+            expect(await refused(gate, exchange())).toBeNull()
+          }
+        }
+        expect(said.some((text) => text.startsWith('Redis is away'))).toBe(true)
+      } finally {
+        await shared.close()
+        await own.remove()
+      }
+    },
+  )
+})
