@@ -1,6 +1,6 @@
-// Reports over a ledger of millions of rows in SQLite: `bun bench/reports.ts [--rows 10000000] [--folder DIR]`. Makes a
-// database first, which is kept where a folder is named (some gigabytes, half a minute to minutes), 200 combinations of groups an hour, then measures how long it
-// takes to open and to answer. Not part of the suite of benches: it needs the disk, and no load.
+// Reports over a ledger of millions of rows in SQLite: `bun bench/reports.ts [--rows 10000000] [--folder DIR]`. First makes a
+// database of 200 combinations of groups an hour (gigabytes, minutes), which is kept where a folder is named. Then measures
+// how long it takes to open and to answer. Not one of the suite of benches: it needs the disk, and no load.
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

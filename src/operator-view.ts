@@ -11,6 +11,8 @@ import type { Stages } from './proxy.ts'
 export interface AdminBackend extends Pick<AdminWorld, 'keys' | 'audit' | 'reload'> {
   /** Absent = there is no ledger to read. */
   readonly reports?: AdminWorld['reports']
+  /** What is wrong though requests are served, such as a price file. */
+  readonly troubles?: () => string[]
   /** Digest of the token that was made at the first start; null where one is configured. */
   generatedToken(): Buffer | null
 }
@@ -56,7 +58,7 @@ export class OperatorView implements AdminParts {
     this.generatedToken = backend.generatedToken
     this.health = {
       notReady: () => this.#notReady(),
-      remarks: () => watched.stages().authenticate.troubles(),
+      remarks: () => [...watched.stages().authenticate.troubles(), ...(backend.troubles?.() ?? [])],
       counts: () => ({ connections: watched.connections(), exchanges: watched.exchanges() }),
     }
     this.world = {

@@ -26,6 +26,11 @@ export function randomText(length: number): string {
   return text
 }
 
+/** `length` random bytes, such as a nonce. */
+export function randomBlock(length: number): Uint8Array {
+  return randomFillSync(new Uint8Array(length))
+}
+
 /** A new identifier, such as `hgr_…` for a request: 20 base62 characters (119 bits) behind the prefix. */
 export function newId(prefix: string): string {
   return `${prefix}_${randomText(20)}`

@@ -11,13 +11,15 @@ export const slices = 64
 /** Most entries there can be: one that is nearly over, and those of a whole window. */
 const entriesMax = slices + 2
 
+/** First time, last time, amount. */
+const width = 3
+
 export class SlidingSum {
   /** All that counts; entries that are over leave at the next call of `trim`. */
   total = 0
-  // A ring: when the first and last amount of an entry came, and what they come to.
-  #first = new Float64Array(2)
-  #last = new Float64Array(2)
-  #amounts = new Float64Array(2)
+  /** A ring of entries in one piece of memory: when the first and the last amount came, and what they come to. */
+  #ring = new Float64Array(2 * width)
+  #capacity = 2
   #head = 0
   #length = 0
   /** Number of the entry at the head; numbers go up for ever. */
@@ -25,9 +27,9 @@ export class SlidingSum {
 
   /** Forgets what is older than the window. */
   trim(nowMs: number, windowMs: number): void {
-    while (this.#length > 0 && this.#last[this.#head]! + windowMs <= nowMs) {
-      this.total -= this.#amounts[this.#head]!
-      this.#head = (this.#head + 1) % this.#first.length
+    while (this.#length > 0 && this.#ring[this.#head * width + 1]! + windowMs <= nowMs) {
+      this.total -= this.#ring[this.#head * width + 2]!
+      this.#head = (this.#head + 1) % this.#capacity
       this.#headNumber += 1
       this.#length -= 1
     }
@@ -36,22 +38,21 @@ export class SlidingSum {
 
   /** Adds an amount now; gives the number of its entry, for `change`. Call `trim` first. */
   add(nowMs: number, windowMs: number, amount: number): number {
+    this.total += amount
     if (this.#length > 0) {
-      const newest = (this.#head + this.#length - 1) % this.#first.length
-      if (nowMs < this.#first[newest]! + windowMs / slices) {
-        if (nowMs > this.#last[newest]!) this.#last[newest] = nowMs
-        this.#amounts[newest]! += amount
-        this.total += amount
+      const newest = this.#at(this.#length - 1)
+      if (nowMs < this.#ring[newest]! + windowMs / slices) {
+        if (nowMs > this.#ring[newest + 1]!) this.#ring[newest + 1] = nowMs
+        this.#ring[newest + 2]! += amount
         return this.#headNumber + this.#length - 1
       }
     }
-    if (this.#length === this.#first.length) this.#grow()
-    const at = (this.#head + this.#length) % this.#first.length
-    this.#first[at] = nowMs
-    this.#last[at] = nowMs
-    this.#amounts[at] = amount
+    if (this.#length === this.#capacity) this.#grow()
+    const at = this.#at(this.#length)
+    this.#ring[at] = nowMs
+    this.#ring[at + 1] = nowMs
+    this.#ring[at + 2] = amount
     this.#length += 1
-    this.total += amount
     return this.#headNumber + this.#length - 1
   }
 
@@ -59,7 +60,7 @@ export class SlidingSum {
   change(number: number, delta: number): boolean {
     const index = number - this.#headNumber
     if (index < 0 || index >= this.#length) return false
-    this.#amounts[(this.#head + index) % this.#first.length]! += delta
+    this.#ring[this.#at(index) + 2]! += delta
     this.total += delta
     return true
   }
@@ -68,9 +69,10 @@ export class SlidingSum {
   waitMs(nowMs: number, windowMs: number, rest: number): number {
     let left = this.total
     for (let index = 0; index < this.#length && left > rest; index++) {
-      const at = (this.#head + index) % this.#first.length
-      left -= this.#amounts[at]!
-      if (left <= rest || index === this.#length - 1) return Math.max(0, this.#last[at]! + windowMs - nowMs)
+      const at = this.#at(index)
+      left -= this.#ring[at + 2]!
+      if (left <= rest || index === this.#length - 1)
+        return Math.max(0, this.#ring[at + 1]! + windowMs - nowMs)
     }
     return 0
   }
@@ -78,8 +80,7 @@ export class SlidingSum {
   /** When the newest amount stops to count, in ms from now. */
   clearMs(nowMs: number, windowMs: number): number {
     if (this.#length === 0) return 0
-    const newest = (this.#head + this.#length - 1) % this.#first.length
-    return Math.max(0, this.#last[newest]! + windowMs - nowMs)
+    return Math.max(0, this.#ring[this.#at(this.#length - 1) + 1]! + windowMs - nowMs)
   }
 
   /** Entries kept. */
@@ -91,17 +92,20 @@ export class SlidingSum {
     return this.#length === 0
   }
 
+  /** Where an entry begins in the ring. */
+  #at(index: number): number {
+    return ((this.#head + index) % this.#capacity) * width
+  }
+
   #grow(): void {
-    const size = Math.min(this.#first.length * 2, entriesMax)
-    const move = (from: Float64Array): Float64Array<ArrayBuffer> => {
-      const to = new Float64Array(size)
-      for (let index = 0; index < this.#length; index++) to[index] = from[(this.#head + index) % from.length]!
-      return to
+    const capacity = Math.min(this.#capacity * 2, entriesMax)
+    const ring = new Float64Array(capacity * width)
+    for (let index = 0; index < this.#length; index++) {
+      const from = this.#at(index)
+      for (let part = 0; part < width; part++) ring[index * width + part] = this.#ring[from + part]!
     }
-    const [first, last, amounts] = [move(this.#first), move(this.#last), move(this.#amounts)]
-    this.#first = first
-    this.#last = last
-    this.#amounts = amounts
+    this.#ring = ring
+    this.#capacity = capacity
     this.#head = 0
   }
 }

@@ -6,6 +6,8 @@ import type { LoadedConfig } from '../config/load.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import type { Problem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
+import { loadPrices } from '../prices/keeper.ts'
+import { priceSettings } from './price-settings.ts'
 
 /** Options of `headgate check`. */
 export interface CheckOptions {
@@ -35,9 +37,23 @@ export async function runCheck(options: CheckOptions): Promise<number> {
 async function inspect(options: CheckOptions): Promise<{ loaded: LoadedConfig | null; problems: Problem[] }> {
   try {
     const loaded = await loadConfig({ file: options.config, data: options.data, listen: options.listen })
-    return { loaded, problems: [...loaded.warnings, ...(await verifyConfig(loaded))] }
+    return {
+      loaded,
+      problems: [...loaded.warnings, ...(await verifyConfig(loaded)), ...priceProblems(loaded)],
+    }
   } catch (cause) {
     if (cause instanceof ConfigProblems) return { loaded: null, problems: cause.problems }
+    throw cause
+  }
+}
+
+/** What is wrong with the price file, which `serve` would not start with. */
+function priceProblems({ config }: LoadedConfig): Problem[] {
+  try {
+    loadPrices(priceSettings(config))
+    return []
+  } catch (cause) {
+    if (cause instanceof ConfigProblems) return cause.problems
     throw cause
   }
 }

@@ -16,7 +16,7 @@ import { verifyConfig } from '../config/verify.ts'
 import { Gateway, openLog, type Pricing } from '../gateway.ts'
 import { Reports, sourceBeside } from '../reports/reports.ts'
 import { StartFailure } from '../listeners.ts'
-import { PriceKeeper, type PriceSettings } from '../prices/keeper.ts'
+import { PriceKeeper } from '../prices/keeper.ts'
 import { StorageFailure } from '../storage/open.ts'
 import type { RedisStore } from '../storage/redis.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
@@ -24,6 +24,7 @@ import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
 import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
+import { priceSettings } from './price-settings.ts'
 import { printError } from './print.ts'
 import { openRedis, openStore, type Store } from './store.ts'
 import { ServingMark } from './sole-server.ts'
@@ -111,7 +112,15 @@ class Server {
       const reports = new Reports(sourceBeside(this.#store.storage, config.storage.path), () =>
         ledger!.flush(),
       )
-      const admin = { keys, audit, reports, reload, generatedToken: () => this.#adminToken?.digest ?? null }
+      const troubles = () => this.#prices.troubles()
+      const admin = {
+        keys,
+        audit,
+        reports,
+        reload,
+        troubles,
+        generatedToken: () => this.#adminToken?.digest ?? null,
+      }
       this.#gateway = await Gateway.start(config, {
         clock: systemClock,
         log: this.#log,
@@ -326,17 +335,6 @@ class Server {
       .then(() => Promise.all([closeStore(this.#store), this.#redis?.close()]))
       .then(() => this.#log.close())
       .finally(() => this.#stop(0))
-  }
-}
-
-function priceSettings({ meter, upstreams }: Config): PriceSettings {
-  return {
-    file: meter.prices,
-    upstreams: upstreams.map((upstream) => ({
-      name: upstream.name,
-      provider: upstream.provider,
-      baseUrl: upstream.provider === 'sandbox' ? null : upstream.baseUrl,
-    })),
   }
 }
 

@@ -7,6 +7,7 @@ import { dollarsText, placesFor } from '../reports/money.ts'
 import { periodOf } from '../reports/period.ts'
 import { reprice, type RepriceLine, type Repriced } from '../reports/reprice.ts'
 import { Zone } from '../reports/zone.ts'
+import { priceSettings } from './price-settings.ts'
 import { printed } from './print.ts'
 import { WrongUsage, withLedger, zoneOf, type StoreOptions } from './usage-store.ts'
 import { countText, tableText } from './usage-table.ts'
@@ -32,11 +33,7 @@ export async function runUsageReprice(options: RepriceOptions): Promise<number> 
     const zone = new Zone(zoneOf(options.tz))
     const period = periodOf(options, zone, nowMs)
     if ('wrong' in period) throw new WrongUsage(`--${period.wrong}: ${period.message}`)
-    const upstreams = config.upstreams.map((one) => ({
-      name: one.name,
-      provider: one.provider,
-      baseUrl: 'baseUrl' in one ? one.baseUrl : null,
-    }))
+    const { upstreams } = priceSettings(config)
     const prices = loadPrices({ file: resolve(options.prices), upstreams })
     const result = await reprice(storage, { ...period, zone, prices, upstreams })
     if (options.format === 'json') return printed(JSON.stringify(result, null, 2))

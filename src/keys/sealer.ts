@@ -1,7 +1,8 @@
 // Seals what is kept of answers (AES-256-GCM): who reads the database reads nothing, and nothing can be put in another's
 // place, since what it is for is part of the seal.
 
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { randomBlock } from '../base/id.ts'
 
 const nonceBytes = 12
 const tagBytes = 16
@@ -16,7 +17,7 @@ export class Sealer {
 
   /** `bytes` sealed for `place`, in base64. */
   seal(bytes: Uint8Array, place: string): string {
-    const nonce = randomBytes(nonceBytes)
+    const nonce = randomBlock(nonceBytes)
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(Buffer.from(place))
     return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]).toString(
       'base64',

@@ -60,12 +60,11 @@ export class StoredObjects implements Objects {
     return found
   }
 
-  record(ids: readonly string[], record: ObjectRecord): Promise<void> {
+  async record(ids: readonly string[], record: ObjectRecord): Promise<void> {
     const fresh = ids.filter((id) => this.#remembered.get(id) === null)
-    if (fresh.length === 0) return Promise.resolve()
-    if (this.#waiting.length >= waitingMax)
-      return Promise.reject(new Error('too many objects wait for the store'))
-    return new Promise((done, failed) => {
+    if (fresh.length === 0 || (this.#writing === null && this.#addedAtOnce(fresh, record))) return
+    if (this.#waiting.length >= waitingMax) throw new Error('too many objects wait for the store')
+    await new Promise<void>((done, failed) => {
       this.#waiting.push({ ids: fresh, record, done, failed })
       this.#writing ??= this.#write()
     })
@@ -138,6 +137,16 @@ export class StoredObjects implements Objects {
         tx.updateTable('objects').set({ seen_at_ms: clock.wallMs() }).where('id', '=', id).execute(),
       )
     touched.catch(() => {})
+  }
+
+  /** False where it has to wait: then it goes with the next statement. @throws what the store throws */
+  #addedAtOnce(ids: readonly string[], { owner, account }: ObjectRecord): boolean {
+    const { storage, clock } = this.options
+    const seen_at_ms = clock.wallMs()
+    const added = storage.addObjects(ids.map((id) => ({ id, owner, account, seen_at_ms })))
+    if (added === null) return false
+    for (const id of added) this.#remembered.put(id, { owner, account })
+    return true
   }
 
   /** Never rejects: whoever waits is told. */

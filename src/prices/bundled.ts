@@ -87,9 +87,9 @@ export function findBundled(providerId: string, name: string): BundledModel | nu
   if (own !== undefined) return own
   const found = fromPackage(providerId, model)
   if (found !== null) return found
-  return model.startsWith(`${providerId}/`)
-    ? findBundled(providerId, model.slice(providerId.length + 1))
-    : null
+  // As clients of one provider write names meant for another: `openai/gpt-4o`, `models/gemini-2.5-flash`.
+  const prefix = [`${providerId}/`, 'models/'].find((one) => model.startsWith(one))
+  return prefix === undefined ? null : findBundled(providerId, model.slice(prefix.length))
 }
 
 function fromSupplement(model: string): BundledModel | undefined {

@@ -100,3 +100,9 @@ test('patterns', () => {
     }),
   )
 })
+
+test('the example in the documentation is right', async () => {
+  const text = await Bun.file(new URL('../../docs/prices.md', import.meta.url)).text()
+  const example = /```yaml\n(prices:[\s\S]*?)```/.exec(text)![1]!
+  expect(readPriceFile(example, 'prices.yaml').prices.length).toBeGreaterThan(8)
+})

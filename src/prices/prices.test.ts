@@ -57,6 +57,7 @@ describe('rule 4: each class of tokens has its price, and none is counted twice'
     ['Google: dearer above 200k', 'gemini', 'gemini-2.5-pro', { input: 200_001, output: 10 }, 200_001 * 2500 + 10 * 15_000],
     ['Google: not at 200k', 'gemini', 'gemini-2.5-pro', { input: 200_000, output: 10 }, 200_000 * 1250 + 10 * 10_000],
     ['Google: thoughts are beside output, in total', 'gemini', 'gemini-2.5-flash', { input: 10, output: 5, total: 115 }, 10 * 300 + 105 * 2500],
+    ['Google’s own way to write a name', 'gemini', 'models/gemini-2.5-flash', { input: 10 }, 3000],
     ['Azure', 'azure', 'gpt-4.1-mini', { input: 1000, output: 1000 }, 2_000_000],
     ['a known server that speaks like OpenAI', 'groq', 'llama-3.3-70b-versatile', { input: 1000, output: 1000 }, 590_000 + 790_000],
     ['embeddings', 'main', 'text-embedding-3-small', { input: 7, output: 0 }, 140],
@@ -146,6 +147,7 @@ describe('rule 5: no price known is null, never 0', () => {
     ['a server of one’s own', 'own', 'gpt-4o-mini'],
     ['no model', 'main', null],
     ['a long name of digits', 'main', `gpt-5-nano-${'1'.repeat(5000)}`],
+    ['a name without end', 'gemini', 'models/'.repeat(100_000)],
     ['a member of every object', 'main', '__proto__'],
     ['another member', 'main', 'constructor'],
   ])('%s', (_, upstream, model) => {

@@ -62,6 +62,9 @@ interface Known {
 
 /** Names come from clients: more are not remembered at once. */
 const rememberedMax = 2000
+/** No model has a longer name. */
+const nameMax = 256
+const unknown: Known = { own: [], bundled: null, made: new Map() }
 const standardTiers = new Set(['', 'default', 'auto', 'standard', 'on_demand'])
 const counts = newCounts()
 
@@ -118,6 +121,7 @@ export class Prices {
   }
 
   #find(upstream: string, provider: string, model: string): Known {
+    if (model.length > nameMax) return unknown
     let models = this.#known.get(upstream)
     if (models === undefined) {
       models = new Map()

@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Secret } from '../base/secret.ts'
 import type { Database, ObjectsTable } from './database.ts'
 import { migrate, type StorageKind } from './migrations.ts'
-import { openSqliteFile, sqliteDialect } from './sqlite.ts'
+import { addObjects, openSqliteFile, sqliteDialect } from './sqlite.ts'
 
 /** Where the store is. */
 export interface StorageSettings {
@@ -24,6 +24,11 @@ export interface Storage {
   readonly db: Kysely<Database>
   /** Row of an object, at once and in microseconds; null where only a query can tell. @throws where the file cannot be read */
   readonly objectRow: ((id: string) => ObjectsTable | null) | null
+  /**
+   * Adds objects that have no row yet, all at once and in microseconds; gives the ids of those. Null where it would have to
+   * wait: for another writer, or since only a query can do it. @throws what the file's system throws
+   */
+  addObjects(rows: readonly ObjectsTable[]): readonly string[] | null
   /**
    * A number that differs where another process may have written since; null where only a query can tell.
    * Costs microseconds. @throws where the file cannot be read
@@ -62,6 +67,7 @@ function openSqlite(path: string): Storage {
       db,
       // Prepared when first used: the table is made after the file is opened.
       objectRow: (id) => opened.query<ObjectsTable, [string]>('SELECT * FROM objects WHERE id = ?').get(id),
+      addObjects: (rows) => addObjects(opened, rows),
       stamp: () => version.get()!.data_version,
       close: async () => {
         await db.destroy()
@@ -78,7 +84,8 @@ async function openPostgres(url: Secret): Promise<Storage> {
     // Loaded only where it is used.
     const { postgresDialect } = await import('./postgres.ts')
     const db = new Kysely<Database>({ dialect: postgresDialect(url) })
-    return { kind: 'postgres', db, objectRow: null, stamp: () => null, close: () => db.destroy() }
+    const none = () => null
+    return { kind: 'postgres', db, objectRow: null, addObjects: none, stamp: none, close: () => db.destroy() }
   } catch (cause) {
     throw new StorageFailure(`cannot use storage.postgres: ${reason(cause)}`)
   }

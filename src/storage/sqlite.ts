@@ -18,6 +18,8 @@ import {
   type SqliteStatement,
 } from 'kysely'
 
+import type { ObjectsTable } from './database.ts'
+
 /** How long a transaction tries to begin while others write. */
 const patienceMs = 5_000
 const againMs = 10
@@ -63,6 +65,33 @@ class PatientDriver extends SqliteDriver {
         await new Promise((resolve) => setTimeout(resolve, againMs))
       }
     }
+  }
+}
+
+/**
+ * Adds objects, at once; gives the ids that had no row. Null where it cannot be done now: a transaction is under way on this
+ * connection, whose end is not ours to decide, or another process writes.
+ */
+export function addObjects(file: File, rows: readonly ObjectsTable[]): string[] | null {
+  if (file.inTransaction) return null
+  const insert = file.query<unknown, Values>(
+    'INSERT INTO objects (id, owner, account, seen_at_ms) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+  )
+  const added: string[] = []
+  try {
+    file.run('BEGIN IMMEDIATE')
+  } catch (cause) {
+    if (isBusy(cause)) return null
+    throw cause
+  }
+  try {
+    for (const { id, owner, account, seen_at_ms } of rows)
+      if (insert.run(id, owner, account, seen_at_ms).changes > 0) added.push(id)
+    file.run('COMMIT')
+    return added
+  } catch (cause) {
+    if (file.inTransaction) file.run('ROLLBACK')
+    throw cause
   }
 }
 

@@ -49,6 +49,7 @@ const good: Record<string, () => { body?: unknown; query?: string }> = {
   'GET /api/upstreams': () => ({}),
   'POST /api/upstreams/:name/drain': () => ({}),
   'POST /api/upstreams/:name/resume': () => ({}),
+  'GET /api/limits': () => ({}),
   'GET /api/audit': () => ({}),
   'POST /api/reload': () => ({}),
   'GET /api/cache': () => ({}),

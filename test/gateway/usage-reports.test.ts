@@ -9,7 +9,7 @@ import { openStorage } from '../../src/storage/open.ts'
 import { runCaptured } from '../storage/cli-capture.ts'
 import { ledgerRow } from '../storage/ledger-row.ts'
 import { callAdmin } from './admin-call.ts'
-import { promiseTests, served, startGate } from './harness.ts'
+import { ask, clientKey, promiseTests, request, served, startGate } from './harness.ts'
 
 promiseTests()
 
@@ -43,6 +43,29 @@ await storage.close()
 const get = async (path: string) =>
   callAdmin(gate.adminPort, `GET /api/${path}` as `GET /${string}`, { token })
 const november = 'from=2026-11-01&to=2026-11-30'
+
+test('a call has its price at once, in the list and in the sums', async () => {
+  const live = await served({ tree })
+  const body = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'hello there' }] })
+  const lines = ['Content-Type: application/json']
+  const answer = await ask(
+    live.port,
+    request('POST', '/v1/chat/completions', { key: clientKey, lines, body }),
+  )
+  expect(answer.status).toBe(200)
+  const { usage } = JSON.parse(answer.body.toString())
+  const costNanoUsd = usage.prompt_tokens * 150 + usage.completion_tokens * 600
+  const { json } = await callAdmin(live.adminPort, 'GET /api/requests', { token })
+  expect(json.rows).toEqual([
+    expect.objectContaining({
+      endpoint: 'chat.completions', model: 'gpt-4o-mini', state: 'settled', costNanoUsd, billedNanoUsd: costNanoUsd,
+      usage: expect.objectContaining({ input: usage.prompt_tokens, output: usage.completion_tokens }),
+      priceVersion: expect.stringMatching(/^genai-prices@/),
+    }),
+  ]) // prettier-ignore
+  const sums = await callAdmin(live.adminPort, 'GET /api/usage?by=key,model', { token })
+  expect(sums.json.rows).toMatchObject([{ key: 'client', model: 'gpt-4o-mini', operations: 1, attempts: 1, costNanoUsd, unpriced: 0 }]) // prettier-ignore
+})
 
 describe('GET /api/usage', () => {
   test('sums by groups, as the command line does', async () => {

@@ -110,6 +110,7 @@ function oneProcess(world: () => World): void {
     expect(keys.lookup(secret.reveal())).toEqual({
       kind: 'key',
       key: spec.name,
+      budget: '$50/month',
       keyId: id,
       team: 'core',
       app: 'web',

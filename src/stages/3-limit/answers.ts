@@ -15,27 +15,37 @@ export interface Standing {
 /** Waits longer than this are not for an SDK to sit out: the official ones take no longer `retry-after`. */
 const sdkWaitMaxMs = 60_000
 
-const groups: readonly { readonly name: string; readonly of: readonly Quantity[] }[] = [
-  { name: 'requests', of: ['requests'] },
-  { name: 'tokens', of: ['tokens', 'inputTokens', 'outputTokens'] },
-]
+/** Whether header fields speak of a quantity. */
+export function isTold(quantity: Quantity): boolean {
+  return groupOf(quantity) !== null
+}
+
+function groupOf(quantity: Quantity): 'requests' | 'tokens' | null {
+  if (quantity === 'requests') return 'requests'
+  return quantity === 'concurrent' || quantity === 'cost' ? null : 'tokens'
+}
 
 /** `x-ratelimit-…` lines, each ended by CRLF; '' where no limit is on requests or tokens. */
 export function limitLines(standings: readonly Standing[]): string {
-  let lines = ''
-  for (const { name, of } of groups) {
-    let tightest: Standing | null = null
-    for (const standing of standings) {
-      if (!of.includes(standing.rule.quantity) || !standing.rule.enforce) continue
-      if (tightest === null || remaining(standing) < remaining(tightest)) tightest = standing
-    }
-    if (tightest === null) continue
-    lines +=
-      `x-ratelimit-limit-${name}: ${tightest.rule.limit}\r\n` +
-      `x-ratelimit-remaining-${name}: ${remaining(tightest)}\r\n` +
-      `x-ratelimit-reset-${name}: ${resetText(tightest.clearMs)}\r\n`
+  let requests: Standing | null = null
+  let tokens: Standing | null = null
+  for (const standing of standings) {
+    const { rule } = standing
+    const group = rule.enforce ? groupOf(rule.quantity) : null
+    if (group === 'requests' && (requests === null || remaining(standing) < remaining(requests)))
+      requests = standing
+    if (group === 'tokens' && (tokens === null || remaining(standing) < remaining(tokens))) tokens = standing
   }
-  return lines
+  return linesOf('requests', requests) + linesOf('tokens', tokens)
+}
+
+function linesOf(name: string, standing: Standing | null): string {
+  if (standing === null) return ''
+  return (
+    `x-ratelimit-limit-${name}: ${standing.rule.limit}\r\n` +
+    `x-ratelimit-remaining-${name}: ${remaining(standing)}\r\n` +
+    `x-ratelimit-reset-${name}: ${resetText(standing.clearMs)}\r\n`
+  )
 }
 
 function remaining({ rule, used }: Standing): number {
@@ -44,7 +54,8 @@ function remaining({ rule, used }: Standing): number {
 
 /** A time as OpenAI writes it: `120ms`, `1s`, `6m0s`, `24h0m0s`. */
 export function resetText(ms: number): string {
-  const whole = Math.ceil(Math.min(ms, Number.MAX_SAFE_INTEGER))
+  // A rounding error of the clock is no millisecond.
+  const whole = Math.ceil(Math.min(ms, Number.MAX_SAFE_INTEGER) - 0.001)
   if (whole < 1000) return `${whole}ms`
   const seconds = whole / 1000
   if (seconds < 60) return `${seconds}s`

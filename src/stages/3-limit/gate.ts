@@ -65,8 +65,15 @@ export class Gate {
     const standings = told?.standings ?? standingsOf(charges, at)
     const also = told === null ? null : (actual: readonly number[]) => told.shared.settle(x.id, actual)
     const reservation = new Reservation(charges, this.parts, also)
-    for (const [index, charge] of charges.entries())
-      this.more.warnings.look(charge, standings[index]!.used, at)
+    for (const [index, charge] of charges.entries()) {
+      const { tracked, account } = charge
+      if (!tracked.watched) continue
+      this.more.warnings.look(
+        charge,
+        told?.standings[index]!.used ?? account.counter.used(tracked.rule, at),
+        at,
+      )
+    }
     x.limitLines = limitLines(standings)
     // The client left while Redis was asked: its exchange is over.
     if (x.limitsSettled) reservation.settle(x)

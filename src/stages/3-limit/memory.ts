@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 import { SteadyWall } from '../../base/steady-wall.ts'
+import { isTold } from './answers.ts'
 import { Counters } from './counters.ts'
 import { definitionOf, type Moment, type Rule } from './rule.ts'
 
@@ -11,22 +12,43 @@ export interface Tracked {
   readonly rule: Rule
   readonly definition: string
   readonly counters: Counters
+  /** Counts every request: there is nothing to match. */
+  readonly countsAll: boolean
+  /** Its standing is of interest: for header fields, or for warnings. */
+  readonly told: boolean
+  readonly watched: boolean
+}
+
+/** The time, read once; the wall clock only where a period asks for it. */
+class Now implements Moment {
+  nowMs = 0
+  #wallMs = Number.NaN
+
+  constructor(private readonly steady: SteadyWall) {}
+
+  set(nowMs: number): void {
+    this.nowMs = nowMs
+    this.#wallMs = Number.NaN
+  }
+
+  get wallMs(): number {
+    if (Number.isNaN(this.#wallMs)) this.#wallMs = this.steady.now(this.nowMs)
+    return this.#wallMs
+  }
 }
 
 export class LimitMemory {
   readonly #counters = new Map<string, { counters: Counters; seen: number; lasting: boolean }>()
-  readonly #steady: SteadyWall
   #generation = 0
-  readonly #moment = { nowMs: 0, wallMs: 0 }
+  readonly #moment: Now
 
   constructor(private readonly clock: Clock) {
-    this.#steady = new SteadyWall(clock)
+    this.#moment = new Now(new SteadyWall(clock))
   }
 
   /** Now, in one object that the next call changes. */
   now(): Moment {
-    this.#moment.nowMs = this.clock.nowMs()
-    this.#moment.wallMs = this.#steady.now(this.#moment.nowMs)
+    this.#moment.set(this.clock.nowMs())
     return this.#moment
   }
 
@@ -50,6 +72,14 @@ export class LimitMemory {
     if (kept === undefined)
       this.#counters.set(definition, (kept = { counters: new Counters(), seen: 0, lasting }))
     kept.seen = this.#generation
-    return { tracked: { rule, definition, counters: kept.counters }, isNew }
+    const tracked = {
+      rule,
+      definition,
+      counters: kept.counters,
+      countsAll: Object.values(rule.match).every((globs) => globs === undefined),
+      told: rule.enforce && isTold(rule.quantity),
+      watched: !rule.enforce || rule.warnAt.length > 0,
+    }
+    return { tracked, isNew }
   }
 }

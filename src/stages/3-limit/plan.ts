@@ -50,7 +50,8 @@ export function planOf(x: Exchange, planning: Planning, at: Moment): Charge[] {
     }
     charges.push(new Charge(tracked, tracked.counters.of(ownerOf(rule, subject), rule, at), amount))
   }
-  for (const tracked of planning.rules) if (matches(tracked.rule.match, subject)) charge(tracked)
+  for (const tracked of planning.rules)
+    if (tracked.countsAll || matches(tracked.rule.match, subject)) charge(tracked)
   const own = planning.own(x)
   if (own !== null) charge(own)
   return charges

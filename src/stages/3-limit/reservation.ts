@@ -32,13 +32,15 @@ export function countAll(charges: readonly Charge[], at: Moment): void {
     charge.handle = charge.account.counter.add(charge.tracked.rule, at, charge.amount)
 }
 
-/** Where the rules of these charges stand. */
+/** Where those rules of these charges stand that clients are told of. */
 export function standingsOf(charges: readonly Charge[], at: Moment): Standing[] {
-  return charges.map(({ tracked: { rule }, account: { counter } }) => ({
-    rule,
-    used: counter.used(rule, at),
-    clearMs: counter.clearMs(rule, at),
-  }))
+  const standings: Standing[] = []
+  for (const { tracked, account } of charges) {
+    if (!tracked.told) continue
+    const { rule } = tracked
+    standings.push({ rule, used: account.counter.used(rule, at), clearMs: account.counter.clearMs(rule, at) })
+  }
+  return standings
 }
 
 /** The refusal in words. */
@@ -46,6 +48,9 @@ export function refusalOf({ charge, waitMs }: { charge: Charge; waitMs: number }
   const { rule } = charge.tracked
   return refusal(rule, ownerText(rule, charge.account.owner), waitMs)
 }
+
+/** Used again for each change: counters keep nothing of it. */
+const change = { handle: 0, delta: 0 }
 
 /** Charges that are counted and not settled yet. */
 export class Reservation implements Hold {
@@ -63,14 +68,19 @@ export class Reservation implements Hold {
   /** Puts what was used in the place of what was reserved. */
   book(spent: Spent): void {
     const at = this.parts.memory.now()
-    const actual: number[] = []
+    const actual: number[] | null = this.also === null ? null : []
     for (const charge of this.charges) {
       const { account, tracked, amount, handle } = charge
       const used = amountOf(spent, tracked.rule.quantity) ?? amount
-      actual.push(used)
-      if (used !== amount) account.counter.change(tracked.rule, at, { handle, delta: used - amount })
-      account.settled(handle, used)
+      actual?.push(used)
+      if (used !== amount) {
+        change.handle = handle
+        change.delta = used - amount
+        account.counter.change(tracked.rule, at, change)
+      }
+      if (tracked.rule.span.kind === 'period' || tracked.rule.span.kind === 'total')
+        account.settled(handle, used)
     }
-    this.also?.(actual)
+    if (actual !== null) this.also!(actual)
   }
 }

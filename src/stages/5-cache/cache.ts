@@ -60,23 +60,12 @@ const wishes = ['json', 'events', 'events with usage', 'as it is'] as const
 
 export function createCache(options: CacheOptions, parts: CacheParts): CacheStage {
   const { clock, keeper, place, idempotency } = parts
-  const { memory, disk, inactive, redis } = options.store
   const on = options.mode === 'exact'
   const counts: Partial<Record<CacheStatus, number>> = {}
   let savedNanoUsd = 0
   let savedTokens = 0
   const exact = on || options.record ? new ExactCache(options, { clock, keeper, policy: parts.policy }) : null
-  keeper.configure(
-    exact === null
-      ? null
-      : {
-          ...place,
-          redis: on && redis ? place.redis : [],
-          memoryBytes: on ? memory : 0,
-          diskBytes: on ? disk : 0,
-          inactiveMs: inactive,
-        },
-  )
+  keeper.configure(exact === null ? null : keptWhere(options, place))
   const seen = (x: Exchange): void => {
     if (x.cacheKey === '') return
     const { key, facts } = seenOf(x)
@@ -127,6 +116,18 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
       for (const value of others) await keeper.tiers.purge({ by: 'key', value }, atMs)
       return count
     },
+  }
+}
+
+/** Off, nothing is kept but what is recorded. */
+function keptWhere({ mode, store }: CacheOptions, place: CacheParts['place']): KeeperSettings {
+  const on = mode === 'exact'
+  return {
+    ...place,
+    redis: on && store.redis ? place.redis : [],
+    memoryBytes: on ? store.memory : 0,
+    diskBytes: on ? store.disk : 0,
+    inactiveMs: store.inactive,
   }
 }
 
