@@ -131,7 +131,7 @@ describe.each(allRoutes.map((route) => [nameOf(route), route] as const))('%s', (
   test('refuses what it does not know', async () => {
     const query = await callAdmin(
       gate.adminPort,
-      `${route.method} ${route.path.replace(':id', 'key_x') as `/${string}`}?limt=1`,
+      `${route.method} ${route.path.replace(':id', 'key_x').replace(':name', 'main') as `/${string}`}?limt=1`,
       {
         token: admin,
         ...good[nameOf(route)]!(),
@@ -149,7 +149,7 @@ describe.each(allRoutes.map((route) => [nameOf(route), route] as const))('%s', (
   })
 
   test('knows no other method', async () => {
-    const path = route.path.replace(':id', 'key_x')
+    const path = route.path.replace(':id', 'key_x').replace(':name', 'main')
     const known = allRoutes.filter((one) => one.path === route.path).map((one) => one.method as string)
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].filter(
       (one) => !known.includes(one),
@@ -177,7 +177,9 @@ describe('the description', () => {
           ([method, { 'x-role': role }]) => `${method.toUpperCase()} ${path} ${role}`,
         ),
     )
-    const there = allRoutes.map((one) => `${nameOf(one).replace(':id', '{id}')} ${one.role}`)
+    const there = allRoutes.map(
+      (one) => `${nameOf(one).replace(':id', '{id}').replace(':name', '{name}')} ${one.role}`,
+    )
     expect(described.toSorted()).toEqual(there.toSorted())
     const ids = Object.values(json.paths as Record<string, Record<string, any>>).flatMap((methods) =>
       Object.values(methods).map(({ operationId }) => operationId as string),
