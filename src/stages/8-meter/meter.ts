@@ -82,6 +82,8 @@ export function createMeter(parts: MeterParts): MeterStage {
       )
     },
     tap(x, reply) {
+      // A stored answer's tokens were counted when it was fetched: see `x.cached`.
+      if (x.cached !== null) return none
       const { attempt } = reply
       if (attempt === undefined) return tapsOf(x, reply, noItem)
       deliversBy(x, attempt)
@@ -112,6 +114,7 @@ export function createMeter(parts: MeterParts): MeterStage {
 const failed = { complete: false, last: false }
 const broken = { complete: false, last: true }
 const noItem = (): void => {}
+const none: readonly Tap[] = []
 
 /** The call whose answer goes out is the last, whichever began last. */
 function deliversBy(x: Exchange, attempt: Attempt): void {
