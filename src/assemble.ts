@@ -7,7 +7,7 @@ import { runTokenCommand } from './config/run-command.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
 import { answerPolicy } from './answer-policy.ts'
-import type { Ledger } from './ledger/ledger.ts'
+import { noLedger, type Ledger } from './ledger/ledger.ts'
 import type { MemoryObjects, Objects } from './objects/objects.ts'
 import { ownerOf } from './objects/owner.ts'
 import { startable, StartFailure } from './listeners.ts'
@@ -106,12 +106,14 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
 
 function cacheStage(config: Config, parts: AssemblyParts, { cacheKeeper }: Kept): Stages['cache'] {
   const { path, key = null, redis = [] } = config.storage
+  const { ledger = noLedger } = parts
   const place = { folder: path, key, redis }
   return createCache(config.cache, {
     clock: parts.clock,
     keeper: cacheKeeper,
     policy: answerPolicy(config),
     place,
+    trouble: () => ledger.trouble(),
     idempotency: idempotencyOf(config, parts),
   })
 }

@@ -202,6 +202,9 @@ export type CacheStatus = 'HIT' | 'SEMANTIC' | 'MISS' | 'BYPASS' | 'EXPIRED' | '
 /** What an answer that came from the cache had been worth to whoever asked the upstream for it. */
 export interface CachedFacts {
   usage: Usage | null
+  /** Kind and name of the upstream that answered. */
+  provider: string | null
+  upstream: string | null
   /** The model asked of the upstream, and the one that answered. */
   upstreamModel: string | null
   answeredModel: string | null
@@ -276,7 +279,7 @@ export class Exchange {
   cacheStatus: CacheStatus = 'BYPASS'
   /** Age of a stored answer in seconds; null = not from the cache. */
   ageSeconds: number | null = null
-  /** What the answer had been worth; set where it came from the cache and no upstream was asked. */
+  /** What the answer had been worth; set where what is given is no answer of an upstream to this exchange. */
   cached: CachedFacts | null = null
   /** The answer this exchange waits for or fetches for others too; null = its own business. */
   sharing: Sharing | null = null
@@ -304,6 +307,8 @@ export class Exchange {
   drain: Drain | null = null
 
   // 8-meter
+  /** Whether an answer that needed no call has its row: `due` from when it is given. */
+  ownRow: 'none' | 'due' | 'kept' = 'none'
   /** The calls made, in order; `attempts` also counts those that the wire sent again by itself. */
   readonly tried: Attempt[] = []
   /** The body to send in place of `requestBody` where the upstream reports usage of streams on request; null = the same. */

@@ -13,14 +13,18 @@ export async function revalidate(
   stages: Stages,
   finish: (x: Exchange, stages: Stages) => void,
 ): Promise<void> {
-  const { limit, cache, route, upstream, meter, log } = stages
+  const { limit, transform, cache, route, upstream, meter, log } = stages
   const again = cache.renewal(x)
   if (again === null) return
   try {
     const reserved = limit.reserve(again)
     if (reserved !== undefined) await reserved
     const reply = await cache.fetched(again, route.attempt(again, upstream.send))
-    const delivered = deliver(again, reply, [...meter.tap(again, reply), ...cache.tap(again, reply)])
+    const delivered = deliver(again, reply, [
+      ...meter.tap(again, reply),
+      ...cache.tap(again, reply),
+      ...transform.tap(again, reply),
+    ])
     if (again.durable !== null) await again.durable
     if (delivered.body !== null && delivered.body.whole === null) await readAway(delivered.body)
   } catch (cause) {

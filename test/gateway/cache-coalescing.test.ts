@@ -2,9 +2,19 @@
 // nobody's leaving ends it for the others, and nobody gets what belongs to another tenant.
 
 import { expect, test } from 'bun:test'
-import { asks, call, chat, completion, completionFrames, status, textOf } from './cache-calls.ts'
-import { access, eventually, jsonBody, promiseTests, request, startGate, upstreamAt } from './harness.ts'
-import { readReply } from './message.ts'
+import type { Clock } from '../../src/base/clock.ts'
+import { asks, call, chat, completion, completionFrames, MovedClock, status, textOf } from './cache-calls.ts'
+import {
+  access,
+  eventually,
+  jsonBody,
+  promiseTests,
+  request,
+  startGate,
+  upstreamAt,
+  type ConfigTree,
+} from './harness.ts'
+import { readReply, type RawReply } from './message.ts'
 import { dial } from './peer.ts'
 import { chunk, eventsHead, lastChunk, reply, ScriptedUpstream, type Script } from './scripted-upstream.ts'
 
@@ -22,14 +32,22 @@ function gated() {
   }
 }
 
-async function start(script: Script, cache: object = {}) {
+async function start(
+  script: Script,
+  cache: object = {},
+  parts: { clock?: Clock } = {},
+  more: ConfigTree = {},
+) {
   const upstream = ScriptedUpstream.start(script)
-  const gate = await startGate({
-    upstreams: [upstreamAt(upstream.url)],
-    access: { keys: [...access.keys, { name: 'other', value: otherKey, team: 'other' }] },
-    server: { limits: { connectionsPerAddress: 10_000 } },
-    cache: { mode: 'exact', ...cache },
-  })
+  const gate = await startGate(
+    {
+      upstreams: [upstreamAt(upstream.url, more)],
+      access: { keys: [...access.keys, { name: 'other', value: otherKey, team: 'other' }] },
+      server: { limits: { connectionsPerAddress: 10_000 } },
+      cache: { mode: 'exact', ...cache },
+    },
+    parts,
+  )
   const under = (count: number) => eventually(() => gate.gateway.exchanges === count, `${count} exchanges`)
   return { upstream, gate, under }
 }
@@ -116,6 +134,94 @@ test('a stream with its usage also answers those who want JSON, and those who wa
   expect(a.body.toString()).toContain('"choices":[],"usage":{')
   expect(c.body.toString()).not.toContain('"usage"')
   expect(c.body.toString()).toEndWith('data: [DONE]\n\n')
+})
+
+test.each<[string, { stream_options?: { include_usage: boolean } }]>([
+  ['the leader did not ask for usage', {}],
+  ['the leader said no', { stream_options: { include_usage: false } }],
+  ['the leader asked', { stream_options: { include_usage: true } }],
+])(
+  '%s: whoever reads along, comes late, or is revalidated gets usage where it asked, and one call is made',
+  async (_, led) => {
+    const hold = gated()
+    const clock = new MovedClock()
+    const { upstream, gate, under } = await start(
+      async (seen, peer) => {
+        const { stream_options: options } = asks(seen)
+        await peer.write(eventsHead)
+        for (const frame of completionFrames('say "usage":null', options?.include_usage === true))
+          await peer.write(chunk(frame))
+        await hold.step()
+        await peer.write(lastChunk)
+      },
+      { staleWhileRevalidate: '10m', ttl: '60s' },
+      { clock },
+    )
+    const askedFor = { stream: true, stream_options: { include_usage: true } }
+    const leading = call(gate.port, chat('v', { stream: true, ...led }))
+    await eventually(() => upstream.requests.length === 1)
+    const following = [{ stream: true }, askedFor, {}].map((more) => call(gate.port, chat('v', more)))
+    await under(4)
+    await eventually(() => hold.waiting.length === 1)
+    hold.go()
+    const [leader, bare, full, whole] = await Promise.all([leading, ...following])
+    const told = completionFrames('say "usage":null', true).join('')
+    const untold = completionFrames('say "usage":null', false).join('')
+    const usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 }
+    const bytes = (answer: RawReply | undefined): string => answer!.body.toString()
+    expect(bytes(leader)).toBe(led.stream_options?.include_usage === true ? told : untold)
+    expect([bytes(bare), bytes(full), whole!.json().usage]).toEqual([untold, told, usage])
+    expect([leader, bare, full, whole].map((answer) => status(answer!))).toEqual(['MISS', 'COALESCED', 'COALESCED', 'COALESCED']) // prettier-ignore
+    for (const expected of ['HIT', 'STALE']) {
+      const later = [{ stream: true }, askedFor, {}, { stream: true, ...led }]
+      const answers = await Promise.all(later.map((more) => call(gate.port, chat('v', more))))
+      expect(answers.map(status)).toEqual(answers.map(() => expected))
+      expect(bytes(answers[0])).toBe(untold)
+      expect(bytes(answers[1])).toBe(told)
+      expect(answers[2]!.json().usage).toEqual(usage)
+      expect(bytes(answers[3])).toBe(bytes(leader))
+      if (expected === 'HIT') expect(upstream.requests.length).toBe(1)
+      clock.aheadMs += 70_000
+    }
+    // What is fetched anew behind them is for all of them as well.
+    await eventually(() => hold.waiting.length === 1)
+    hold.go()
+    await under(0)
+    const renewed = await Promise.all(
+      [{ stream: true }, askedFor].map((more) => call(gate.port, chat('v', more))),
+    )
+    expect(renewed.map((answer) => [status(answer), bytes(answer)])).toEqual([
+      ['HIT', untold],
+      ['HIT', told],
+    ])
+    expect(upstream.requests.length).toBe(2)
+  },
+)
+
+test('an upstream that is not asked for usage: whoever asks for it does not get a stream without', async () => {
+  const hold = gated()
+  const { upstream, gate } = await start(
+    async (seen, peer) => {
+      await peer.write(eventsHead)
+      for (const frame of completionFrames('ab', asks(seen).stream_options?.include_usage === true))
+        await peer.write(chunk(frame))
+      await hold.step()
+      await peer.write(lastChunk)
+    },
+    {},
+    {},
+    { includeUsage: false },
+  )
+  const first = call(gate.port, chat('w', { stream: true }))
+  await eventually(() => hold.waiting.length === 1)
+  const asking = call(gate.port, chat('w', { stream: true, stream_options: { include_usage: true } }))
+  await eventually(() => gate.gateway.exchanges === 2)
+  hold.go()
+  expect((await first).body.toString()).toBe(completionFrames('ab', false).join(''))
+  await eventually(() => hold.waiting.length === 1)
+  hold.go()
+  expect((await asking).body.toString()).toBe(completionFrames('ab', true).join(''))
+  expect(upstream.requests.length).toBe(2)
 })
 
 test('a leader that leaves before the answer, or amid it, does not end those who wait; its call is still counted', async () => {

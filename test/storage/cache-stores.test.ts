@@ -40,6 +40,8 @@ function entry(
   const { model = 'm', team = 't', tags = [], body = Buffer.from(`body of ${name}`), forMs = 60_000 } = more
   const facts = {
     usage: null,
+    provider: null,
+    upstream: null,
     upstreamModel: null,
     answeredModel: null,
     serviceTier: null,

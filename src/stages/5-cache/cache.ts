@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 import type { CacheStatus, Exchange, Reply, Tap } from '../../exchange.ts'
+import { booksClosed } from '../../ledger/ledger.ts'
 import { ExactCache, variantKey } from './exact.ts'
 import { CacheKeeper, type KeeperSettings } from './keeper.ts'
 import { Idempotency, type IdempotencyParts } from './idempotency.ts'
@@ -51,6 +52,8 @@ export interface CacheParts {
   /** Digest of all settings that change answers. */
   readonly policy: string
   readonly place: Pick<KeeperSettings, 'folder' | 'key' | 'redis'>
+  /** Why the ledger takes no work; null = it does. An answer that needs no call has a row all the same. */
+  readonly trouble: () => string | null
   /** Null = no keys are taken. */
   readonly idempotency: Idempotency | null
 }
@@ -83,6 +86,8 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
   }
   return {
     find(x) {
+      const trouble = x.endpoint?.metered === 'free' ? null : parts.trouble()
+      if (trouble !== null) throw booksClosed(trouble)
       const known = idempotency?.find(x)
       return known === undefined ? stored(x) : known.then((reply) => reply ?? stored(x))
     },

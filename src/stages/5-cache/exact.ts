@@ -6,7 +6,7 @@ import { newExchangeId } from '../../base/id.ts'
 import { Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
-import { withoutUsage } from '../../openai/usage-chunk.ts'
+import { withoutUsage } from '../../openai/include-usage.ts'
 import { AskedIndex, digestOf, type Asked } from './asked.ts'
 import { directivesOf, type Directives } from './directives.ts'
 import { inputsOf, KnownItems, requestFor } from './embeddings.ts'
@@ -108,6 +108,7 @@ export class ExactCache implements FlightHost {
     if (flight instanceof Flight && flight.leader === x) {
       flight.settled()
       const costNanoUsd = x.tried.at(-1)?.costNanoUsd ?? null
+      flight.learnFacts()
       const tokens = flight.kept.reduce((sum, { facts }) => sum + (facts.usage?.total ?? 0), 0)
       for (const entry of flight.kept) {
         if (costNanoUsd !== null && entry.facts.costNanoUsd === null)
@@ -129,6 +130,10 @@ export class ExactCache implements FlightHost {
     again.bodyBytes = x.bodyBytes
     again.requestBody = x.requestBody
     again.bytesIn = x.bytesIn
+    again.metadata = x.metadata
+    again.query = x.query
+    again.objectAccount = x.objectAccount
+    again.unknownObjects = x.unknownObjects
     again.cacheStatus = 'EXPIRED'
     this.#lead(again, { asked, directives: directivesOf(x.request.headers) })
     return again
@@ -369,7 +374,7 @@ export class ExactCache implements FlightHost {
   }
 }
 
-const bareTap: Tap = { chunk: withoutUsage, end: () => null }
+const bareTap: Tap = { chunk: (bytes) => withoutUsage(bytes), end: () => null }
 
 /** The same request, to be told in the form it wishes for, where its first answer cannot be. */
 function variantOf(asked: Asked): Asked {

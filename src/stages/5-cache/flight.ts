@@ -3,10 +3,12 @@
 // leaves is no reason to stop while others wait. Where the upstream fails before it answered, one of those who wait asks
 // again, once; what that one gets is everybody's.
 
-import type { CachedFacts, Exchange, Reply, Sharing } from '../../exchange.ts'
+import type { Attempt, CachedFacts, Exchange, Reply, Sharing } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import type { WireError } from '../../net/wire/message.ts'
+import { readEvents } from '../../openai/event-list.ts'
+import { readAnswer, type AnswerFacts, type Usage } from '../../openai/usage.ts'
 import type { Asked } from './asked.ts'
 import type { Directives } from './directives.ts'
 import type { KnownItems } from './embeddings.ts'
@@ -56,13 +58,7 @@ export class Flight implements Sharing {
   #pace: number[] | null = null
   #paceAtMs = 0
   /** What those who read along are told the answer was worth, at its end. */
-  readonly worth: CachedFacts = {
-    usage: null,
-    upstreamModel: null,
-    answeredModel: null,
-    serviceTier: null,
-    costNanoUsd: null,
-  }
+  readonly worth: Worth
   /** Those who read along and did not ask for the usage that the leader's stream has. */
   readonly bare = new WeakSet<Exchange>()
   /** Entries made of this answer, to be put below memory when its cost is known. */
@@ -84,7 +80,9 @@ export class Flight implements Sharing {
       readonly askedAtMs: number
       readonly tries: number
     },
-  ) {}
+  ) {
+    this.worth = new Worth(leader)
+  }
 
   get asked(): Asked {
     return this.more.asked
@@ -141,7 +139,7 @@ export class Flight implements Sharing {
     }
     this.#reply = reply
     this.#form = formOf(reply.contentType)
-    this.#hasUsage = this.asked.wish === 'events with usage' || this.leader.meteredBody !== null
+    this.#hasUsage = this.asked.wish === 'events with usage' || this.leader.sentMetered
     const { body } = reply
     if (this.joined !== null) this.#complete(reply, this.joined)
     else if (body === null || body.whole !== null) this.#complete(reply, body?.whole ?? WholeBody.empty.whole)
@@ -237,13 +235,11 @@ export class Flight implements Sharing {
 
   #landedWhole(whole: readonly Uint8Array[] | null): void {
     if (whole !== null) return this.#complete(this.#reply!, Buffer.concat(whole))
-    this.#learnWorth()
     // Too long to be kept, so there is nothing to tell in another form.
     for (const waiter of this.#over()) this.host.apart(waiter)
   }
 
   #broke(cause: WireError): void {
-    this.#learnWorth()
     const waiters = this.#over()
     if (this.more.tries < triesMax) this.host.again(waiters, this.more.tries + 1)
     else {
@@ -266,7 +262,9 @@ export class Flight implements Sharing {
   }
 
   #complete(reply: Reply, body: Uint8Array): void {
-    this.#learnWorth()
+    // Others may be booked before the leader has read what it was given.
+    const others = this.#waiters.length > 0 || (this.#shared?.readers ?? 0) > 1
+    if (others && this.worth.usage === null) this.worth.told = factsIn(this.#form, body)
     const entry = this.host.complete(this, reply, body)
     for (const waiter of this.#over()) {
       const given = this.host.give(waiter.x, entry, waiter.asked)
@@ -280,14 +278,16 @@ export class Flight implements Sharing {
     }
   }
 
-  #learnWorth(): void {
-    const { usage, answeredModel, tried } = this.leader
-    const attempt = tried.at(-1)
-    this.worth.usage = attempt?.usage ?? usage
-    this.worth.answeredModel = attempt?.answeredModel ?? answeredModel
-    this.worth.upstreamModel = attempt?.upstreamModel ?? null
-    this.worth.serviceTier = attempt?.serviceTier ?? null
-    this.worth.costNanoUsd = attempt?.costNanoUsd ?? null
+  /** The leader's exchange has ended: what is known of its answer by now stands in what is kept of it. */
+  learnFacts(): void {
+    const { usage, answeredModel, upstreamModel, serviceTier } = this.worth
+    for (const { facts } of this.kept) {
+      // Items of a list have their own part of the tokens.
+      facts.usage ??= usage
+      facts.answeredModel ??= answeredModel
+      facts.upstreamModel ??= upstreamModel
+      facts.serviceTier ??= serviceTier
+    }
   }
 
   /** Ends it; gives those who still wait. */
@@ -298,6 +298,68 @@ export class Flight implements Sharing {
     this.#waiters = []
     this.#ended?.()
     return waiters
+  }
+}
+
+/** What the leader's answer is worth, as far as the leader knows by now. */
+class Worth implements CachedFacts {
+  /** What its bytes say, where they had to be read before the leader did. */
+  told: AnswerFacts | null = null
+
+  constructor(private readonly leader: Exchange) {}
+
+  get usage(): Usage | null {
+    return this.#call?.usage ?? this.told?.usage ?? null
+  }
+
+  get provider(): string | null {
+    return this.#call?.whom.providerName ?? null
+  }
+
+  get upstream(): string | null {
+    return this.#call?.whom.name ?? null
+  }
+
+  get upstreamModel(): string | null {
+    return this.#call?.upstreamModel ?? null
+  }
+
+  get answeredModel(): string | null {
+    return this.#call?.answeredModel ?? this.told?.model ?? null
+  }
+
+  get serviceTier(): string | null {
+    return this.#call?.serviceTier ?? this.told?.serviceTier ?? null
+  }
+
+  get costNanoUsd(): number | null {
+    return this.#call?.costNanoUsd ?? null
+  }
+
+  /** As it is now. */
+  facts(): CachedFacts {
+    const { usage, provider, upstream, upstreamModel, answeredModel, serviceTier, costNanoUsd } = this
+    return { usage, provider, upstream, upstreamModel, answeredModel, serviceTier, costNanoUsd }
+  }
+
+  get #call(): Attempt | undefined {
+    return this.leader.tried.at(-1)
+  }
+}
+
+/** What a complete answer says of its cost. */
+function factsIn(form: Form, body: Uint8Array): AnswerFacts | null {
+  if (form === 'events')
+    return (
+      readEvents(body)
+        ?.events.map(readAnswer)
+        .findLast(({ usage }) => usage !== null) ?? null
+    )
+  if (form !== 'json') return null
+  try {
+    return readAnswer(JSON.parse(Buffer.prototype.toString.call(body, 'utf8')))
+  } catch {
+    return null
   }
 }
 

@@ -29,9 +29,10 @@ export function makeEntry(
   const { nowMs, staleIfError, staleWhileRevalidate } = options
   const freshUntilMs = nowMs + jittered(ttlMs, options.jitter, asked.key)
   const staleMs = status === 200 ? Math.max(staleIfError, staleWhileRevalidate) : 0
+  const known = worth.facts()
   const facts = {
-    ...worth,
-    serviceTier: worth.serviceTier ?? judged?.serviceTier ?? null,
+    ...known,
+    serviceTier: known.serviceTier ?? judged?.serviceTier ?? null,
     status,
     contentType,
     headerLines: keptLines(reply.headerLines),

@@ -7,7 +7,7 @@ import { completionFromChunks, chunksOfCompletion } from '../../openai/completio
 import { framesOfChunks, framesOfEvents, readEvents } from '../../openai/event-list.ts'
 import { eventsOfResponse, responseFromEvents } from '../../openai/response-replay.ts'
 import { isObject, type Json } from '../../openai/canonical-json.ts'
-import { withoutUsage } from '../../openai/usage-chunk.ts'
+import { withoutUsage } from '../../openai/include-usage.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import type { Entry } from './entry.ts'
 

@@ -13,7 +13,7 @@ export interface WorstCost extends WorstCase {
 
 /** What a request did cost, over all its calls. */
 export interface Spent {
-  /** 1 where an upstream was asked. */
+  /** 1 where an upstream was asked, or an answer was given without. */
   readonly requests: number
   readonly inputTokens: number
   readonly outputTokens: number
@@ -37,7 +37,8 @@ export function spent(x: Exchange): Spent {
   let inputTokens = 0
   let outputTokens = 0
   let costNanoUsd: number | null = 0
-  let asked = 0
+  // An answer from the cache is a request too.
+  let asked = x.ownRow === 'none' ? 0 : 1
   for (const { bookedUsage, costNanoUsd: cost, itemsNanoUsd, sent } of x.tried) {
     if (sent) asked = 1
     inputTokens += bookedUsage?.input ?? 0
