@@ -83,7 +83,6 @@ class TappedBody implements Body, BodySink {
     // The length of events is not announced: an error event may have to follow.
     this.length = x.stream ? -1 : source.length
     this.#frames = x.stream ? new SseFrames(frameBytesMax) : null
-    x.reading = taps.length > 0
   }
 
   start(sink: BodySink): void {

@@ -68,25 +68,14 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
 }
 
 /** Runs exactly once when an exchange has ended, however it ended. Never throws. */
-export function finish(x: Exchange, { limit, route, meter, cache, log }: Stages): void {
-  const attempt = <T>(step: (x: Exchange) => T): T | undefined => {
+export function finish(x: Exchange, { limit, cache, route, meter, log }: Stages): void {
+  for (const step of [meter.settle, limit.settle, cache.settle, route.learn, log.write]) {
     try {
-      return step(x)
+      step(x)
     } catch (cause) {
       log.bug(cause)
-      return undefined
     }
   }
-  const counting = attempt(meter.settle)
-  // What a limit gives back is known when the tokens are.
-  const settle = (): void => {
-    attempt(limit.settle)
-    attempt(cache.settle)
-  }
-  if (counting instanceof Promise) void counting.catch(log.bug).finally(settle)
-  else settle()
-  attempt(route.learn)
-  attempt(log.write)
 }
 
 /** Ends what stages run beside requests. Exchanges under way end all the same. */

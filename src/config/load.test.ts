@@ -63,7 +63,7 @@ const openCallers = {
 const noProxies = {
   trustedProxies: [],
   proxyProtocol: 'off' as const,
-  overload: { mode: 'shed' as const, delay: 20 },
+  overload: { mode: 'shed' as const, delay: 100 },
 }
 
 const noCache: Config['cache'] = {

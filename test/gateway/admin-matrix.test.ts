@@ -177,9 +177,7 @@ describe('the description', () => {
           ([method, { 'x-role': role }]) => `${method.toUpperCase()} ${path} ${role}`,
         ),
     )
-    const there = allRoutes.map(
-      (one) => `${nameOf(one).replace(':id', '{id}').replace(':name', '{name}')} ${one.role}`,
-    )
+    const there = allRoutes.map((one) => `${nameOf(one).replace(/:(\w+)/, '{$1}')} ${one.role}`)
     expect(described.toSorted()).toEqual(there.toSorted())
     const ids = Object.values(json.paths as Record<string, Record<string, any>>).flatMap((methods) =>
       Object.values(methods).map(({ operationId }) => operationId as string),

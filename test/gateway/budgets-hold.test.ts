@@ -10,6 +10,11 @@ import { reply, ScriptedUpstream } from './scripted-upstream.ts'
 promiseTests()
 
 const chat = request('POST', '/v1/chat/completions', jsonBody({ model: 'gpt-4o', messages: [] }))
+const streamed = request(
+  'POST',
+  '/v1/chat/completions',
+  jsonBody({ model: 'gpt-4o', messages: [], stream: true }),
+)
 const answer = reply(200, '{"id":"c","choices":[]}')
 
 const limits = [{ name: 'money', per: 'key', budget: '$3/month' }]
@@ -50,7 +55,7 @@ test('what fails before an upstream is asked, or whose client leaves, comes back
   const { dial } = await import('./peer.ts')
   for (let round = 0; round < 3; round++) {
     const peer = await dial(gate.port)
-    void peer.write(chat)
+    void peer.write(streamed)
     await eventually(() => upstream.requests.length === round + 1, 'the request to arrive')
     expect((await ask(gate.port, chat, 'POST')).status).toBe(429)
     peer.close()

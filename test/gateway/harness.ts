@@ -83,7 +83,8 @@ export function upstreamAt(baseUrl: string, more: ConfigTree = {}): ConfigTree {
 export function treeOf(tree: ConfigTree, folder: string): ConfigTree {
   const { server, ...rest } = tree
   return {
-    server: { listen: '127.0.0.1:0', ...(server as ConfigTree | undefined) },
+    // Off, since a gate here shares its thread with the clients of its test: their work would count as its own.
+    server: { listen: '127.0.0.1:0', overload: { mode: 'off' }, ...(server as ConfigTree | undefined) },
     admin: { listen: '127.0.0.1:0' },
     storage: { path: join(folder, 'data') },
     access,

@@ -435,7 +435,7 @@ describe('rule 9: an answer that needed no call', () => {
     for (const peer of [leader, ...others]) expect(peer.received.includes('[DONE]')).toBe(false)
     disk.resolve()
     for (const peer of [leader, ...others.slice(0, 2)]) await peer.untilText('[DONE]')
-    await others[2]!.untilText('"total_tokens"')
+    await others[2].untilText('"total_tokens"')
     expect(rows.map(({ cache }) => cache).toSorted()).toEqual(['COALESCED', 'COALESCED', 'COALESCED', 'MISS'])
     for (const row of rows.filter(({ cache }) => cache === 'COALESCED'))
       expect(row).toMatchObject({ ...free, savedNanoUsd: costNanoUsd })

@@ -22,7 +22,7 @@ test('a flood is shed, and is over when it is over', async () => {
   const upstream = ScriptedUpstream.start((_, peer) => peer.write(reply(200, '{}')))
   finallyClose(() => upstream.stop())
   const gate = await served({
-    tree: { server: { overload: { delay: '2ms' } }, upstreams: [upstreamAt(upstream.url)] },
+    tree: { server: { overload: { mode: 'shed', delay: '2ms' } }, upstreams: [upstreamAt(upstream.url)] },
   })
   const seen = new Map<number, number>()
   let told: string | null = null

@@ -385,7 +385,7 @@ describe('what goes no further', () => {
     'TE: trailers, strange', 'Trailer: strange', 'Forwarded: for=strange', 'X-Forwarded-For: strange', 'X-Forwarded-Host: strange', 'X-Forwarded-Proto: strange',
     'X-Forwarded-Anything: strange', 'Via: 1.1 strange', 'X-Real-IP: strange', 'Accept-Encoding: gzip, strange', 'x-headgate-cache-ttl: strange', 'X-Headgate-User: strange',
     'X-HTTP-Method-Override: strange', 'X-Http-Method: strange', 'X-Method-Override: strange', 'X-Original-URL: /strange', 'X-Rewrite-Url: /strange', 'x_original_url: /strange',
-    'X-HEADGATE-METADATA: strange', 'OpenAI-Organization: strange', 'openai-project: strange', 'x-no-cache: strange', 'HTTP2-Settings: strange', 'X-Goog-Api-Key: strange',
+    'X-HEADGATE-METADATA: {"a":"strange"}', 'OpenAI-Organization: strange', 'openai-project: strange', 'x-no-cache: strange', 'HTTP2-Settings: strange', 'X-Goog-Api-Key: strange',
   ])('of the client: %s', async (line) => {
     const { seen } = await sent(request('GET', '/v1/models', { lines: ['X-Before: 1', line, 'X-After: 2'] }))
     expect(seen.raw.toString('latin1').toLowerCase()).not.toContain('strange')

@@ -115,7 +115,7 @@ export const serverOptions = z
               .enum(['shed', 'off'], { error: expected('shed or off') })
               .prefault('shed')
               .describe('`off` turns nobody away, however long it takes.'),
-            delay: duration({ default: '20ms', min: '2ms', max: '10s' }).describe(
+            delay: duration({ default: '100ms', min: '2ms', max: '10s' }).describe(
               'How long work that is ready may wait for its turn. Longer, for a while: a share of the new requests gets 503 ' +
                 'at once, first those of whoever sends more than its share.',
             ),

@@ -50,7 +50,7 @@ export function principalOf(payload: JsonObject, rules: ClaimRules, nowMs: numbe
     team: text('team'),
     app: text('app'),
     env: text('env'),
-    issuer: String(member(payload, 'iss')),
+    ...issuerOf(payload),
     models: names('models'),
     endpoints: names('endpoints'),
     addresses: null,
@@ -137,4 +137,9 @@ function readNames(value: unknown): readonly string[] | undefined {
         : null
   if (names === null || names.length > listMax) return undefined
   return names.every((name) => readText(name) !== undefined) ? (names as readonly string[]) : undefined
+}
+
+function issuerOf(payload: Parameters<typeof member>[0]): { issuer?: string } {
+  const issuer = member(payload, 'iss')
+  return typeof issuer === 'string' ? { issuer } : {}
 }

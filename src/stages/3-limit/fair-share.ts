@@ -37,7 +37,7 @@ export function levelFor(asked: readonly number[], capacity: number): number {
   let left = capacity
   for (const [index, each] of rising.entries()) {
     const level = left / (rising.length - index)
-    if (each >= level) return level
+    if (each > level) return level
     left -= each
   }
   return Infinity

@@ -41,7 +41,7 @@ export function askOnce<T extends Target>(asking: Asking<T>, choice: Choice<T>):
   try {
     sending = send(x, target)
   } catch (cause) {
-    sending = Promise.reject(cause as Error)
+    sending = Promise.reject(cause)
   }
   const attempt = attemptAt(asking, place, choice)
   return sending.then(

@@ -4,9 +4,9 @@
 import type { Clock } from '../../base/clock.ts'
 import { randomFraction } from '../../base/id.ts'
 import type { Exchange, Reply } from '../../exchange.ts'
-import { Failure } from '../../failure.ts'
 import type { Sweeper } from '../../net/wire/sweeper.ts'
 import { namesObjects, SeenObjects, type AccountLookup } from './affinity.ts'
+import { namesOneModel } from './asked.ts'
 import { attemptAtOwner, noteMade } from './at-owner.ts'
 import { startChecks, type Probe } from './checks.ts'
 import type { Target } from './choice.ts'
@@ -18,8 +18,9 @@ import { leastLatency } from './least-latency.ts'
 import { mergedList } from './merged-list.ts'
 import { mergedModels } from './merged-models.ts'
 import { usualRoute, type PickName, type RouteConfig } from './options.ts'
+import { isSimple, only } from './only-way.ts'
 import { ejectSlow } from './outlier.ts'
-import { routeOf, routesOf, waysOf, type Member, type Route, type Ways } from './plan.ts'
+import { routeOf, routesOf, waysOf, type Member } from './plan.ts'
 import { prefixAffinity } from './prefix-affinity.ts'
 import { priority } from './priority.ts'
 import { roundRobin } from './round-robin.ts'
@@ -84,7 +85,8 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
   const firstTokens = new Map(options.members.map((each) => [each.target, each.firstTokenMs]))
   const lookup = parts.lookup ?? new SeenObjects()
   const several = options.members.length > 1
-  const aliases = several || options.members.some(({ models }) => models !== null)
+  const renames = options.members.some(({ models }) => models !== null)
+  const aliases = several || renames
   const trial: TrialParts<T> = {
     ...parts,
     random: parts.random ?? randomFraction,
@@ -97,6 +99,7 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
   const around = { options, parts: trial, lookup, cursors: new Map() }
   return {
     attempt(x, send) {
+      if (renames) namesOneModel(x)
       const route = routeOf(routes, x)
       const ways = waysOf(route, x, trial)
       const simple = isSimple(route, ways, trial)
@@ -124,25 +127,4 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
 
 function isModelList({ request }: Exchange): boolean {
   return request.path === '/v1/models' && request.method === 'GET'
-}
-
-/** One way only, and nothing that could be tried after it: the request is sent, and its answer passed on as it comes. */
-function isSimple<T extends Target>({ config }: Route<T>, { all }: Ways<T>, parts: TrialParts<T>): boolean {
-  if (all.length > 1 || config.retry.sameUpstream || config.contextFallback !== null) return false
-  const { target } = all[0]!
-  return !target.spareKeys && parts.firstTokenMs(target) >= 86_400_000
-}
-
-function only<T extends Target>(x: Exchange, send: Send<T>, { all }: Ways<T>): Promise<Reply> {
-  const choice = all[0]!
-  if (choice.account.draining)
-    throw new Failure('overloaded', 'The upstream is being drained. Try again later.')
-  x.routedModel = choice.model
-  x.upstream = choice.target.name
-  x.attempts++
-  choice.begin()
-  const sending = send(x, choice.target)
-  const attempt = x.tried.at(-1)
-  if (attempt !== undefined) attempt.underWay = choice
-  return sending
 }

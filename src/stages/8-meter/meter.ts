@@ -26,8 +26,8 @@ export interface MeterStage {
   around<T extends AttemptTarget>(send: Send<T>): Send<T>
   /** What must see the reply's bytes, for `x.usage` and `x.answeredModel`. A reply that is here whole is read at once. */
   tap(x: Exchange, reply: Reply): readonly Tap[]
-  /** Keeps the rows of whatever is not kept yet. A promise where tokens have to be counted first. */
-  settle(x: Exchange): void | Promise<unknown>
+  /** Keeps the rows of whatever is not kept yet; where tokens have to be counted first, a little later. */
+  settle(x: Exchange): void
   /** What a request can cost at most. */
   worstCase(x: Exchange): WorstCost
   /** What it did cost; after `settle`. */
@@ -89,6 +89,8 @@ export function createMeter(parts: MeterParts): MeterStage {
       deliversBy(x, attempt)
       const taps = tapsOf(x, reply, (_, item) => book.item(x, item))
       if (reply.tunnel !== null) return taps
+      // Where nothing can be learned from the rest, it is not read without its client.
+      x.reading = taps.length > 0
       const { body } = reply
       const stream = isEvents.test(reply.contentType)
       if (body !== null && (body.whole === null || stream))
@@ -98,15 +100,12 @@ export function createMeter(parts: MeterParts): MeterStage {
     },
     settle(x) {
       const last = x.tried.length - 1
-      let waiting: Promise<unknown> | null = book.given(x, x.status)
-      for (let index = 0; index <= last; index++) {
-        const kept = book.close(x, x.tried[index]!, index === last && x.ownRow === 'none' ? broken : failed)
-        if (kept !== null) waiting = waiting === null ? kept : Promise.all([waiting, kept])
-      }
-      return waiting ?? undefined
+      void book.given(x, x.status)
+      for (let index = 0; index <= last; index++)
+        void book.close(x, x.tried[index]!, index === last && x.ownRow === 'none' ? broken : failed)
     },
     worstCase: (x) => worstCost(x, pricing, clock.wallMs()),
-    spent,
+    spent: (x) => spent(x, pricing),
     idle: () => book.idle(),
   }
 }

@@ -1,7 +1,8 @@
 // What limits ask of the meter: the most a request can cost, before it is sent, and what it did cost, when its rows are
 // kept.
 
-import type { Exchange } from '../../exchange.ts'
+import type { Attempt, Exchange } from '../../exchange.ts'
+import { estimateRoughly } from './estimate-roughly.ts'
 import type { Pricing } from './pricing.ts'
 import { worstCase, type WorstCase } from './worst-case.ts'
 
@@ -32,18 +33,34 @@ export function worstCost(x: Exchange, pricing: Pricing, atMs: number): WorstCos
   return { ...tokens, costNanoUsd }
 }
 
-/** As its rows have it. */
-export function spent(x: Exchange): Spent {
+/**
+ * As its rows have it; where tokens are still being counted, by length: a slot must not stay taken for that, and after a
+ * restart the rows count.
+ */
+export function spent(x: Exchange, pricing: Pricing): Spent {
   let inputTokens = 0
   let outputTokens = 0
   let costNanoUsd: number | null = 0
   // An answer from the cache is a request too.
   let asked = x.ownRow === 'none' ? 0 : 1
-  for (const { bookedUsage, costNanoUsd: cost, itemsNanoUsd, sent } of x.tried) {
-    if (sent) asked = 1
+  for (const attempt of x.tried) {
+    const {
+      bookedUsage,
+      costNanoUsd: cost,
+      itemsNanoUsd,
+    } = attempt.state === 'estimated' && attempt.bookedUsage === null ? roughly(x, attempt, pricing) : attempt
+    if (attempt.sent) asked = 1
     inputTokens += bookedUsage?.input ?? 0
     outputTokens += bookedUsage?.output ?? 0
     costNanoUsd = costNanoUsd === null || cost === null ? null : costNanoUsd + cost + itemsNanoUsd
   }
   return { requests: asked, inputTokens, outputTokens, costNanoUsd }
+}
+
+function roughly(x: Exchange, attempt: Attempt, pricing: Pricing) {
+  const { usage } = estimateRoughly(x, attempt)
+  const { whom, upstreamModel, startedWallMs: atMs, itemsNanoUsd, units } = attempt
+  const about = { provider: whom.providerName, upstream: whom.name, model: upstreamModel, atMs, batch: false }
+  const { costNanoUsd } = pricing.price({ ...about, serviceTier: attempt.serviceTier, usage, units })
+  return { bookedUsage: usage, costNanoUsd, itemsNanoUsd }
 }

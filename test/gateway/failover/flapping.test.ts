@@ -151,6 +151,8 @@ test('killing one of two upstreams under 200 parallel calls: no client sees an e
   const second = await startSandbox({ latencyMs: 50 })
   finallyClose(() => second.close())
   const gate = await startGate({
+    // All calls come at once, on a machine that may be busy: it is not shedding load that is tried here.
+    server: { overload: { mode: 'off' } },
     upstreams: [
       upstreamAt(`http://127.0.0.1:${port}/v1`, { name: 'first' }),
       upstreamAt(second.url, { name: 'second' }),
@@ -159,10 +161,10 @@ test('killing one of two upstreams under 200 parallel calls: no client sees an e
   // Slow at the first, so that many calls are under way there when it dies.
   const slow = (count: number) =>
     Array.from({ length: count }, (_, index) =>
-      chat(gate, { model: 'gpt-4o-mini+fault-slow-first-token-1500', stream: index % 2 === 0 }),
+      chat(gate, { model: 'gpt-4o-mini+fault-slow-first-token-4000', stream: index % 2 === 0 }),
     )
   const calls = slow(200)
-  await eventually(() => gate.gateway.exchanges >= 150, 'all calls to be under way')
+  await eventually(() => gate.gateway.exchanges >= 120, 'all calls to be under way')
   await Bun.sleep(100)
   child.kill('SIGKILL')
   const answers = [...(await Promise.all(calls)), ...(await Promise.all(slow(20)))]
