@@ -16,7 +16,16 @@ export interface Gate {
 const command = join(import.meta.dir, '..', 'bin', 'headgate')
 
 /** Starts Headgate through its own command: one key, everything else by default. */
-export async function startHeadgate(folder: string, upstreamPort: number): Promise<Gate> {
+export function startHeadgate(folder: string, upstreamPort: number): Promise<Gate> {
+  return headgate(folder, upstreamPort, '')
+}
+
+/** Starts Headgate with its cache on; `store` says where answers are kept. */
+export function startCachingHeadgate(folder: string, upstreamPort: number, store: string): Promise<Gate> {
+  return headgate(folder, upstreamPort, `cache: { mode: exact, store: { ${store} } }\n`)
+}
+
+async function headgate(folder: string, upstreamPort: number, more: string): Promise<Gate> {
   const port = freePort()
   const own = join(folder, `headgate-${port}`)
   mkdirSync(own)
@@ -30,7 +39,7 @@ upstreams:
   - { name: bench, provider: openai-compatible, baseUrl: "http://127.0.0.1:${upstreamPort}/v1", keys: ["${upstreamKey}"] }
 access:
   keys: [{ name: bench, hash: "sha256:${Bun.SHA256.hash(clientKey, 'hex')}" }]
-`,
+${more}`,
   )
   const log = join(own, 'output.txt')
   const launcher = startMeasured([command, 'serve', '--config', file], log)
@@ -66,6 +75,30 @@ export async function startNginx(folder: string, upstreamPort: number, log: bool
     }
   }`
   return nginx(folder, log ? 'nginx' : 'nginx without log', { http, measured: true })
+}
+
+/** Starts NGINX with `proxy_cache` keyed by the request's body. `disk`: in the temporary folder of the bench, else in memory. */
+export async function startCachingNginx(folder: string, upstreamPort: number, disk: boolean): Promise<Gate> {
+  const place = disk ? 'answers' : `/dev/shm/headgate-bench-${freePort()}`
+  const http = `
+  access_log off;
+  proxy_cache_path ${place} levels=1:2 keys_zone=answers:64m max_size=2g inactive=24h use_temp_path=off;
+  upstream api { server 127.0.0.1:${upstreamPort}; keepalive 64; keepalive_requests 100000000; }
+  server {
+    listen 127.0.0.1:PORT backlog=4096;
+    location /v1/ {
+      client_body_buffer_size 64k;
+      proxy_cache answers;
+      proxy_cache_methods POST;
+      proxy_cache_key "$request_uri|$http_authorization|$request_body";
+      proxy_cache_valid 200 24h;
+      proxy_pass http://api;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Authorization "Bearer ${upstreamKey}";
+    }
+  }`
+  return nginx(folder, 'nginx', { http, measured: true })
 }
 
 /** Starts an NGINX that answers every request with the same chat completion: an upstream that is never the bottleneck. */

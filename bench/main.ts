@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { benchCache } from './cache.ts'
 import { benchIdle } from './idle.ts'
 import { benchJson } from './json.ts'
 import { benchJwt } from './jwt.ts'
@@ -28,6 +29,7 @@ export interface Plan {
 const benches: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   idle: benchIdle,
   json: benchJson,
+  cache: benchCache,
   jwt: benchJwt,
   streams: benchStreams,
   latency: benchLatency,

@@ -6,7 +6,8 @@ import { processEnvironment } from './config/env.ts'
 import { runTokenCommand } from './config/run-command.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyLookup } from './keys/key-service.ts'
-import type { Ledger } from './ledger/ledger.ts'
+import { answerPolicy } from './answer-policy.ts'
+import { noLedger, type Ledger } from './ledger/ledger.ts'
 import type { MemoryObjects, Objects } from './objects/objects.ts'
 import { ownerOf } from './objects/owner.ts'
 import { startable, StartFailure } from './listeners.ts'
@@ -24,7 +25,7 @@ import {
   type SpendLookup,
 } from './stages/3-limit/limit.ts'
 import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
-import { createCache, Idempotency, type IdempotencyParts } from './stages/5-cache/cache.ts'
+import { createCache, Idempotency, type CacheKeeper, type IdempotencyParts } from './stages/5-cache/cache.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter, type Estimator, type Pricing } from './stages/8-meter/meter.ts'
 
@@ -63,6 +64,7 @@ export interface Kept {
   readonly sweeper: Sweeper
   readonly refusedKeys: RefusedKeys
   readonly jwtKeeper: JwtKeeper
+  readonly cacheKeeper: CacheKeeper
   /** Where the parts bring none. */
   readonly objects: MemoryObjects
   readonly accounts: AccountMemory
@@ -94,12 +96,26 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     authenticate,
     limit,
     transform: createTransform([objectsRule(config, parts, kept)]),
-    cache: createCache(null, idempotencyOf(config, parts)),
+    cache: cacheStage(config, parts, kept),
     route: routeStage(config, parts, { kept, upstream }),
     upstream: { ...upstream, send: limit.around(meter.around(upstream.send)) },
     meter,
     log: parts.log,
   }
+}
+
+function cacheStage(config: Config, parts: AssemblyParts, { cacheKeeper }: Kept): Stages['cache'] {
+  const { path, key = null, redis = [] } = config.storage
+  const { ledger = noLedger } = parts
+  const place = { folder: path, key, redis }
+  return createCache(config.cache, {
+    clock: parts.clock,
+    keeper: cacheKeeper,
+    policy: answerPolicy(config),
+    place,
+    trouble: () => ledger.trouble(),
+    idempotency: idempotencyOf(config, parts),
+  })
 }
 
 function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {

@@ -199,6 +199,26 @@ export interface Drain {
 /** How the cache took part: the value of `x-cache-status`. */
 export type CacheStatus = 'HIT' | 'SEMANTIC' | 'MISS' | 'BYPASS' | 'EXPIRED' | 'STALE' | 'COALESCED'
 
+/** What an answer that came from the cache had been worth to whoever asked the upstream for it. */
+export interface CachedFacts {
+  usage: Usage | null
+  /** Kind and name of the upstream that answered. */
+  provider: string | null
+  upstream: string | null
+  /** The model asked of the upstream, and the one that answered. */
+  upstreamModel: string | null
+  answeredModel: string | null
+  serviceTier: string | null
+  /** Nano-dollars; null = not known. */
+  costNanoUsd: number | null
+}
+
+/** An upstream's answer that several exchanges may wait for; see stages/5-cache. */
+export interface Sharing {
+  /** The client of `x` has left. True = others wait for its upstream call, which goes on. */
+  left(x: Exchange): boolean
+}
+
 /** Something reserved for one exchange; see stages/3-limit. */
 export interface Hold {
   /** Gives back what was reserved and books what was used. Called once. Must not throw. */
@@ -259,6 +279,14 @@ export class Exchange {
   cacheStatus: CacheStatus = 'BYPASS'
   /** Age of a stored answer in seconds; null = not from the cache. */
   ageSeconds: number | null = null
+  /** What the answer had been worth; set where what is given is no answer of an upstream to this exchange. */
+  cached: CachedFacts | null = null
+  /** The answer this exchange waits for or fetches for others too; null = its own business. */
+  sharing: Sharing | null = null
+  /** The answer given is past its time: a new one is to be fetched behind it. */
+  revalidate = false
+  /** Digest of what was asked, for `cache simulate`; '' = not told. */
+  cacheKey = ''
 
   // 6-route and 7-upstream
   /** Name of the upstream that answered, or was asked last. */
@@ -279,6 +307,8 @@ export class Exchange {
   drain: Drain | null = null
 
   // 8-meter
+  /** Whether an answer that needed no call has its row: `due` from when it is given. */
+  ownRow: 'none' | 'due' | 'kept' = 'none'
   /** The calls made, in order; `attempts` also counts those that the wire sent again by itself. */
   readonly tried: Attempt[] = []
   /** The body to send in place of `requestBody` where the upstream reports usage of streams on request; null = the same. */

@@ -42,6 +42,7 @@ const kinds = {
   upstream_unavailable: { status: 502, type: 'server_error', retryable: true },
   upstream_auth_failed: { status: 502, type: 'server_error', retryable: false },
   overloaded: { status: 503, type: 'server_error', retryable: true },
+  not_cached: { status: 504, type: invalid, retryable: false },
   upstream_timeout: { status: 504, type: 'server_error', retryable: true },
   http_version_not_supported: { status: 505, type: invalid, retryable: false, close: true },
 } as const satisfies Record<string, Kind>

@@ -6,7 +6,7 @@ import type { Clock } from './base/clock.ts'
 import { newExchangeId } from './base/id.ts'
 import { Exchange, type IncomingRequest, type Reply } from './exchange.ts'
 import { Failure } from './failure.ts'
-import { WholeBody } from './net/wire/body.ts'
+import { readAway, WholeBody } from './net/wire/body.ts'
 import { HeaderBlock } from './net/wire/headers.ts'
 import type { FrontRefusal } from './net/wire/request-head.ts'
 import type { ServerRequest } from './net/wire/server-request.ts'
@@ -46,7 +46,7 @@ function begin(request: ServerRequest, options: FrontOptions): void {
   request.onGone = () => {
     // Where something had failed already, the connection was cut for that: the client did not leave.
     x.gone = x.failure === null
-    x.onGone?.()
+    if (x.sharing === null || !x.sharing.left(x)) x.onGone?.()
   }
   request.onRefused = (refusal) => serverReply(x, failed(x, refusal))
   request.onFinished = (complete) => {
@@ -65,6 +65,15 @@ function begin(request: ServerRequest, options: FrontOptions): void {
   proxy(x, stages)
     .then((reply) => {
       x.firstByteAtMs = clock.nowMs()
+      // Its client has left, but others wait for what it began.
+      if (
+        x.gone &&
+        x.drained !== null &&
+        x.drain === null &&
+        reply.body !== null &&
+        reply.body.whole === null
+      )
+        return void readAway(reply.body)
       request.respond(serverReply(x, reply))
       // Waited for though its client has left, and here: there is no more to read.
       if (x.drain !== null && !x.reading) x.drain.end()

@@ -12,6 +12,7 @@ import { OperatorView, type AdminBackend } from './operator-view.ts'
 import { closeStages, type Stages } from './proxy.ts'
 import { Running } from './running.ts'
 import { JwtKeeper } from './stages/2-authenticate/authenticate.ts'
+import { CacheKeeper } from './stages/5-cache/cache.ts'
 import { AccountMemory, SeenObjects } from './stages/6-route/route.ts'
 import { LimitMemory, Overload } from './stages/3-limit/limit.ts'
 import { Estimator } from './stages/8-meter/meter.ts'
@@ -47,6 +48,7 @@ export class Gateway {
       seen: new SeenObjects(),
       limitMemory: new LimitMemory(parts.clock),
       estimator: new Estimator(),
+      cacheKeeper: new CacheKeeper(parts.clock, (text) => parts.log.event('warn', text)),
     }
     const tell = (text: string): void => parts.log.event('info', text)
     this.#expiry = new ExpiryWatch({ running: this.running, clock: parts.clock, tell })
@@ -123,6 +125,7 @@ export class Gateway {
     this.#overload.close()
     this.#kept.estimator.close()
     closeStages(this.#stages)
+    this.#kept.cacheKeeper.close()
   }
 }
 

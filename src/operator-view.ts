@@ -68,6 +68,8 @@ export class OperatorView implements AdminParts {
       reports: backend.reports ?? null,
       requests: this.#requests,
       upstreams: () => this.#upstreams(),
+      cache: () => watched.stages().cache.view(),
+      purge: (which) => watched.stages().cache.purge(which),
       drain: (name, draining) => this.#drain(name, draining),
       limits: () => watched.stages().limit.rows(),
       reload: (by) => backend.reload(by),

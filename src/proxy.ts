@@ -3,6 +3,7 @@
 import { deliver } from './deliver.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import { refuse } from './refuse.ts'
+import { revalidate } from './revalidate.ts'
 import type { AcceptStage } from './stages/1-accept/accept.ts'
 import type { AuthenticateStage } from './stages/2-authenticate/authenticate.ts'
 import type { LimitStage, Overload } from './stages/3-limit/limit.ts'
@@ -44,12 +45,20 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     if (reserved !== undefined) await reserved
     const changed = transform.request(x)
     if (changed !== undefined) await changed
-    const stored = cache.find(x)
+    const found = cache.find(x)
+    const stored = found instanceof Promise ? await found : found
     const ask = () => route.attempt(x, upstream.send)
-    const first = (stored === undefined ? null : await stored) ?? (await ask())
+    const first = stored ?? (await cache.fetched(x, ask()))
+    if (x.revalidate) void revalidate(x, stages, finish)
     const mended = transform.reply(x, first, ask)
     const reply = mended instanceof Promise ? await mended : mended
-    const taps = [...transform.tap(x, reply), ...meter.tap(x, reply), ...cache.tap(x, reply)]
+    // What is kept is the upstream's own; whoever is given it again has the rules applied anew.
+    const taps = [
+      ...meter.tap(x, reply),
+      ...cache.tap(x, reply),
+      ...transform.tap(x, reply),
+      ...cache.lastTap(x, reply),
+    ]
     const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable
     return delivered
@@ -59,8 +68,8 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
 }
 
 /** Runs exactly once when an exchange has ended, however it ended. Never throws. */
-export function finish(x: Exchange, { limit, route, meter, log }: Stages): void {
-  for (const step of [meter.settle, limit.settle, route.learn, log.write]) {
+export function finish(x: Exchange, { limit, cache, route, meter, log }: Stages): void {
+  for (const step of [meter.settle, limit.settle, cache.settle, route.learn, log.write]) {
     try {
       step(x)
     } catch (cause) {

@@ -76,6 +76,28 @@ export interface LimitRow {
   readonly enforce: boolean
 }
 
+/** The cache, as operators see it. */
+export interface CacheRow {
+  readonly mode: 'off' | 'exact'
+  readonly stores: readonly {
+    readonly store: 'memory' | 'disk' | 'redis'
+    readonly entries: number | null
+    readonly bytes: number | null
+    readonly bytesMax: number | null
+    readonly trouble: string | null
+  }[]
+  readonly requests: Readonly<Record<string, number>>
+  readonly savedNanoUsd: number
+  readonly savedTokens: number
+  readonly flights: number
+}
+
+/** Which stored answers are to be forgotten. */
+export interface CachePurge {
+  readonly by: 'key' | 'tag' | 'model' | 'team' | 'all'
+  readonly value: string
+}
+
 /** What is wrong with a configuration that was not put in force. */
 export interface ReloadProblem {
   readonly file: string | null
@@ -103,6 +125,9 @@ export interface AdminWorld {
   readonly audit: AuditLog | null
   readonly reports: Reports | null
   upstreams(): readonly UpstreamRow[]
+  cache(): CacheRow
+  /** Gives how many were forgotten, as far as the stores can tell. @throws Error where one cannot be reached */
+  purge(which: CachePurge): Promise<number>
   /** Takes an upstream out of use for new requests, or back into it. False where there is none of this name. */
   drain(name: string, draining: boolean): boolean
   /** The 1000 nearest to their limit, nearest first. */

@@ -2,6 +2,7 @@
 // listed, and answers 404.
 
 import { z } from 'zod'
+import { cacheRoutes } from './cache.ts'
 import { keyRoutes } from './keys.ts'
 import { limitRoutes } from './limits.ts'
 import { listOf, numberOf, paging } from './paging.ts'
@@ -210,6 +211,7 @@ const reload = route({
 export const apiRoutes: readonly Route[] = [
   ...keyRoutes,
   ...usageRoutes,
+  ...cacheRoutes,
   requests,
   ...upstreamRoutes,
   ...limitRoutes,

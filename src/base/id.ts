@@ -49,6 +49,11 @@ export function newExchangeId(): string {
   return `hgx_${run}${(drawn++).toString(36).padStart(7, '0')}`
 }
 
+/** `length` random bytes, for a nonce. */
+export function randomNonce(length: number): Uint8Array {
+  return randomFillSync(new Uint8Array(length))
+}
+
 /** A number from 0 up to but not 1, uniformly drawn: for choices and for waits that are spread. */
 export function randomFraction(): number {
   return (((randomByte() << 16) | (randomByte() << 8) | randomByte()) * 128 + (randomByte() >>> 1)) / 2 ** 31

@@ -3,6 +3,7 @@
 // The trap: commander ends a wrong usage with exit code 1; ours is 2, since 1 means "ran, and found a problem".
 
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { addCacheCommands } from './cache-commands.ts'
 import { examples } from './help.ts'
 import { addKeysCommands } from './keys-commands.ts'
 import { addUsageCommands } from './usage-commands.ts'
@@ -27,6 +28,7 @@ export function buildProgram(finish: Finish): Command {
     .configureOutput({ outputError: (text, write) => write(usageError(text)) })
   addServerCommands(program, finish)
   addKeysCommands(program, finish)
+  addCacheCommands(program, finish)
   addUsageCommands(program, finish)
   addUpstreamsCommands(program, finish)
   addLimitsCommands(program, finish)

@@ -66,6 +66,24 @@ const noProxies = {
   overload: { mode: 'shed' as const, delay: 100 },
 }
 
+const noCache: Config['cache'] = {
+  mode: 'off',
+  ttl: 86_400_000,
+  jitter: 0.05,
+  rules: [],
+  scope: 'key',
+  onlyWhen: {},
+  normalize: { whitespace: false, sortMessages: false, ignore: [], defaults: true },
+  headers: [],
+  stateful: false,
+  coalesce: true,
+  staleIfError: 0,
+  staleWhileRevalidate: 0,
+  store: { memory: 268_435_456, disk: 0, inactive: 86_400_000, entry: 8_388_608, redis: true },
+  replay: 'instant',
+  record: false,
+}
+
 function defaults(folder: string): Config {
   return {
     server: {
@@ -87,6 +105,7 @@ function defaults(folder: string): Config {
     upstreams: [{ name: 'sandbox', provider: 'sandbox', env: null, weight: 1, models: null }],
     routes: [],
     access: { ...openCallers, anonymous: 'deny', iKnow: false, keys: [] },
+    cache: noCache,
     meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, '.headgate', 'access.log'), format: 'auto', rotate: 104_857_600, keep: 14 },
   }
@@ -275,6 +294,7 @@ log: { file: logs/access.log, format: json, rotate: 1MB, keep: 2 }
         { name: 'dev', value: new Secret('a-client-key-of-some-length'), ...nobody },
       ],
     },
+    cache: noCache,
     meter: { durability: 'process', retention: 400 * 86_400_000, prices: null, idempotency },
     log: { file: join(folder, 'logs', 'access.log'), format: 'json', rotate: 1_048_576, keep: 2 },
   })

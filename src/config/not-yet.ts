@@ -7,7 +7,7 @@ import manifest from '../../package.json' with { type: 'json' }
 /** Paths, with `*` for a list's index. */
 export const settingsNotYet: readonly string[] = [
   'transforms',
-  'cache',
+  'cache.semantic',
   'meter.bodies',
   'telemetry',
   'alerts',

@@ -39,7 +39,7 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   ],
   'an unknown key like no other': [
     'storage:\n  bucket: x\n',
-    'headgate.yaml:2: storage.bucket: unknown key (known here: path, postgres, redis, whenRedisDown, pepper)',
+    'headgate.yaml:2: storage.bucket: unknown key (known here: path, postgres, redis, whenRedisDown, pepper, key)',
   ],
   'a key the provider does not have': [
     'upstreams:\n  - name: a\n    provider: sandbox\n    baseUrl: https://x\n',
@@ -287,7 +287,7 @@ const table: Record<string, [text: string, ...messages: string[]]> = {
   'a file that is a word': ['hello\n', 'headgate.yaml:1: expected a mapping of settings'],
   '__proto__ as a key': [
     '__proto__: { polluted: 1 }\n',
-    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, routes, access, meter, limits, log)',
+    'headgate.yaml:1: unknown key in this mapping (known here: server, admin, storage, upstreams, routes, access, cache, meter, limits, log)',
   ],
 
   'an unset variable': [

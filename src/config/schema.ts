@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { accessOptions } from '../stages/2-authenticate/options.ts'
+import { cacheOptions } from '../stages/5-cache/options.ts'
 import { limitOptions } from '../stages/3-limit/options.ts'
 import type { UpstreamConfig } from '../stages/7-upstream/options.ts'
 import { meterOptions } from '../stages/8-meter/options.ts'
@@ -24,6 +25,7 @@ export const configSchema = z
       upstreams: upstreamOptions,
       routes: routeOptions,
       access: accessOptions,
+      cache: cacheOptions,
       meter: meterOptions,
       limits: limitOptions,
       log: logOptions,

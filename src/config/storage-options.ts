@@ -35,7 +35,7 @@ export const storageOptions = z
         .optional()
         .describe(
           'Redis 6 or later, as `redis://user:password@host:6379/0` (`rediss://` for TLS), or a list of nodes of a cluster: for limits ' +
-            'and budgets that several gateways share. Taken in at start.',
+            'and budgets that several gateways share, and their stored answers. Taken in at start.',
         ),
       whenRedisDown: z
         .enum(['local', 'refuse'], { error: expected('local or refuse') })
@@ -51,6 +51,13 @@ export const storageOptions = z
           'Secret that the digests of stored client keys are made with, best as `${file:/run/secrets/pepper}`. Absent = the ' +
             'file `pepper` in the data directory, made at the first start. Taken in at start. Caution: with another pepper ' +
             'no stored key is recognised, so keep a copy of it apart from the backups of the database.',
+        ),
+      key: secret()
+        .refine((text) => text.reveal().length >= 32, { error: 'is shorter than 32 characters' })
+        .optional()
+        .describe(
+          'Secret that stored answers are encrypted with (AES-256-GCM), on disk and in Redis, best as ' +
+            '`${file:/run/secrets/storage-key}`. Absent = they are kept as they are. What another key has written counts as not there.',
         ),
     },
     { error: expected('a mapping of settings') },

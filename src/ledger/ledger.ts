@@ -1,6 +1,7 @@
 // The contract of the ledger, as stage 8 uses it. Both calls return at once: what they wrote outlives this process. Only
 // where every row must also outlive the machine (`meter.durability: power`) there is something to wait for.
 
+import { Failure } from '../failure.ts'
 import type { LedgerRow, Reservation } from './row.ts'
 
 /** Takes rows. */
@@ -15,6 +16,13 @@ export interface Ledger {
 
 /** A row cannot be kept: one clear line. */
 export class LedgerFailure extends Error {}
+
+/** What a client hears where no work may begin. `detail`: why, for the log. */
+export function booksClosed(detail: string): Failure {
+  return new Failure('overloaded', 'The gateway cannot keep its books at the moment. Try again later.', {
+    detail,
+  })
+}
 
 /** Keeps nothing: for gateways without a store. */
 export const noLedger: Ledger = {

@@ -38,7 +38,7 @@ async function freshKey(): Promise<string> {
 }
 
 /** What a good call of each route sends. A route that is missing here fails its test. */
-const good: Record<string, () => { body?: unknown }> = {
+const good: Record<string, () => { body?: unknown; query?: string }> = {
   'GET /api/keys': () => ({}),
   'POST /api/keys': () => ({ body: { name: `matrix-${made++}`, team: 'core', expires: '90d' } }),
   'GET /api/keys/:id': () => ({}),
@@ -52,6 +52,8 @@ const good: Record<string, () => { body?: unknown }> = {
   'GET /api/limits': () => ({}),
   'GET /api/audit': () => ({}),
   'POST /api/reload': () => ({}),
+  'GET /api/cache': () => ({}),
+  'DELETE /api/cache': () => ({ query: 'all=true' }),
   'GET /api/openapi.json': () => ({}),
 }
 
@@ -64,7 +66,9 @@ async function call(route: Route, more: AdminCall) {
   const path = nameOf(route)
     .replace(':id', await freshKey())
     .replace(':name', 'main') as `${string} /${string}`
-  return callAdmin(gate.adminPort, path, { ...good[nameOf(route)]!(), ...more })
+  const { query, ...rest } = good[nameOf(route)]!()
+  const whole = query === undefined ? path : (`${path}?${query}` as const)
+  return callAdmin(gate.adminPort, whole, { ...rest, ...more })
 }
 
 test('every route has a good call here, and none is left over', () => {
@@ -184,7 +188,7 @@ describe('the description', () => {
 
 describe('paths that are not there', () => {
   test('are 401 without a token and 404 with one, the parts not built yet among them', async () => {
-    const paths = ['/api', '/api/', '/api/nothing', '/api/cache', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
+    const paths = ['/api', '/api/', '/api/nothing', '/api/alerts', '/api/keys/', '/api/keys/a/b', '/api/keys/..%2f', '/api//keys', '/api/KEYS'] as const // prettier-ignore
     for (const path of paths) {
       expect((await callAdmin(gate.adminPort, `GET ${path}`, { from: elsewhere() })).status).toBe(401)
       const answer = await callAdmin(gate.adminPort, `GET ${path}`, { token: admin })

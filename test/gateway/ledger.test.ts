@@ -2,8 +2,11 @@
 // numbers are those of the accounting rules.
 
 import { describe, expect, test } from 'bun:test'
+import type { Clock } from '../../src/base/clock.ts'
 import { loadPrices } from '../../src/prices/keeper.ts'
 import { startSandbox } from '../../src/sandbox/sandbox.ts'
+import { callAdmin } from './admin-call.ts'
+import { MovedClock } from './cache-calls.ts'
 import {
   ask,
   eventually,
@@ -11,6 +14,7 @@ import {
   jsonBody,
   promiseTests,
   request,
+  served,
   startGate,
   upstreamAt,
   type ConfigTree,
@@ -29,7 +33,7 @@ interface Booked {
 
 const priceUpstreams = [{ name: 'main', provider: 'openai', baseUrl: 'https://api.openai.com/v1' }]
 
-async function booked(tree: ConfigTree): Promise<Booked> {
+async function booked(tree: ConfigTree, clock?: Clock): Promise<Booked> {
   const ledger = new KeptLedger()
   const prices = loadPrices({ file: null, upstreams: priceUpstreams })
   const pricing = {
@@ -37,7 +41,7 @@ async function booked(tree: ConfigTree): Promise<Booked> {
     price: (call: Parameters<typeof prices.price>[0]) => prices.price({ ...call, provider: 'openai' }),
     worst: () => null,
   }
-  const gate = await startGate(tree, { ledger, pricing })
+  const gate = await startGate(tree, { ledger, pricing, ...(clock === undefined ? {} : { clock }) })
   finallyClose(() => expect(ledger.wrong).toEqual([]))
   return { gate, ledger }
 }
@@ -329,4 +333,222 @@ test('rule 12: what has no meter has its row and says so; what is free costs not
   })
   expect(models).toMatchObject({ endpoint: 'models', unmetered: false, state: 'settled', costNanoUsd: 0 })
   expect(moderated).toMatchObject({ endpoint: 'moderations', costNanoUsd: 0, state: 'settled' })
+})
+
+describe('rule 9: an answer that needed no call', () => {
+  const token = 'hga_test-token-0000000000000000000000000001'
+  const reported = { prompt_tokens: 900, completion_tokens: 200, total_tokens: 1100 }
+  const whole = answer(reported)
+  const costNanoUsd = 900 * 150 + 200 * 600
+  const free = {
+    attempt: 0, last: true, state: 'settled', upstream: null, account: null, usage: null, units: null, estimator: null,
+    costNanoUsd: 0, billedNanoUsd: 0, unmetered: false, failure: null, status: 200, upstreamModel: 'gpt-4o-mini-2024-07-18',
+  } // prettier-ignore
+
+  async function cached(script: Script, more: ConfigTree = {}, clock = new MovedClock()) {
+    const upstream = ScriptedUpstream.start(script)
+    finallyClose(() => upstream.stop())
+    const tree = { upstreams: [upstreamAt(upstream.url)], cache: { mode: 'exact' }, ...more }
+    return { ...(await booked(tree, clock)), upstream, clock }
+  }
+
+  /** Answers a stream to whoever asks for one; the end waits. */
+  function streaming() {
+    const end = Promise.withResolvers<void>()
+    const script: Script = async (_, peer) => {
+      await peer.write(eventsHead + chunk(delta('Hello.')))
+      await end.promise
+      await peer.write(chunk(delta('').replace('null}]', '"stop"}]')))
+      await peer.write(Buffer.concat([chunk(usageFrame(900, 200)), chunk(done), Buffer.from(lastChunk)]))
+    }
+    return { script, end: () => end.resolve() }
+  }
+
+  test('a hit has a row of its own: no tokens, no cost, and what it saved', async () => {
+    const { gate, ledger } = await cached((_, peer) => void peer.write(reply(200, whole)))
+    const answers = [await ask(gate.port, chat()), await ask(gate.port, chat())]
+    answers.push(await ask(gate.port, chat({ stream: true })))
+    expect(answers.map((one) => one.header('x-cache-status'))).toEqual(['MISS', 'HIT', 'HIT'])
+    const [miss, hit, streamed] = await rowsSettled(ledger, 3)
+    expect(miss).toMatchObject({ cache: 'MISS', attempt: 1, costNanoUsd, savedNanoUsd: 0, upstream: 'main' })
+    const id = answers[1]!.header('x-headgate-id')!
+    expect(hit).toMatchObject({
+      ...free,
+      id: `${id}-0`,
+      operationId: id,
+      cache: 'HIT',
+      savedNanoUsd: costNanoUsd,
+    })
+    expect(hit).toMatchObject({ stream: false, endpoint: 'chat.completions', model: 'gpt-4o-mini' })
+    expect(hit!.owner).toEqual(miss!.owner)
+    expect(streamed).toMatchObject({ ...free, cache: 'HIT', savedNanoUsd: costNanoUsd, stream: true })
+    expect(ledger.reservations.size).toBe(1)
+  })
+
+  test('a hit is refused where no row can be kept', async () => {
+    const { gate, ledger } = await cached((_, peer) => void peer.write(reply(200, whole)))
+    await ask(gate.port, chat())
+    ledger.refusal = 'the disk is full'
+    const refused = await ask(gate.port, chat())
+    expect([refused.status, refused.json().error.code]).toEqual([503, 'overloaded'])
+    expect(refused.header('age')).toBeNull()
+    expect((await gate.logged((line) => line['status'] === 503))['detail']).toBe('the disk is full')
+    expect(ledger.rows).toHaveLength(1)
+    ledger.refusal = null
+    expect((await ask(gate.port, chat())).header('x-cache-status')).toBe('HIT')
+  })
+
+  test('the row of a hit is kept before its last byte', async () => {
+    const { gate, ledger } = await cached((_, peer) => void peer.write(reply(200, whole)))
+    await ask(gate.port, chat())
+    for (const [index, more] of [{}, { stream: true }].entries()) {
+      const disk = Promise.withResolvers<void>()
+      ledger.disk = () => disk.promise
+      const peer = await dial(gate.port)
+      void peer.write(chat(more))
+      await rowsSettled(ledger, index + 2)
+      await Bun.sleep(30)
+      expect(peer.received).toHaveLength(0)
+      disk.resolve()
+      await peer.until(() => peer.received.includes('Hello.') || null, 'the answer')
+      peer.close()
+    }
+  })
+
+  test('identical calls: the cost is booked once, and all the others have rows before their end', async () => {
+    const { script, end } = streaming()
+    const { gate, ledger } = await cached(script)
+    const leader = await dial(gate.port)
+    void leader.write(chat({ stream: true }))
+    await leader.untilText('Hello.')
+    const others = await Promise.all([dial(gate.port), dial(gate.port), dial(gate.port)])
+    for (const [index, more] of [
+      { stream: true },
+      { stream: true, stream_options: { include_usage: true } },
+      {},
+    ].entries())
+      void others[index]!.write(chat(more))
+    await eventually(() => gate.gateway.exchanges === 4, 'all to wait')
+    const disk = Promise.withResolvers<void>()
+    ledger.disk = () => disk.promise
+    end()
+    const rows = await rowsSettled(ledger, 4)
+    await Bun.sleep(30)
+    for (const peer of [leader, ...others]) expect(peer.received.includes('[DONE]')).toBe(false)
+    disk.resolve()
+    for (const peer of [leader, ...others.slice(0, 2)]) await peer.untilText('[DONE]')
+    await others[2].untilText('"total_tokens"')
+    expect(rows.map(({ cache }) => cache).toSorted()).toEqual(['COALESCED', 'COALESCED', 'COALESCED', 'MISS'])
+    for (const row of rows.filter(({ cache }) => cache === 'COALESCED'))
+      expect(row).toMatchObject({ ...free, savedNanoUsd: costNanoUsd })
+    expect(rows.reduce((sum, row) => sum + row.costNanoUsd!, 0)).toBe(costNanoUsd)
+    expect(ledger.reservations.size).toBe(1)
+    for (const peer of [leader, ...others]) peer.close()
+  })
+
+  test('identical calls that wait for an answer in one piece', async () => {
+    const gone = Promise.withResolvers<void>()
+    const { gate, ledger } = await cached(async (_, peer) => {
+      await gone.promise
+      await peer.write(reply(200, whole))
+    })
+    const calls = [{}, {}, { stream: true }].map((more) => ask(gate.port, chat(more)))
+    await eventually(() => gate.gateway.exchanges === 3, 'all to wait')
+    gone.resolve()
+    await Promise.all(calls)
+    const rows = await rowsSettled(ledger, 3)
+    const told = rows.map((row) => `${row.cache} ${row.costNanoUsd} ${row.savedNanoUsd}`)
+    expect(told.sort()).toEqual([`COALESCED 0 ${costNanoUsd}`, `COALESCED 0 ${costNanoUsd}`, `MISS ${costNanoUsd} 0`]) // prettier-ignore
+  })
+
+  test('a client that leaves a shared stream has its one row too', async () => {
+    const { script, end } = streaming()
+    const { gate, ledger } = await cached(script)
+    const leader = await dial(gate.port)
+    void leader.write(chat({ stream: true }))
+    await leader.untilText('Hello.')
+    const other = await dial(gate.port)
+    void other.write(chat({ stream: true }))
+    await other.untilText('Hello.')
+    other.reset()
+    const [row] = await rowsSettled(ledger)
+    expect(row).toMatchObject({ ...free, cache: 'COALESCED', status: 499, failure: 'client_gone', clientGone: true, savedNanoUsd: 0, upstreamModel: expect.anything() }) // prettier-ignore
+    end()
+    await leader.untilText('[DONE]')
+    await rowsSettled(ledger, 2)
+    leader.close()
+  })
+
+  test('what is past its time: the answer has its row, and so has the call behind it', async () => {
+    let failing = false
+    const { gate, ledger, clock } = await cached(
+      (_, peer) => void peer.write(failing ? reply(503, '{"error":{"message":"down"}}') : reply(200, whole)),
+      { cache: { mode: 'exact', ttl: '60s', staleWhileRevalidate: '10m', staleIfError: '1h' } },
+    )
+    await ask(gate.port, chat())
+    clock.aheadMs += 70_000
+    const stale = await ask(gate.port, chat())
+    expect(stale.header('x-cache-status')).toBe('STALE')
+    const rows = await rowsSettled(ledger, 3)
+    const behind = rows.find(({ cache }) => cache === 'EXPIRED')!
+    expect(rows.find(({ cache }) => cache === 'STALE')).toMatchObject({ ...free, savedNanoUsd: costNanoUsd })
+    expect(behind).toMatchObject({ attempt: 1, last: true, costNanoUsd, savedNanoUsd: 0, status: 200 })
+    expect(behind.operationId).not.toBe(stale.header('x-headgate-id'))
+    await eventually(() => gate.gateway.exchanges === 0)
+    failing = true
+    clock.aheadMs += 1_000_000
+    const instead = await ask(gate.port, chat())
+    expect([instead.status, instead.header('x-cache-status')]).toEqual([200, 'STALE'])
+    await rowsSettled(ledger, 5)
+    const both = ledger.of(instead.header('x-headgate-id')!).toSorted((a, b) => a.attempt - b.attempt)
+    expect(both).toHaveLength(2)
+    expect(both[0]).toMatchObject({ ...free, cache: 'STALE', savedNanoUsd: costNanoUsd })
+    expect(both[1]).toMatchObject({ state: 'void', attempt: 1, last: false, status: 503, costNanoUsd: 0 })
+  })
+
+  test('counts as a request, and not as tokens', async () => {
+    const { gate } = await cached((_, peer) => void peer.write(reply(200, whole)), {
+      limits: [
+        { name: 'requests', per: 'key', requests: '3/1h' },
+        { name: 'tokens', per: 'key', tokens: '150000/1h' },
+      ],
+      admin: { listen: '127.0.0.1:0', token },
+    })
+    const answers = []
+    for (let index = 0; index < 4; index++) answers.push(await ask(gate.port, chat({ max_tokens: 400 })))
+    expect(answers.map((one) => one.header('x-cache-status'))).toEqual(['MISS', 'HIT', 'HIT', null])
+    expect(answers[3]!.status).toBe(429)
+    expect(answers[3]!.body.toString()).toContain('requests')
+    const { json } = await callAdmin(gate.adminPort, 'GET /api/limits', { token })
+    expect(json.rows.map(({ limit, used }: { limit: string; used: number }) => [limit, used])).toEqual([['requests', 3], ['tokens', 1100]]) // prettier-ignore
+  })
+
+  test('rows and sums of a running gateway say what was cached, given again and saved', async () => {
+    const gate = await served({
+      tree: {
+        upstreams: [{ name: 'main', provider: 'sandbox' }],
+        admin: { listen: '127.0.0.1:0', token },
+        cache: { mode: 'exact' },
+        meter: { idempotency: { enabled: true } },
+      },
+    })
+    const keyed = { ...jsonBody(body) }
+    const again = request('POST', '/v1/chat/completions', { ...keyed, lines: [...keyed.lines, 'Idempotency-Key: one'] }) // prettier-ignore
+    const { usage: told } = (await ask(gate.port, chat())).json()
+    const cost = told.prompt_tokens * 150 + told.completion_tokens * 600
+    await ask(gate.port, chat())
+    expect((await ask(gate.port, again)).header('x-cache-status')).toBe('HIT')
+    await eventually(async () => (await ask(gate.port, again)).header('idempotent-replayed') === 'true')
+    const { json } = await callAdmin(gate.adminPort, 'GET /api/requests', { token })
+    const replays = json.rows.filter((row: { cache: string }) => row.cache === 'BYPASS')
+    expect(replays.length).toBeGreaterThan(0)
+    for (const row of replays) expect(row).toMatchObject({ costNanoUsd: 0, billedNanoUsd: 0, savedNanoUsd: 0, state: 'settled', upstream: null }) // prettier-ignore
+    const { json: usage } = await callAdmin(gate.adminPort, 'GET /api/usage?by=key', { token })
+    expect(usage.rows).toEqual([
+      expect.objectContaining({
+        key: 'client', operations: 3 + replays.length, attempts: 1, cached: 2, costNanoUsd: cost, billedNanoUsd: cost,
+        savedNanoUsd: 2 * cost, input: told.prompt_tokens, output: told.completion_tokens, unpriced: 0, estimated: 0,
+      }),
+    ]) // prettier-ignore
+  })
 })

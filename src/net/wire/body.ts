@@ -149,3 +149,8 @@ export function collect(body: Body, bytesMax: number): Promise<Uint8Array | null
     })
   })
 }
+
+/** Reads a body for those who look at it on its way. Resolves when it is over, however it ends. */
+export function readAway(body: Body): Promise<void> {
+  return new Promise((resolve) => body.start({ chunk: () => {}, end: resolve, error: () => resolve() }))
+}

@@ -13,9 +13,9 @@ export interface Estimate {
   readonly costNanoUsd: number | null
 }
 
-/** What a request used, when it is over. All 0 where no upstream was asked. */
+/** What a request used, when it is over. All 0 where no upstream was asked and nothing was given. */
 export interface Spent {
-  /** 1 where an upstream was asked. */
+  /** 1 where an upstream was asked, or an answer was given without. */
   readonly requests: number
   readonly inputTokens: number
   readonly outputTokens: number
@@ -48,7 +48,7 @@ export const plainCosts: Costs = {
   },
   spent(x) {
     const last = x.tried.at(-1)
-    if (last === undefined) return unused
+    if (last === undefined) return x.ownRow === 'none' ? unused : { ...unused, requests: 1 }
     const usage = x.usage ?? last.usage
     if (usage !== null)
       return { requests: 1, inputTokens: usage.input, outputTokens: usage.output, costNanoUsd: null }

@@ -79,7 +79,7 @@ const fields = {
     ),
   match,
   requests: allowance(
-    'Requests, such as `100/1m`. Answers from the cache and requests that reach no upstream do not count.',
+    'Requests, such as `100/1m`. Answers from the cache count, requests that are refused before they reach an upstream do not.',
   ),
   burst: optionalCount({ min: 0, max: 1_000_000 }).describe(
     'Makes `requests` a steady rate with so many requests ahead of it, as `limit_req … burst=N nodelay` of NGINX. Absent = all of them may come at once, and never more in any window.',

@@ -1,32 +1,149 @@
-// Stage 5, cache: answers from what is stored, and stores what passes. Without a store every request goes upstream, and
-// says so in `x-cache-status`.
+// Stage 5, cache: gives again what was asked before, and keeps what passes. Off, every request goes upstream, and says so in
+// `x-cache-status`. Kinds of stores: memory, disk, Redis, one above the other (tiers.ts).
 
-import type { Exchange, Reply, Tap } from '../../exchange.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { CacheStatus, Exchange, Reply, Tap } from '../../exchange.ts'
+import { booksClosed } from '../../ledger/ledger.ts'
+import { ExactCache, variantKey } from './exact.ts'
+import { CacheKeeper, type KeeperSettings } from './keeper.ts'
 import { Idempotency, type IdempotencyParts } from './idempotency.ts'
-import type { Store } from './store.ts'
+import type { CacheOptions } from './options.ts'
+import type { PurgeMark, StoreStats } from './store.ts'
 
-export { Idempotency, type IdempotencyParts }
+export { CacheKeeper, Idempotency, type IdempotencyParts }
+
+/** What operators see of the cache. */
+export interface CacheView {
+  readonly mode: 'off' | 'exact'
+  readonly stores: readonly StoreStats[]
+  /** Requests of this process by the value of `x-cache-status`. */
+  readonly requests: Readonly<Partial<Record<CacheStatus, number>>>
+  /** What stored answers did not cost, as far as it is known. */
+  readonly savedNanoUsd: number
+  readonly savedTokens: number
+  /** Answers under way that others may wait for. */
+  readonly flights: number
+}
 
 export interface CacheStage {
-  /** Undefined where there is nothing to look in: no promise is made on the hot path. */
-  find(x: Exchange): Promise<Reply | null> | undefined
-  /** What stores the reply as it passes. */
+  /**
+   * The stored answer: at once where it is in memory, later where it has to be waited for, null where the upstream is to be
+   * asked. @throws Failure
+   */
+  find(x: Exchange): Reply | null | Promise<Reply | null>
+  /** What the upstream answers, shared and kept on its way; or what stands in for it where it fails. @throws Failure */
+  fetched(x: Exchange, replying: Promise<Reply>): Promise<Reply>
+  /** What puts an answer of several parts together. */
   tap(x: Exchange, reply: Reply): readonly Tap[]
+  /** What keeps the answer as the client gets it. */
+  lastTap(x: Exchange, reply: Reply): readonly Tap[]
+  /** An exchange that fetches anew what `x` was given past its time; null where that is under way already. */
+  renewal(x: Exchange): Exchange | null
+  settle(x: Exchange): void
+  view(): CacheView
+  /** Forgets what fits, in all stores. Gives how many, as far as they can tell. @throws Error where one cannot be reached */
+  purge(mark: PurgeMark): Promise<number>
+}
+
+/** What the stage works with. */
+export interface CacheParts {
+  readonly clock: Clock
+  readonly keeper: CacheKeeper
+  /** Digest of all settings that change answers. */
+  readonly policy: string
+  readonly place: Pick<KeeperSettings, 'folder' | 'key' | 'redis'>
+  /** Why the ledger takes no work; null = it does. An answer that needs no call has a row all the same. */
+  readonly trouble: () => string | null
+  /** Null = no keys are taken. */
+  readonly idempotency: Idempotency | null
 }
 
 const none: readonly Tap[] = []
+const wishes = ['json', 'events', 'events with usage', 'as it is'] as const
 
-export function createCache(store: Store | null, idempotency: Idempotency | null = null): CacheStage {
+export function createCache(options: CacheOptions, parts: CacheParts): CacheStage {
+  const { clock, keeper, place, idempotency } = parts
+  const on = options.mode === 'exact'
+  const counts: Partial<Record<CacheStatus, number>> = {}
+  let savedNanoUsd = 0
+  let savedTokens = 0
+  const exact = on || options.record ? new ExactCache(options, { clock, keeper, policy: parts.policy }) : null
+  keeper.configure(exact === null ? null : keptWhere(options, place))
+  const seen = (x: Exchange): void => {
+    if (x.cacheKey === '') return
+    const { key, facts } = seenOf(x)
+    counts[x.cacheStatus] = (counts[x.cacheStatus] ?? 0) + 1
+    if (x.cached !== null) {
+      savedNanoUsd += x.cached.costNanoUsd ?? 0
+      savedTokens += x.cached.usage?.total ?? 0
+    }
+    if (x.status === 200) keeper.see({ atMs: x.startedWallMs, key, status: x.cacheStatus, ...facts })
+  }
+  const stored = (x: Exchange): Reply | null | Promise<Reply | null> => {
+    if (on) return exact!.find(x)
+    if (exact !== null) x.cacheKey = exact.keyOf(x)
+    return null
+  }
   return {
-    find: (x) => {
+    find(x) {
+      const trouble = x.endpoint?.metered === 'free' ? null : parts.trouble()
+      if (trouble !== null) throw booksClosed(trouble)
       const known = idempotency?.find(x)
-      return known === undefined ? store?.find(x) : known.then((reply) => reply ?? store?.find(x) ?? null)
+      return known === undefined ? stored(x) : known.then((reply) => reply ?? stored(x))
     },
-    tap: (x, reply) => {
-      const tap = store?.tap(x, reply) ?? null
-      const keeps = idempotency?.tap(x, reply) ?? null
-      if (keeps === null) return tap === null ? none : [tap]
-      return tap === null ? [keeps] : [tap, keeps]
+    fetched: (x, replying) => (x.sharing === null ? replying : exact!.fetched(x, replying)),
+    tap(x) {
+      const tap = x.sharing === null ? null : exact!.tap(x)
+      return tap === null ? none : [tap]
+    },
+    lastTap(x, reply) {
+      const tap = idempotency?.tap(x, reply) ?? null
+      return tap === null ? none : [tap]
+    },
+    renewal: (x) => exact?.renewal(x) ?? null,
+    settle(x) {
+      if (x.sharing !== null) exact!.settle(x)
+      seen(x)
+    },
+    view: () => ({
+      mode: options.mode,
+      stores: exact === null ? [] : keeper.tiers.stats(),
+      requests: counts,
+      savedNanoUsd,
+      savedTokens,
+      flights: exact?.flights ?? 0,
+    }),
+    async purge(mark) {
+      const atMs = clock.wallMs()
+      const count = await keeper.tiers.purge(mark, atMs)
+      if (mark.by !== 'key') return count
+      const others = wishes.map((wish) => variantKey(mark.value, wish))
+      for (const value of others) await keeper.tiers.purge({ by: 'key', value }, atMs)
+      return count
     },
   }
+}
+
+/** Off, nothing is kept but what is recorded. */
+function keptWhere({ mode, store }: CacheOptions, place: CacheParts['place']): KeeperSettings {
+  const on = mode === 'exact'
+  return {
+    ...place,
+    redis: on && store.redis ? place.redis : [],
+    memoryBytes: on ? store.memory : 0,
+    diskBytes: on ? store.disk : 0,
+    inactiveMs: store.inactive,
+  }
+}
+
+function seenOf(x: Exchange) {
+  const { usage = null, costNanoUsd = null } = x.cached ?? x.tried.at(-1) ?? {}
+  const facts = {
+    endpoint: x.endpoint?.operation ?? '',
+    model: x.model ?? '',
+    bytes: x.bytesOut,
+    tokens: (usage ?? x.usage)?.total ?? 0,
+    costNanoUsd,
+  }
+  return { key: x.cacheKey.slice(0, 32), facts }
 }

@@ -4,7 +4,7 @@
 // it back. Of an answer that broke off with its client nothing can be repeated, so its key is given back as well.
 
 import type { Clock } from '../../base/clock.ts'
-import type { Exchange, Hold, Reply, Tap } from '../../exchange.ts'
+import type { CachedFacts, Exchange, Hold, Reply, Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import { fieldId } from '../../net/wire/field-names.ts'
@@ -206,10 +206,22 @@ function keyOf(x: Exchange): string | null {
   return key
 }
 
+/** What it did cost stands in the row of the first time. */
+const unknownWorth: CachedFacts = Object.freeze({
+  usage: null,
+  provider: null,
+  upstream: null,
+  upstreamModel: null,
+  answeredModel: null,
+  serviceTier: null,
+  costNanoUsd: null,
+})
+
 function replayed(x: Exchange, opened: Uint8Array): Reply {
   const end = opened.indexOf(10)
   const head = JSON.parse(Buffer.prototype.utf8Slice.call(opened, 0, end)) as StoredHead
   x.upstreamRequestId = head.requestId
+  x.cached = unknownWorth
   return {
     status: head.status,
     headerLines: `${head.headerLines}Idempotent-Replayed: true\r\n`,

@@ -8,49 +8,99 @@ import type { Book } from './book.ts'
 const doneMark = Buffer.from('[DONE]')
 const nothing = new Uint8Array(0)
 
+/** The row of an answer that passes. */
+interface PassingRow {
+  /** It is not kept yet. */
+  readonly open: boolean
+  /** All is known that it will say. */
+  readonly final: boolean
+  /** Keeps it, once. A promise where something has to be waited for. */
+  keep(): Promise<void> | null
+}
+
+/** That of a call of an upstream. */
+export class CallRow implements PassingRow {
+  constructor(
+    private readonly x: Exchange,
+    private readonly first: Attempt,
+    private readonly book: Book,
+  ) {}
+
+  get open(): boolean {
+    return this.#attempt.state === 'open'
+  }
+
+  get final(): boolean {
+    return this.#attempt.usageFinal
+  }
+
+  keep(): Promise<void> | null {
+    return this.book.close(this.x, this.#attempt, { complete: true, last: true })
+  }
+
+  /** Whose bytes these are: another upstream may go on where one broke off. */
+  get #attempt(): Attempt {
+    const newest = this.x.tried.at(-1)
+    return newest?.continued === true ? newest : this.first
+  }
+}
+
+/** That of an answer which another exchange fetches at the moment: its worth is known when the other's row is kept. */
+export class SharedRow implements PassingRow {
+  constructor(
+    private readonly x: Exchange,
+    private readonly reply: Reply,
+    private readonly book: Book,
+  ) {}
+
+  get open(): boolean {
+    return this.x.ownRow === 'due'
+  }
+
+  get final(): boolean {
+    return (this.x.cached?.costNanoUsd ?? null) !== null
+  }
+
+  keep(): Promise<void> | null {
+    return this.book.given(this.x, this.reply.status)
+  }
+}
+
 export class BookTap implements Tap {
-  readonly #stream: boolean
   /** Bytes of a known length still to come; -1 = not known. */
   #left: number
   #held: Uint8Array[] = []
 
   constructor(
     private readonly x: Exchange,
-    private readonly first: Attempt,
-    private readonly about: { readonly book: Book; readonly reply: Reply; readonly stream: boolean },
+    private readonly row: PassingRow,
+    private readonly about: { readonly reply: Reply; readonly stream: boolean },
   ) {
-    this.#stream = about.stream
-    this.#left = this.#stream ? -1 : (about.reply.body?.length ?? -1)
-  }
-
-  /** Whose bytes these are: another upstream may go on where one broke off. */
-  get attempt(): Attempt {
-    const newest = this.x.tried.at(-1)
-    return newest?.continued === true ? newest : this.first
+    this.#left = about.stream ? -1 : (about.reply.body?.length ?? -1)
   }
 
   chunk(bytes: Uint8Array): Uint8Array {
-    const { x, attempt } = this
-    if (attempt.state === 'open' && this.#stream && attempt.usageFinal) this.#close()
+    const { x, row } = this
+    const { stream } = this.about
+    if (stream && row.open && row.final) this.#keep()
     if (this.#left >= 0) {
       this.#left -= bytes.length
       if (this.#left <= 0) return this.#hold(bytes)
     }
     if (this.#held.length > 0 || x.durable !== null) return this.#hold(bytes)
-    if (this.#stream && attempt.state === 'open' && Buffer.prototype.indexOf.call(bytes, doneMark) >= 0)
-      return this.#hold(bytes)
+    if (stream && row.open && Buffer.prototype.indexOf.call(bytes, doneMark) >= 0) return this.#hold(bytes)
     return bytes
   }
 
   end(): Uint8Array | null {
-    this.#close()
+    this.#keep()
     const held = this.#held
     this.#held = []
     return held.length === 0 ? null : held.length === 1 ? held[0]! : Buffer.concat(held)
   }
 
-  #close(): void {
-    const kept = this.about.book.close(this.x, this.attempt, { complete: true, last: true })
+  #keep(): void {
+    const kept = this.row.keep()
     if (kept !== null) this.x.durable = kept
   }
 

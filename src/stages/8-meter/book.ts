@@ -3,7 +3,7 @@
 // that broke, a call whose end nobody saw. Rows of calls that failed wait until it is known whether they were the last.
 
 import type { Clock } from '../../base/clock.ts'
-import type { Attempt, Exchange } from '../../exchange.ts'
+import type { Attempt, CachedFacts, Exchange } from '../../exchange.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { LedgerRow, RowOwner, RowState } from '../../ledger/row.ts'
 import type { Usage } from '../../openai/usage.ts'
@@ -70,6 +70,41 @@ export class Book {
       .finally(() => this.#estimating.delete(estimating))
     this.#estimating.add(estimating)
     return estimating
+  }
+
+  /** Keeps the row of an answer that needed no call, once: from the cache, or given again. It costs nothing. */
+  given(x: Exchange, status: number): Promise<void> | null {
+    const { cached } = x
+    if (cached === null || x.ownRow !== 'due') return null
+    x.ownRow = 'kept'
+    const { clock, pricing } = this.parts
+    const durationUs = us(clock.nowMs() - x.startedAtMs)
+    return this.#keep({
+      ...ofExchange(x),
+      id: `${x.id}-0`,
+      atMs: x.startedWallMs,
+      upstreamModel: cached.answeredModel ?? cached.upstreamModel,
+      upstream: null,
+      account: null,
+      state: 'settled',
+      estimator: null,
+      usage: null,
+      units: null,
+      serviceTier: cached.serviceTier,
+      costNanoUsd: 0,
+      billedNanoUsd: 0,
+      savedNanoUsd: savedBy(x, cached, pricing),
+      priceVersion: pricing.version,
+      attempt: 0,
+      last: true,
+      status: x.gone ? 499 : status,
+      failure: x.gone ? 'client_gone' : (x.failure?.code ?? null),
+      firstByteUs: null,
+      durationUs,
+      // Whoever shared an answer waited for its upstream.
+      overheadUs: x.cacheStatus === 'COALESCED' ? null : durationUs,
+      unmetered: false,
+    })
   }
 
   /** Keeps a row for a cost that is not that of the call under way. */
@@ -182,23 +217,39 @@ function atLeast(estimate: Estimate, seen: Usage | null): Estimate {
   return { usage: { ...seen, input, output, total: input + output }, estimator }
 }
 
+/** What a stored answer did not cost; 0 where nobody can tell. */
+function savedBy(x: Exchange, cached: CachedFacts, pricing: Pricing): number {
+  const { usage, costNanoUsd, serviceTier, answeredModel, upstreamModel } = cached
+  if (costNanoUsd !== null) return costNanoUsd
+  if (usage === null) return 0
+  const model = answeredModel ?? upstreamModel
+  const about = { provider: cached.provider ?? '', upstream: cached.upstream ?? '', atMs: x.startedWallMs }
+  return pricing.price({ ...about, model, serviceTier, usage, units: null, batch: false }).costNanoUsd ?? 0
+}
+
 function commonOf(x: Exchange, attempt: Attempt) {
   const { whom } = attempt
   return {
+    ...ofExchange(x),
     id: attempt.id,
-    operationId: x.id,
     atMs: attempt.startedWallMs,
-    endpoint: x.endpoint?.operation ?? 'unknown',
-    method: x.request.method,
-    model: x.model,
     upstreamModel: attempt.answeredModel ?? attempt.upstreamModel,
     upstream: whom.name,
     account: whom.account,
+    savedNanoUsd: 0,
+    status: x.gone ? 499 : attempt.status,
+  }
+}
+
+function ofExchange(x: Exchange) {
+  return {
+    operationId: x.id,
+    endpoint: x.endpoint?.operation ?? 'unknown',
+    method: x.request.method,
+    model: x.model,
     owner: rowOwner(x),
     stream: x.stream,
-    savedNanoUsd: 0,
     cache: x.cacheStatus,
-    status: x.gone ? 499 : attempt.status,
     clientGone: x.gone,
     endUser: x.endUser,
     metadata: reportedMetadata(x),

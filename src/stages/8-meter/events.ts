@@ -4,9 +4,9 @@
 // Where the usage was asked for by us alone, what that adds to the stream is taken out again here.
 
 import type { Exchange, Tap } from '../../exchange.ts'
+import { withoutUsage } from '../../openai/include-usage.ts'
 import { eachData } from '../../openai/sse.ts'
 import { noFacts, readAnswer, type AnswerFacts } from '../../openai/usage.ts'
-import { withoutUsage } from './include-usage.ts'
 import { note, noteEnd } from './note.ts'
 import { OutputText } from './output-text.ts'
 

@@ -7,7 +7,7 @@ import { Attempt, type AttemptTarget, type Exchange, type Reply, type Tap } from
 import { Failure } from '../../failure.ts'
 import { noLedger, type Ledger } from '../../ledger/ledger.ts'
 import { Book, type BookParts } from './book.ts'
-import { BookTap } from './book-tap.ts'
+import { BookTap, CallRow, SharedRow } from './book-tap.ts'
 import { Estimator } from './estimate.ts'
 import { estimateRoughly } from './estimate-roughly.ts'
 import { prepareBody } from './metered-body.ts'
@@ -82,6 +82,8 @@ export function createMeter(parts: MeterParts): MeterStage {
       )
     },
     tap(x, reply) {
+      // Its tokens were counted when it was fetched.
+      if (x.cached !== null) return given(x, reply, book)
       const { attempt } = reply
       if (attempt === undefined) return tapsOf(x, reply, noItem)
       deliversBy(x, attempt)
@@ -92,14 +94,15 @@ export function createMeter(parts: MeterParts): MeterStage {
       const { body } = reply
       const stream = isEvents.test(reply.contentType)
       if (body !== null && (body.whole === null || stream))
-        return [...taps, new BookTap(x, attempt, { book, reply, stream })]
+        return [...taps, new BookTap(x, new CallRow(x, attempt, book), { reply, stream })]
       x.durable = book.close(x, attempt, { complete: true, last: true })
       return taps
     },
     settle(x) {
       const last = x.tried.length - 1
+      void book.given(x, x.status)
       for (let index = 0; index <= last; index++)
-        void book.close(x, x.tried[index]!, index === last ? broken : failed)
+        void book.close(x, x.tried[index]!, index === last && x.ownRow === 'none' ? broken : failed)
     },
     worstCase: (x) => worstCost(x, pricing, clock.wallMs()),
     spent: (x) => spent(x, pricing),
@@ -110,6 +113,19 @@ export function createMeter(parts: MeterParts): MeterStage {
 const failed = { complete: false, last: false }
 const broken = { complete: false, last: true }
 const noItem = (): void => {}
+const none: readonly Tap[] = []
+
+/** An answer that needed no call has its row at once, unless another exchange is still fetching it. */
+function given(x: Exchange, reply: Reply, book: Book): readonly Tap[] {
+  x.ownRow = 'due'
+  const stream = isEvents.test(reply.contentType)
+  const { body } = reply
+  if (x.cacheStatus === 'COALESCED' && body !== null && body.whole === null)
+    return [new BookTap(x, new SharedRow(x, reply, book), { reply, stream })]
+  x.stream = stream
+  x.durable = book.given(x, reply.status)
+  return none
+}
 
 /** The call whose answer goes out is the last, whichever began last. */
 function deliversBy(x: Exchange, attempt: Attempt): void {

@@ -3,7 +3,7 @@
 
 import type { Exchange } from '../../exchange.ts'
 import { WholeBody } from '../../net/wire/body.ts'
-import { askForUsage } from './include-usage.ts'
+import { askForUsage } from '../../openai/include-usage.ts'
 
 /** Sets `x.meteredBody` where the request is for a stream whose usage must be asked for. Call when the body is settled. */
 export function prepareBody(x: Exchange): void {

@@ -1,8 +1,7 @@
 // What is kept before a call: enough to bill an estimate if the process dies before it knows better.
 
 import type { Attempt, Exchange } from '../../exchange.ts'
-import { Failure } from '../../failure.ts'
-import { LedgerFailure, noLedger, type Ledger } from '../../ledger/ledger.ts'
+import { booksClosed, LedgerFailure, noLedger, type Ledger } from '../../ledger/ledger.ts'
 import type { Reservation } from '../../ledger/row.ts'
 import { rowOwner } from './book.ts'
 import { estimateRoughly } from './estimate-roughly.ts'
@@ -19,9 +18,7 @@ export function reserve(
     ledger.reserve(reservationOf(x, attempt, pricing))
   } catch (cause) {
     if (!(cause instanceof LedgerFailure)) throw cause
-    throw new Failure('overloaded', 'The gateway cannot keep its books at the moment. Try again later.', {
-      detail: cause.message,
-    })
+    throw booksClosed(cause.message)
   }
 }
 

@@ -14,7 +14,7 @@ export interface WorstCost extends WorstCase {
 
 /** What a request did cost, over all its calls. */
 export interface Spent {
-  /** 1 where an upstream was asked. */
+  /** 1 where an upstream was asked, or an answer was given without. */
   readonly requests: number
   readonly inputTokens: number
   readonly outputTokens: number
@@ -41,7 +41,8 @@ export function spent(x: Exchange, pricing: Pricing): Spent {
   let inputTokens = 0
   let outputTokens = 0
   let costNanoUsd: number | null = 0
-  let asked = 0
+  // An answer from the cache is a request too.
+  let asked = x.ownRow === 'none' ? 0 : 1
   for (const attempt of x.tried) {
     const {
       bookedUsage,

@@ -5,7 +5,7 @@
 // and of an answer stays as it was written. Where there is any doubt (a member twice, a name written with escapes, a
 // value of another type) a request is left as it is, and its cost is estimated.
 
-import { eachData } from '../../openai/sse.ts'
+import { eachData } from './sse.ts'
 
 const quote = 34
 const backslash = 92
@@ -138,6 +138,10 @@ function askWithin(body: Uint8Array, options: Member): Uint8Array | null {
 
 const usageName = Buffer.from('"usage"')
 
+function firstUsage(bytes: Uint8Array): number {
+  return Buffer.prototype.indexOf.call(bytes, usageName)
+}
+
 /** A stretch of bytes that is taken out. */
 interface Cut {
   readonly start: number
@@ -146,9 +150,10 @@ interface Cut {
 
 /**
  * Whole frames without what asking for usage added: members `"usage":null` of the outermost object, and frames whose
- * chunk has no choices but a usage. The same object where there is none. `from`: where the first `"usage"` lies.
+ * chunk has no choices but a usage. The same object where there is none. `from`: where the first `"usage"` lies, where
+ * that is known.
  */
-export function withoutUsage(bytes: Uint8Array, from: number): Uint8Array {
+export function withoutUsage(bytes: Uint8Array, from = firstUsage(bytes)): Uint8Array {
   const cuts: Cut[] = []
   let kept = bytes.length
   for (let at = from; at >= 0;) {

@@ -4,10 +4,10 @@ import { describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
-import { lastFrameEnd, SseFrames } from '../../openai/sse.ts'
+import { lastFrameEnd, SseFrames } from './sse.ts'
 import { askForUsage, withoutUsage } from './include-usage.ts'
 
-const data = process.env['HEADGATE_TEST_DATA'] ?? resolve(import.meta.dir, '../../../../shared/data')
+const data = process.env['HEADGATE_TEST_DATA'] ?? resolve(import.meta.dir, '../../../shared/data')
 const streams = join(data, 'streams')
 const there = existsSync(streams)
 

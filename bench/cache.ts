@@ -1,0 +1,166 @@
+// Stored answers: the same chat call again and again, answered from memory, beside NGINX with `proxy_cache` keyed by the
+// request's body; then many different calls, answered from disk on both sides. NGINX checks no key and keeps no log here.
+// Then single calls at half of the load that a core takes, and look-ups among a million answers in a file.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Pool } from './client.ts'
+import { startCachingHeadgate, startCachingNginx, startFixedUpstream, type Gate } from './gates.ts'
+import { cpuMs } from './machine.ts'
+import type { Plan } from './main.ts'
+import { jsonCall, jsonRequest, requestHeaders } from './messages.ts'
+import { figure, median, quantile, type Figure } from './report.ts'
+import { fillCacheFile, lookUpTimes } from './cache-file.ts'
+
+const connections = 32
+const warmUpSeconds = 4
+/** Different calls in the rounds on disk: more than fit into the memory given. */
+const differentCalls = 10_000
+
+interface Round {
+  readonly perSecond: number
+  readonly cpuUs: number
+}
+
+export async function benchCache(plan: Plan): Promise<Figure[]> {
+  const upstream = await startFixedUpstream(plan.folder)
+  const gates = [
+    await startCachingHeadgate(plan.folder, upstream.port, 'memory: 256MB'),
+    await startCachingNginx(plan.folder, upstream.port, false),
+  ]
+  const memory = await rounds(plan, gates, writeScript(plan, 'same', 1))
+  const latency = await atHalfLoad(gates[0]!, median(memory[0]!.map((one) => one.perSecond)))
+  const onDisk = [
+    await startCachingHeadgate(plan.folder, upstream.port, 'memory: 1MB, disk: 10GB'),
+    await startCachingNginx(plan.folder, upstream.port, true),
+  ]
+  const script = writeScript(plan, 'many', differentCalls)
+  // Every call once, so that all of them are stored, and a moment for the writes.
+  for (const gate of onDisk) await round(gate, script, Math.max(8, plan.roundSeconds))
+  await Bun.sleep(2000)
+  const disk = await rounds(plan, onDisk, script)
+  return [
+    ...figures('memory', memory, 0.9),
+    figure({ bench: 'cache', what: 'p99 of a hit at half load', unit: 'ms', atMost: 1 }, [latency]),
+    ...figures('disk', disk, 0.6),
+    ...(await fileFigures(plan)),
+  ]
+}
+
+function figures(what: string, [headgate, nginx]: readonly Round[][], atLeast: number): Figure[] {
+  const label = { bench: 'cache', unit: '' }
+  const ratio = (key: keyof Round) => headgate!.map((one, at) => one[key] / nginx![at]![key])
+  const shown = (name: string, list: readonly Round[]) => [
+    figure(
+      { ...label, what: `  ${name}: requests/s` },
+      list.map((one) => one.perSecond),
+    ),
+    figure(
+      { ...label, what: `  ${name}: CPU per call`, unit: 'µs' },
+      list.map((one) => one.cpuUs),
+    ),
+  ]
+  return [
+    figure({ ...label, what: `${what}: requests/s ÷ NGINX`, atLeast }, ratio('perSecond')),
+    figure({ ...label, what: `${what}: CPU per call ÷ NGINX` }, ratio('cpuUs')),
+    ...shown('headgate', headgate!),
+    ...shown('nginx', nginx!),
+  ]
+}
+
+async function rounds(plan: Plan, gates: readonly Gate[], script: string): Promise<Round[][]> {
+  for (const gate of gates) await round(gate, script, warmUpSeconds)
+  const all = gates.map((): Round[] => [])
+  for (let index = 0; index < plan.rounds; index++) {
+    for (const [at, gate] of gates.entries()) {
+      const one = await round(gate, script, plan.roundSeconds)
+      all[at]!.push(one)
+      plan.say(`  ${gate.name}: ${one.perSecond.toFixed(0)} requests/s, ${one.cpuUs.toFixed(1)} µs each`)
+    }
+  }
+  return all
+}
+
+async function round(gate: Gate, script: string, seconds: number): Promise<Round> {
+  const beforeMs = cpuMs(gate.pid)
+  const url = `http://127.0.0.1:${gate.port}/v1/chat/completions`
+  const time = `${Math.ceil(seconds)}s`
+  const wrk = Bun.spawn(['wrk', '-t', '1', '-c', String(connections), '-d', time, '-s', script, url], {
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const output = await new Response(wrk.stdout).text()
+  const usedMs = cpuMs(gate.pid) - beforeMs
+  const found = /^result (\d+) (\d+) (\d+)$/m.exec(output)
+  if (found === null) throw new Error(`wrk gave no result: ${output}`)
+  const [requests, durationUs, errors] = found.slice(1).map(Number) as [number, number, number]
+  if (errors > 0 || requests === 0) throw new Error(`${gate.name}: ${errors} of ${requests} calls failed`)
+  return { perSecond: requests / (durationUs / 1e6), cpuUs: (usedMs * 1000) / requests }
+}
+
+function writeScript({ folder }: Plan, name: string, count: number): string {
+  const headers = requestHeaders.map(([field, value]) => `wrk.headers["${field}"] = "${value}"`).join('\n')
+  const script = join(folder, `cache-${name}.lua`)
+  const [before, after] = jsonRequest.split('"temperature"')
+  writeFileSync(
+    script,
+    `wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+${headers}
+local calls = {}
+local at = 0
+function init()
+  for number = 1, ${count} do
+    calls[number] = wrk.format(nil, nil, nil, [==[${before}]==] .. '"seed":' .. number .. ',"temperature"' .. [==[${after}]==])
+  end
+end
+function request()
+  at = at % ${count} + 1
+  return calls[at]
+end
+function done(summary)
+  local e = summary.errors
+  local failed = e.connect + e.read + e.write + e.status + e.timeout
+  io.write(string.format("\\nresult %d %d %d\\n", summary.requests, summary.duration, failed))
+end
+`,
+  )
+  return script
+}
+
+/** The time of the slowest in a hundred, at half the load that was reached. */
+async function atHalfLoad(gate: Gate, perSecondMax: number): Promise<number> {
+  const pool = new Pool(gate.port)
+  await pool.call(jsonCall)
+  const times: number[] = []
+  const perMs = Math.min(perSecondMax / 2000, 4)
+  const endsAtMs = performance.now() + 3000
+  let owed = 0
+  let lastMs = performance.now()
+  while (performance.now() < endsAtMs) {
+    const nowMs = performance.now()
+    owed += (nowMs - lastMs) * perMs
+    lastMs = nowMs
+    const calls: Promise<void>[] = []
+    for (; owed >= 1; owed--) calls.push(pool.call(jsonCall).then(({ wholeMs }) => void times.push(wholeMs)))
+    await Promise.all(calls)
+    await Bun.sleep(1)
+  }
+  pool.close()
+  return quantile(times, 0.99)
+}
+
+async function fileFigures({ folder, say }: Plan): Promise<Figure[]> {
+  const own = join(folder, 'million')
+  mkdirSync(own)
+  const entries = 1_000_000
+  say(`  writing ${entries} answers`)
+  fillCacheFile(own, entries)
+  const { openMs, p99Ms, heldMb } = lookUpTimes(own, entries)
+  const label = { bench: 'cache' }
+  return [
+    figure({ ...label, what: 'a million on disk: look-up, p99', unit: 'ms', atMost: 1 }, [p99Ms]),
+    figure({ ...label, what: 'a million on disk: start', unit: 'ms', atMost: 2000 }, [openMs]),
+    figure({ ...label, what: 'a million on disk: memory', unit: 'MB' }, [heldMb]),
+  ]
+}

@@ -1,0 +1,270 @@
+// What is asked, as the digest by which answers are shared: SHA-256 over parts that each carry their length, so that no part
+// can pass for the end of another: tenant, policy, endpoint with path and query, header fields that matter, model, body.
+// A request whose bytes were seen before is known by them: found by a short hash, then compared byte for byte, since a
+// short hash can be made to collide. So repeats, which are nearly all that a cache is for, are neither parsed nor hashed.
+
+import type { Exchange } from '../../exchange.ts'
+import { canonicalRequest, memberText, type Normalization } from '../../openai/canonical-request.ts'
+import { isObject, readOneMeaning, type Json, type ReadJson } from '../../openai/canonical-json.ts'
+import type { CacheOptions } from './options.ts'
+import type { Wish } from './render.ts'
+import { tenantOf } from './tenant.ts'
+
+/** What is known of a request. */
+export interface Asked {
+  /** Hex of the digest; '' = this request has no part in the cache. */
+  readonly key: string
+  readonly endpoint: string
+  readonly wish: Wish
+  readonly model: string | null
+  /** Of a list of texts to embed, the digest of each; null = it is no such list. */
+  readonly items: readonly string[] | null
+}
+
+/** Operations whose answers may be kept, by method and path. */
+const endpoints = new Map([
+  ['POST /v1/chat/completions', 'chat.completions'],
+  ['POST /v1/responses', 'responses'],
+  ['POST /v1/completions', 'completions'],
+  ['POST /v1/embeddings', 'embeddings'],
+  ['POST /v1/moderations', 'moderations'],
+  ['POST /v1/images/generations', 'images.generations'],
+  ['POST /v1/audio/speech', 'audio.speech'],
+])
+const byPath = new Map([...endpoints].map(([route, operation]) => [route.slice('POST '.length), operation]))
+const itemsMax = 2048
+const noBody = new Uint8Array(0)
+
+/** What the digest depends on besides the request. */
+export interface AskedOptions
+  extends Pick<CacheOptions, 'scope' | 'onlyWhen' | 'stateful' | 'headers'>, Pick<CacheOptions, 'normalize'> {
+  /** Digest of all settings that change answers. */
+  readonly policy: string
+}
+
+/** Requests of a configuration, by their bytes. */
+export class AskedIndex {
+  readonly #seen: SeenRequests
+  readonly #headers: ReadonlySet<string>
+
+  constructor(
+    private readonly options: AskedOptions,
+    bytesMax: number,
+  ) {
+    this.#seen = new SeenRequests(bytesMax)
+    this.#headers = new Set(options.headers.map((name) => name.toLowerCase()))
+  }
+
+  /** What is asked; null where this kind of request has no part in the cache. */
+  of(x: Exchange): Asked | null {
+    const { request, principal } = x
+    const endpoint = endpointOf(request.method, request.path)
+    if (endpoint === null || request.upgrade !== null) return null
+    const body = endpoint === 'models' ? noBody : (x.requestBody?.whole ?? null)
+    if (body === null || (endpoint !== 'models' && body.length === 0)) return null
+    // By the names as they are: putting a tenant together costs more than comparing three texts.
+    const { scope } = this.options
+    const who = scope === 'user' ? principal.user : scope === 'app' ? principal.app : null
+    const context = this.#context(x)
+    const known = this.#seen.find(body, (one) => isSame(one, { principal, who, endpoint, context }))
+    if (known !== null) return known.asked
+    const asked = this.#read(x, endpoint, { body, context })
+    const { key, keyId, team, env, kind } = principal
+    this.#seen.add({ body, endpoint, context, who, key, keyId, team, env, kind, user: principal.user, asked })
+    return asked
+  }
+
+  /** What besides path and body tells requests apart: '' for nearly all. */
+  #context({ request }: Exchange): string {
+    const { headers, query } = request
+    let lines = ''
+    for (let index = 0; index < headers.size; index++) {
+      if (headers.id(index) !== 0 && this.#headers.size === 0) {
+        if (!headers.nameStartsWith(index, 'openai-')) continue
+      }
+      const relevant =
+        headers.nameStartsWith(index, 'openai-') ||
+        (this.#headers.size > 0 && this.#headers.has(headers.name(index)))
+      if (!relevant) continue
+      const name = headers.name(index)
+      // Those two choose an account and go no further.
+      if (name === 'openai-organization' || name === 'openai-project') continue
+      lines += `${name}:${headers.value(index)}\n`
+    }
+    return lines === '' && query === '' ? '' : `${query}\n${lines}`
+  }
+
+  #read(x: Exchange, endpoint: string, sent: { body: Uint8Array; context: string }): Asked {
+    const wish: Wish = endpoint === 'models' || endpoint === 'audio.speech' ? 'as it is' : 'json'
+    const none: Asked = { key: '', endpoint, wish, model: null, items: null }
+    if (endpoint === 'models') {
+      const key = this.#digest(x, { tools: false, parts: [endpoint, sent.context] })
+      return { ...none, key: key ?? '' }
+    }
+    const read = readOneMeaning(sent.body)
+    if (read === null || !isObject(read.value)) return none
+    const value = read.value
+    if (!this.#takesPart(endpoint, value)) return none
+    const model = typeof value['model'] === 'string' ? value['model'] : null
+    const tools = hasMembers(value['tools']) || hasMembers(value['functions'])
+    const parts = [endpoint, sent.context, model ?? '']
+    // Numbers that a double does not hold make a request equal to nothing but its own bytes.
+    const text = read.inexact
+      ? `exactly ${Bun.SHA256.hash(sent.body, 'hex')}`
+      : canonicalRequest(value, endpoint, this.options.normalize)
+    const key = this.#digest(x, { tools, parts: [...parts, text] })
+    if (key === null) return none
+    return {
+      key,
+      endpoint,
+      wish: wishOf(endpoint, value),
+      model,
+      items: this.#items(x, read, { endpoint, parts }),
+    }
+  }
+
+  #items(x: Exchange, read: ReadJson, what: { endpoint: string; parts: readonly string[] }): string[] | null {
+    const value = read.value as { [name: string]: Json }
+    const { input } = value
+    if (what.endpoint !== 'embeddings' || read.inexact) return null
+    const inputs = typeof input === 'string' ? [input] : input
+    if (!Array.isArray(inputs) || inputs.length === 0 || inputs.length > itemsMax) return null
+    // A list of numbers is one text, given as tokens.
+    const list = inputs.every((item) => typeof item === 'number') ? [inputs] : inputs
+    if (!list.every((item) => typeof item === 'string' || Array.isArray(item))) return null
+    const how: Normalization = this.options.normalize
+    const rest = canonicalRequest(value, what.endpoint, { ...how, leaveOut: 'input' })
+    const keys = list.map((item) =>
+      this.#digest(x, {
+        tools: false,
+        parts: [...what.parts, 'one of a list', rest, memberText('input', item, how)],
+      }),
+    )
+    return keys.every((key) => key !== null) ? keys : null
+  }
+
+  #digest({ principal }: Exchange, what: { tools: boolean; parts: readonly string[] }): string | null {
+    const tenant = tenantOf(principal, this.options.scope, what.tools)
+    if (tenant === null) return null
+    return digestOf([tenant, this.options.policy, ...what.parts])
+  }
+
+  #takesPart(endpoint: string, body: { [name: string]: Json }): boolean {
+    const { stateful, onlyWhen } = this.options
+    const { temperature, n } = body
+    const { temperatureMax, nMax } = onlyWhen
+    const samples = endpoint === 'chat.completions' || endpoint === 'responses' || endpoint === 'completions'
+    const warmth = typeof temperature === 'number' ? temperature : 1
+    if (temperatureMax !== undefined && samples && warmth > temperatureMax) return false
+    if (nMax !== undefined && typeof n === 'number' && n > nMax) return false
+    if (stateful) return true
+    if (body['store'] === true || body['background'] === true) return false
+    return body['previous_response_id'] == null && body['conversation'] == null
+  }
+}
+
+/** SHA-256 over parts that each carry their length. */
+export function digestOf(parts: readonly string[]): string {
+  return Bun.SHA256.hash(parts.map((part) => `${part.length}:${part}`).join(''), 'hex')
+}
+
+function endpointOf(method: string, path: string): string | null {
+  if (method === 'POST') return byPath.get(path) ?? null
+  return method === 'GET' && path === '/v1/models' ? 'models' : null
+}
+
+function hasMembers(value: Json | undefined): boolean {
+  return Array.isArray(value) ? value.length > 0 : value != null
+}
+
+function wishOf(endpoint: string, { stream, stream_options: options }: { [name: string]: Json }): Wish {
+  if (endpoint === 'audio.speech' || endpoint === 'embeddings' || endpoint === 'moderations')
+    return 'as it is'
+  if (stream !== true) return 'json'
+  return isObject(options) && options['include_usage'] === true ? 'events with usage' : 'events'
+}
+
+/** A request seen before, with the names that made its tenant. */
+interface Seen {
+  readonly body: Uint8Array
+  readonly endpoint: string
+  readonly context: string
+  readonly who: string | null
+  readonly kind: string
+  readonly key: string | null
+  readonly keyId: string | null
+  readonly user: string | null
+  readonly team: string | null
+  readonly env: string | null
+  readonly asked: Asked
+}
+
+interface Now {
+  readonly principal: Exchange['principal']
+  readonly who: string | null
+  readonly endpoint: string
+  readonly context: string
+}
+
+/** All names, whatever the scope: one more reading of a body is cheap, one tenant taken for another is not. */
+function isSame(one: Seen, { principal, who, endpoint, context }: Now): boolean {
+  return (
+    one.endpoint === endpoint &&
+    one.context === context &&
+    one.who === who &&
+    one.key === principal.key &&
+    one.keyId === principal.keyId &&
+    one.team === principal.team &&
+    one.env === principal.env &&
+    one.user === principal.user &&
+    one.kind === principal.kind
+  )
+}
+
+/** Longer bodies are read each time: keeping them would cost more than reading. */
+const seenBodyMax = 64 * 1024
+const ways = 4
+
+/** Requests by their bytes: a table of places, each with the last few that fell on it. Bounded by bytes. */
+class SeenRequests {
+  readonly #places: (Seen[] | undefined)[]
+  #bytes = 0
+  #clearing = 0
+
+  constructor(private readonly bytesMax: number) {
+    const size = 2 ** Math.round(Math.log2(Math.max(1024, bytesMax / 2048)))
+    this.#places = Array.from({ length: size })
+  }
+
+  find(body: Uint8Array, isIt: (one: Seen) => boolean): Seen | null {
+    const place = this.#places[this.#at(body)]
+    if (place === undefined) return null
+    for (const one of place) {
+      if (one.body.length === body.length && isIt(one) && Buffer.compare(one.body, body) === 0) return one
+    }
+    return null
+  }
+
+  add(one: Seen): void {
+    if (one.body.length > seenBodyMax) return
+    const at = this.#at(one.body)
+    const place = (this.#places[at] ??= [])
+    if (place.length >= ways) this.#bytes -= place.shift()!.body.length + seenOverhead
+    // A view of a few bytes would keep the whole read in memory.
+    place.push({ ...one, body: new Uint8Array(one.body) })
+    this.#bytes += one.body.length + seenOverhead
+    // Gives up places in turn: whoever is asked for again comes back at once.
+    while (this.#bytes > this.bytesMax) {
+      const given = this.#places[this.#clearing]
+      for (const old of given ?? []) this.#bytes -= old.body.length + seenOverhead
+      this.#places[this.#clearing] = undefined
+      this.#clearing = (this.#clearing + 1) % this.#places.length
+    }
+  }
+
+  #at(body: Uint8Array): number {
+    return Bun.hash.xxHash32(body) & (this.#places.length - 1)
+  }
+}
+
+const seenOverhead = 512

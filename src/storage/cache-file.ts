@@ -1,0 +1,350 @@
+// `cache.db`: answers on disk, the purges that all processes of this data directory follow, and the digests that `cache
+// simulate` reads. A file of its own, because it may be lost without harm: it is written without waiting for the disk
+// (`synchronous = OFF` survives the process's death, not the machine's), every answer carries a checksum, and a file that
+// turns out damaged is set aside and begun anew. Whoever sees it in use by somebody else tries again later.
+
+import { Database as File, type SQLQueryBindings, type Statement } from 'bun:sqlite'
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Of the tables below; another number is another layout, and begun anew. */
+const layout = 1
+/** How long SQLite may block the process for another one's lock. */
+const blockMs = 5
+const seenRowsMax = 200_000
+const purgesMax = 1_000
+
+/** An answer as it is kept; `body` is opaque. */
+export interface KeptAnswer {
+  readonly key: Uint8Array
+  readonly body: Uint8Array
+  readonly endpoint: string
+  readonly model: string
+  readonly team: string
+  readonly tags: readonly string[]
+  /** Wall clock. */
+  readonly keptUntilMs: number
+  readonly askedAtMs: number
+  readonly nowMs: number
+}
+
+/** A purge, kept so that every process follows it. */
+export interface KeptPurge {
+  readonly number: number
+  readonly by: string
+  readonly value: string
+  readonly atMs: number
+}
+
+/** A request that could be answered from a cache: no body, and of its digest as much as tells requests apart. */
+export interface SeenRequest {
+  readonly atMs: number
+  readonly key: string
+  readonly endpoint: string
+  readonly model: string
+  /** Size of its answer. */
+  readonly bytes: number
+  readonly tokens: number
+  /** Nano-dollars; null = not known. */
+  readonly costNanoUsd: number | null
+  readonly status: string
+  /** How many requests it stands for: under load only those of some digests are kept, and all of theirs. */
+  readonly weight: number
+}
+
+const tables = `
+create table if not exists answers (
+  id integer primary key, key blob not null unique, bytes integer not null, used_min integer not null,
+  kept_until_ms integer not null, asked_ms integer not null, endpoint text not null, model text not null, team text not null, tags text not null,
+  sum blob not null, body blob not null);
+create index if not exists answers_used on answers (used_min);
+create index if not exists answers_until on answers (kept_until_ms);
+create table if not exists totals (answers integer not null);
+insert into totals select 0 where not exists (select 1 from totals);
+create trigger if not exists answers_added after insert on answers begin update totals set answers = answers + 1; end;
+create trigger if not exists answers_removed after delete on answers begin update totals set answers = answers - 1; end;
+create table if not exists purges (
+  number integer primary key autoincrement, kind text not null, value text not null, at_ms integer not null);
+create table if not exists seen (
+  number integer primary key autoincrement, at_ms integer not null, key text not null, endpoint text not null,
+  model text not null, bytes integer not null, tokens integer not null, cost_nano integer, status text not null,
+  weight integer not null);`
+
+/** The open file. Every method may throw SQLite's error; `isDamage` and `isBusyFile` tell what it means. */
+export class CacheFile {
+  readonly #db: File
+  readonly #statements = new Map<string, Statement<Record<string, unknown>, SQLQueryBindings[]>>()
+
+  private constructor(db: File) {
+    this.#db = db
+  }
+
+  /** Opens `cache.db` in a data directory, made where missing. What is damaged or of another layout is set aside. */
+  static open(folder: string, tell: (message: string) => void): CacheFile {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const path = join(folder, 'cache.db')
+    try {
+      return CacheFile.#open(path)
+    } catch (cause) {
+      if (!isDamage(cause)) throw cause
+      tell(`${path} is damaged: it is set aside as ${setAside(path)}, and the cache begins anew`)
+      return CacheFile.#open(path)
+    }
+  }
+
+  static #open(path: string): CacheFile {
+    closeSync(openSync(path, 'a', 0o600))
+    const db = new File(path)
+    try {
+      db.run('PRAGMA busy_timeout = 2000')
+      db.run('PRAGMA journal_mode = WAL')
+      db.run('PRAGMA synchronous = OFF')
+      db.run('PRAGMA cache_size = -16384')
+      db.run('PRAGMA journal_size_limit = 16777216')
+      const { user_version: version } = db.query<{ user_version: number }, []>('PRAGMA user_version').get()!
+      if (version !== 0 && version !== layout) throw new OtherLayout(`layout ${version}`)
+      db.run(tables)
+      db.run(`PRAGMA user_version = ${layout}`)
+      db.run(`PRAGMA busy_timeout = ${blockMs}`)
+      return new CacheFile(db)
+    } catch (cause) {
+      db.close()
+      throw cause
+    }
+  }
+
+  #ask(sql: string): Statement<Record<string, unknown>, SQLQueryBindings[]> {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)))
+    return statement
+  }
+
+  /** Runs `work` in one transaction. */
+  together(work: () => void): void {
+    this.#db.transaction(work).immediate()
+  }
+
+  /** The body kept under a key, and the minute it was used last; null where there is none, or what there is was changed. */
+  find(key: Uint8Array): { readonly body: Uint8Array; readonly usedMin: number } | null {
+    const row = this.#ask('select body, sum, used_min from answers where key = ?').get(key) as {
+      body: Uint8Array
+      sum: Uint8Array
+      used_min: number
+    } | null
+    if (row === null) return null
+    if (Buffer.compare(checksum(key, row.body), row.sum) === 0)
+      return { body: row.body, usedMin: row.used_min }
+    this.remove(key)
+    return null
+  }
+
+  keep(answer: KeptAnswer): void {
+    const { key, body, endpoint, model, team, keptUntilMs, askedAtMs, nowMs } = answer
+    const tags = answer.tags.length === 0 ? '' : `\n${answer.tags.join('\n')}\n`
+    this.#ask(
+      `insert into answers (key, bytes, used_min, kept_until_ms, asked_ms, endpoint, model, team, tags, sum, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set
+       bytes = excluded.bytes, used_min = excluded.used_min, kept_until_ms = excluded.kept_until_ms, asked_ms = excluded.asked_ms,
+       endpoint = excluded.endpoint, model = excluded.model, team = excluded.team, tags = excluded.tags,
+       sum = excluded.sum, body = excluded.body`,
+    ).run(
+      key,
+      body.length,
+      minuteOf(nowMs),
+      keptUntilMs,
+      askedAtMs,
+      endpoint,
+      model,
+      team,
+      tags,
+      checksum(key, body),
+      body,
+    )
+  }
+
+  used(key: Uint8Array, nowMs: number): void {
+    this.#ask('update answers set used_min = ? where key = ?').run(minuteOf(nowMs), key)
+  }
+
+  remove(key: Uint8Array): number {
+    return this.#ask('delete from answers where key = ?').run(key).changes
+  }
+
+  /**
+   * Removes what a purge is for, and was asked for before it, among `rows` answers behind `fromId`; 0 to begin with. Gives
+   * how many, and where to go on: null at the end. A part at a time, since a look at all of a large file takes seconds.
+   */
+  removeMeant(
+    { by, value, atMs }: { by: string; value: string; atMs: number },
+    fromId: number,
+    rows: number,
+  ): { readonly removed: number; readonly nextId: number | null } {
+    const found =
+      by === 'all'
+        ? ['1', []]
+        : by === 'tag'
+          ? ['instr(tags, ?) > 0', [`\n${value}\n`]]
+          : by === 'model'
+            ? ['model = ?', [value]]
+            : ['team = ?', [value]]
+    const [where, values] = found as [string, string[]]
+    const last = this.#ask(
+      'select max(id) as id from (select id from answers where id > ? order by id limit ?)',
+    )
+    const { id } = last.get(fromId, rows) as { id: number | null }
+    if (id === null) return { removed: 0, nextId: null }
+    const removed = this.#ask(
+      `delete from answers where id > ? and id <= ? and asked_ms <= ? and ${where}`,
+    ).run(fromId, id, atMs, ...values)
+    return { removed: removed.changes, nextId: id }
+  }
+
+  /** Removes up to `limit` answers that are past their time or were not used since `usedBeforeMs`. */
+  removeOld(nowMs: number, usedBeforeMs: number, limit: number): number {
+    const past = `delete from answers where id in (select id from answers where kept_until_ms <= ? limit ${limit})`
+    const gone = this.#ask(past).run(nowMs).changes
+    if (gone >= limit) return gone
+    const unused = `delete from answers where id in (select id from answers where used_min < ? limit ${limit - gone})`
+    return gone + this.#ask(unused).run(minuteOf(usedBeforeMs)).changes
+  }
+
+  /** Removes the `limit` answers that were used longest ago. */
+  removeLeastUsed(limit: number): number {
+    const sql = `delete from answers where id in (select id from answers order by used_min, id limit ${limit})`
+    return this.#ask(sql).run().changes
+  }
+
+  /** Bytes in use; costs microseconds. */
+  get usedBytes(): number {
+    const row = this.#ask(
+      `select (c.page_count - f.freelist_count) * s.page_size as bytes
+       from pragma_page_count c, pragma_freelist_count f, pragma_page_size s`,
+    ).get() as { bytes: number }
+    return row.bytes
+  }
+
+  /** A number that differs where another process may have written since. */
+  stamp(): number {
+    return (this.#ask('PRAGMA data_version').get() as { data_version: number }).data_version
+  }
+
+  /** Keeps a purge; gives its number. */
+  addPurge(mark: { by: string; value: string }, atMs: number): number {
+    const { lastInsertRowid } = this.#ask('insert into purges (kind, value, at_ms) values (?, ?, ?)').run(
+      mark.by,
+      mark.value,
+      atMs,
+    )
+    const number = Number(lastInsertRowid)
+    const { count } = this.#ask('select count(*) as count from purges').get() as { count: number }
+    if (count > purgesMax) {
+      // Too many to look through: what is older than now is gone altogether.
+      this.#ask('delete from purges').run()
+      return this.addPurge({ by: 'all', value: '' }, atMs)
+    }
+    return number
+  }
+
+  purgesAfter(number: number): KeptPurge[] {
+    const rows = this.#ask('select * from purges where number > ? order by number').all(number) as {
+      number: number
+      kind: string
+      value: string
+      at_ms: number
+    }[]
+    return rows.map((row) => ({ number: row.number, by: row.kind, value: row.value, atMs: row.at_ms }))
+  }
+
+  /** Keeps what was seen, and no more than the newest 200,000. */
+  addSeen(requests: readonly SeenRequest[]): void {
+    const add = this.#ask(
+      'insert into seen (at_ms, key, endpoint, model, bytes, tokens, cost_nano, status, weight) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    )
+    let last = 0
+    for (const one of requests) {
+      const { atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status, weight } = one
+      const row = [atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status, weight]
+      last = Number(add.run(...row).lastInsertRowid)
+    }
+    this.#ask('delete from seen where number <= ?').run(last - seenRowsMax)
+  }
+
+  /** What was seen since a moment, oldest first. */
+  *seen(fromMs: number): Generator<SeenRequest> {
+    const rows = this.#ask('select * from seen where at_ms >= ? order by number').iterate(fromMs)
+    for (const row of rows as Iterable<Record<string, string | number | null>>) {
+      yield {
+        atMs: Number(row['at_ms']),
+        key: String(row['key']),
+        endpoint: String(row['endpoint']),
+        model: String(row['model']),
+        bytes: Number(row['bytes']),
+        tokens: Number(row['tokens']),
+        costNanoUsd: row['cost_nano'] === null ? null : Number(row['cost_nano']),
+        status: String(row['status']),
+        weight: Number(row['weight']),
+      }
+    }
+  }
+
+  /** How many answers there are. */
+  count(): number {
+    return (this.#ask('select answers from totals').get() as { answers: number }).answers
+  }
+
+  /** Answers and bytes by endpoint and model, the most first. */
+  groups(limit: number): { endpoint: string; model: string; answers: number; bytes: number }[] {
+    return this.#ask(
+      `select endpoint, model, count(*) as answers, sum(bytes) as bytes from answers
+       group by endpoint, model order by bytes desc limit ${limit}`,
+    ).all() as { endpoint: string; model: string; answers: number; bytes: number }[]
+  }
+
+  close(): void {
+    for (const statement of this.#statements.values()) statement.finalize()
+    this.#statements.clear()
+    this.#db.close()
+  }
+}
+
+class OtherLayout extends Error {
+  readonly code = 'SQLITE_NOTADB'
+}
+
+/** Moves a damaged file out of the way; gives its new name. One is kept, for whoever wants to look at it. */
+export function setAside(path: string): string {
+  const aside = `${path}.damaged`
+  for (const end of ['-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
+  if (existsSync(path)) renameSync(path, aside)
+  return aside
+}
+
+/** Whether an error says that the file is no sound database. */
+export function isDamage(cause: unknown): boolean {
+  return /^SQLITE_(?:CORRUPT|NOTADB|IOERR|FORMAT|SCHEMA)|^SQLITE_ERROR$/.test(codeOf(cause))
+}
+
+/** Whether an error says that there is no room left. */
+export function isDiskFull(cause: unknown): boolean {
+  return codeOf(cause).startsWith('SQLITE_FULL')
+}
+
+/** Whether an error says that somebody else holds the file. */
+export function isBusyFile(cause: unknown): boolean {
+  return /^SQLITE_(?:BUSY|LOCKED)/.test(codeOf(cause))
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+}
+
+function minuteOf(ms: number): number {
+  return Math.floor(ms / 60_000)
+}
+
+/** Over key and body, so that a page that went astray is no answer to anything. */
+function checksum(key: Uint8Array, body: Uint8Array): Uint8Array {
+  const sum = Buffer.allocUnsafe(8)
+  sum.writeBigUInt64LE(Bun.hash.xxHash64(body, Bun.hash.xxHash64(key)))
+  return sum
+}
