@@ -150,6 +150,8 @@ export class Attempt {
   itemsNanoUsd = 0
   /** Its answer is what the client gets. */
   delivered = false
+  /** Its answer came to its own end. */
+  complete = false
 
   constructor(
     /** Id of its ledger row: that of the exchange and a number. */

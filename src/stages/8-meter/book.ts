@@ -58,6 +58,7 @@ export class Book {
   close(x: Exchange, attempt: Attempt, ending: Ending): Promise<void> | null {
     if (attempt.state !== 'open') return null
     if (attempt.endedAtMs === 0) attempt.endedAtMs = this.parts.clock.nowMs()
+    attempt.complete = ending.complete
     const state = stateOf(x, attempt, ending)
     attempt.state = state
     const { last } = ending

@@ -115,7 +115,8 @@ export class Estimator {
 /** The estimate, and never less than what a running sum has said already. */
 function merged(attempt: Attempt | null, counted: TokenCounts): Usage {
   const said = attempt?.usage ?? null
-  const began = (attempt?.output?.bytes ?? 0) > 0
+  // What was on its way when it was cut off is paid for too.
+  const began = attempt?.complete !== true && (attempt?.output?.bytes ?? 0) > 0
   const input = Math.min(said !== null && said.input > 0 ? said.input : Math.max(1, counted.input), tokensMax)
   const output = Math.min(
     Math.max(said?.output ?? 0, counted.output + (began ? inFlightTokens : 0)),
