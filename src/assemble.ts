@@ -82,7 +82,12 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     throw cause
   })
   const estimate = kept.estimator.exact.bind(kept.estimator)
-  const meter = createMeter({ ...parts, estimate, bug: parts.log.bug })
+  const meter = createMeter({
+    ...parts,
+    estimate,
+    bug: parts.log.bug,
+    warn: (text) => parts.log.event('warn', text),
+  })
   const costs = parts.pricing === undefined ? plainCosts : { estimate: meter.worstCase, spent: meter.spent }
   const limit = limitStage(config, { costs, ...parts }, kept)
   await limit.ready().catch((cause: unknown) => {

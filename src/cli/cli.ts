@@ -32,6 +32,7 @@ export function buildProgram(finish: Finish): Command {
   addUsageCommands(program, finish)
   addUpstreamsCommands(program, finish)
   addLimitsCommands(program, finish)
+  addAuditCommand(program, finish)
   addProgramCommands(program, finish)
   return program
 }
@@ -112,6 +113,19 @@ function addServerCommands(program: Command, finish: Finish): void {
     .action(async (options: { listen?: string }) => {
       const { runSandbox } = await import('./sandbox.ts')
       finish(await runSandbox(options))
+    })
+}
+
+function addAuditCommand(program: Command, finish: Finish): void {
+  program
+    .command('audit')
+    .description('look for what is unsafe or wrong in an installation; exit code 1 where it is serious')
+    .option('-c, --config <file>', 'config file (default: headgate.yaml or headgate.config.ts)')
+    .option('-d, --data <folder>', 'data directory (default: $HEADGATE_DATA, else ./.headgate)')
+    .option('--json', 'print the findings as JSON')
+    .action(async (options: { config?: string; data?: string; json?: boolean }) => {
+      const { runAudit } = await import('./audit.ts')
+      finish(await runAudit(options))
     })
 }
 

@@ -27,6 +27,8 @@ export interface BookParts {
   readonly estimate: (x: Exchange, attempt: Attempt) => Promise<Estimate>
   /** Told of what cannot be kept. */
   readonly bug: (cause: unknown) => void
+  /** Tells the operator. */
+  readonly warn: (text: string) => void
 }
 
 /** How a call ended, as far as its cost goes. */
@@ -49,7 +51,11 @@ export function rowOwner({ principal }: Exchange): RowOwner {
   return owner
 }
 
+const toldMax = 1000
+
 export class Book {
+  /** Models whose lack of a price was told. */
+  readonly #told = new Set<string>()
   readonly #estimating = new Set<Promise<void>>()
 
   constructor(private readonly parts: BookParts) {}
@@ -184,7 +190,20 @@ export class Book {
       return { costNanoUsd: 0, priceVersion: pricing.version }
     const model = attempt.answeredModel ?? attempt.upstreamModel
     if (usage === null && units === null) return { costNanoUsd: null, priceVersion: pricing.version }
-    return pricing.price({ ...whom(attempt), model, serviceTier, usage, units, batch: false })
+    const price = pricing.price({ ...whom(attempt), model, serviceTier, usage, units, batch: false })
+    if (price.costNanoUsd === null) this.#tellUnpriced(model, attempt.whom.name)
+    return price
+  }
+
+  /** Once for each model: nobody should find out from a bill. */
+  #tellUnpriced(model: string | null, upstream: string): void {
+    const name = `${upstream} ${model}`
+    if (this.#told.has(name) || this.#told.size >= toldMax) return
+    this.#told.add(name)
+    this.parts.warn(
+      `No price is known for the model "${String(model).slice(0, 128)}" at the upstream ${upstream}: its rows are unpriced, and money ` +
+        'budgets refuse it. Give it a price (meter.prices, docs/prices.md).',
+    )
   }
 
   #keep(row: LedgerRow): Promise<void> | null {

@@ -44,14 +44,15 @@ export interface MeterParts {
   readonly pricing?: Pricing
   readonly estimate?: BookParts['estimate']
   readonly bug?: (cause: unknown) => void
+  readonly warn?: (text: string) => void
 }
 
 const isEvents = /^text\/event-stream\b/i
 
 export function createMeter(parts: MeterParts): MeterStage {
-  const { clock, ledger = noLedger, pricing = noPricing, bug = () => {} } = parts
+  const { clock, ledger = noLedger, pricing = noPricing, bug = () => {}, warn = () => {} } = parts
   const estimate = parts.estimate ?? ((x, attempt) => Promise.resolve(estimateRoughly(x, attempt)))
-  const book = new Book({ clock, ledger, pricing, estimate, bug })
+  const book = new Book({ clock, ledger, pricing, estimate, bug, warn })
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
