@@ -59,6 +59,7 @@ function begin(policy: 'abort' | 'drain') {
     body: source,
     tunnel: null,
   }
+  x.reading = true
   const delivered = deliver(
     x,
     reply,

@@ -66,7 +66,9 @@ describe('rules 1 and 11: the bound of a reservation', () => {
     const number = fc.oneof(fc.integer({ min: 0 }), fc.double(), fc.bigInt(), fc.jsonValue())
     fc.assert(
       fc.property(number, number, (length, answers) => {
-        const text = `{"model":"gpt-4o","max_tokens":${String(length)},"n":${String(answers)}}`
+        const shown = (value: unknown): string =>
+          typeof value === 'object' ? JSON.stringify(value) : String(value)
+        const text = `{"model":"gpt-4o","max_tokens":${shown(length)},"n":${shown(answers)}}`
         const { inputTokens, outputTokens } = bound(text)
         for (const tokens of [inputTokens, outputTokens])
           expect(Number.isSafeInteger(tokens) && tokens >= 0 && tokens <= tokensMax).toBe(true)
