@@ -1,7 +1,6 @@
 // Carries rows from the journal into the database, in small batches beside the requests. A database that is away costs
 // nobody anything for a while: rows wait in the journal, and what has waited is tried again until it is in.
 
-import type { Values } from './columns.ts'
 import type { Journal } from './journal.ts'
 import type { RowSink } from './sink.ts'
 
@@ -76,13 +75,13 @@ export class Ingest {
     const { journal, sink, tell } = this.options
     const { rows, end } = journal.read(batchRows)
     if (rows.length === 0) {
-      journal.advance(end)
+      journal.advance(end, 0)
       return 0
     }
     try {
-      const written = sink.write(rows.map((text) => JSON.parse(text) as Values))
+      const written = sink.write(rows)
       if (written !== undefined) await written
-      journal.advance(end)
+      journal.advance(end, rows.length)
       if (this.#failing) tell('warn', 'The database takes rows of the ledger again.')
       this.#failing = false
     } catch (cause) {

@@ -4,6 +4,7 @@
 
 import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Values } from './columns.ts'
 import { LedgerFailure } from './ledger.ts'
 import { kinds, Segment, type Kind } from './segment.ts'
 
@@ -23,6 +24,9 @@ export interface JournalOptions {
   readonly tell: (level: 'warn' | 'error', text: string) => void
 }
 
+/** Rows kept as they are beside their text, so that they need not be read again; beyond it the journal is read. */
+const freshMax = 4096
+
 /** A place in the journal: everything before it is in the database. */
 export interface Cursor {
   segment: Segment
@@ -36,6 +40,8 @@ export class Journal {
   #spares: Segment[] = []
   /** Calls under way: the segment that holds the reservation, and its text. */
   readonly #open = new Map<string, { segment: Segment; readonly text: string }>()
+  /** Rows from the cursor on, as they were given; null = there are more than that, and the text is read. */
+  #fresh: Values[] | null = []
   #made = 1
   #making: Promise<void> | null = null
   #trouble: string | null = null
@@ -85,9 +91,10 @@ export class Journal {
   }
 
   /** Adds a final row; closes its reservation, where there is one. @throws LedgerFailure */
-  settle(id: string, text: string): void {
-    this.#append(kinds.row, text)
+  settle(id: string, values: Values): void {
+    this.#append(kinds.row, JSON.stringify(values))
     this.#open.delete(id)
+    if (this.#fresh !== null && this.#fresh.push(values) > freshMax) this.#fresh = null
   }
 
   /** Everything so far reaches the disk. @throws the system's error */
@@ -96,13 +103,14 @@ export class Journal {
   }
 
   /** Rows from the cursor on, `max` at most, and where they end. */
-  read(max: number): { rows: string[]; end: Cursor } {
-    const rows: string[] = []
+  read(max: number): { rows: Values[]; end: Cursor } {
+    const rows: Values[] = []
     let { segment, offset } = this.cursor
     while (rows.length < max) {
       const record = segment.read(offset)
       if (record !== null) {
-        if (record.kind === kinds.row) rows.push(record.text())
+        if (record.kind === kinds.row)
+          rows.push(this.#fresh?.[rows.length] ?? (JSON.parse(record.text()) as Values))
         offset = record.next
         continue
       }
@@ -114,8 +122,11 @@ export class Journal {
     return { rows, end: { segment, offset } }
   }
 
-  /** What is before `end` is in the database: segments behind it are free. */
-  advance(end: Cursor): void {
+  /** What is before `end`, `rows` of them, is in the database: segments behind it are free. */
+  advance(end: Cursor, rows: number): void {
+    if (this.#fresh !== null) this.#fresh.splice(0, rows)
+    // Caught up: from here on rows are at hand again.
+    else if (rows === 0) this.#fresh = []
     Object.assign(this.cursor, end)
     while (this.#waiting[0] !== end.segment && this.#retire(this.#waiting[0]!)) this.#waiting.shift()
   }

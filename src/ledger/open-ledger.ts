@@ -120,7 +120,7 @@ class JournalLedger implements OpenLedger {
   }
 
   settle(row: LedgerRow): Promise<void> | null {
-    this.parts.journal.settle(row.id, JSON.stringify(valuesOf(row)))
+    this.parts.journal.settle(row.id, valuesOf(row))
     this.#ingest.wake()
     return this.parts.options.durability() === 'power' ? this.#sync() : null
   }
