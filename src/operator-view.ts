@@ -5,6 +5,7 @@ import { RecentRequests } from './admin/recent-requests.ts'
 import type { AdminWorld, UpstreamRow } from './admin/route.ts'
 import type { AdminParts, Health } from './admin/admin.ts'
 import type { Clock } from './base/clock.ts'
+import type { Ledger } from './ledger/ledger.ts'
 import type { Stages } from './proxy.ts'
 
 /** What the process behind a gateway gives its admin port. */
@@ -30,6 +31,7 @@ const noBackend: AdminBackend = {
 export interface ViewParts {
   readonly clock: Clock
   readonly log: Stages['log']
+  readonly ledger?: Pick<Ledger, 'trouble'>
   readonly admin?: AdminBackend
 }
 
@@ -89,6 +91,8 @@ export class OperatorView implements AdminParts {
 
   #notReady(): string[] {
     const reasons = this.draining ? ['draining: no new requests are taken'] : []
+    const trouble = this.parts.ledger?.trouble() ?? null
+    if (trouble !== null) reasons.push(`ledger: ${trouble}`)
     for (const account of this.watched.stages().upstream.accounts) {
       const trouble = account.keyTrouble()
       if (trouble !== null) reasons.push(`upstream ${account.name}: ${trouble}`)
