@@ -144,6 +144,44 @@ describe('budgets', () => {
     expect(await refused(stage, exchange({ team: 'web' }, { cost: 9e8 }))).toBeNull()
   })
 
+  test('after a restart, the first requests of a key find its own budget as the ledger has it', async () => {
+    const none = { key: '', user: '', team: '', app: '', upstream: '', model: '', endpoint: '', env: '' }
+    // Keys the ledger knows beside it: their accounts are made while it waits.
+    const spend: SpendLookup = async ({ fromMs }) =>
+      ['k1', 'k2', 'k3', 'k4', 'k5', 'mine', 'half'].map((keyId) => ({
+        ...none,
+        keyId,
+        atMs: fromMs,
+        requests: 1,
+        inputTokens: 0,
+        outputTokens: 0,
+        costNanoUsd: keyId === 'half' ? 5e8 : 1e9,
+      }))
+    const stage = stageOf([], { spend })
+    const ask = (keyId: string, budget: string) => exchange({ keyId, budget }, { cost: 3e8 })
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => refused(stage, ask('mine', '$1/month'))),
+    )
+    expect(answers.map((failure) => failure?.code)).toEqual(Array(8).fill('budget_exceeded'))
+    // The same after one whose amounts are read already, and with what is under way in the sum.
+    const others = await Promise.all(Array.from({ length: 4 }, () => refused(stage, ask('half', '$1/month'))))
+    expect(others.filter((failure) => failure === null)).toHaveLength(1)
+    expect(await refused(stage, ask('k1', '$2/month'))).toBeNull()
+    const rows = (await stage.rows()).map(({ principal, max, used }) => [principal.key, max, used])
+    expect(rows).toEqual([
+      ['mine', 1e9, 1e9],
+      ['half', 1e9, 8e8],
+      ['k1', 2e9, 13e8],
+    ])
+    // A budget that was changed, or taken away, has no row any more.
+    expect(await refused(stage, ask('mine', '$5/month'))).toBeNull()
+    expect(await refused(stage, exchange({ keyId: 'half' }))).toBeNull()
+    expect((await stage.rows()).map(({ principal, max }) => [principal.key, max])).toEqual([
+      ['k1', 2e9],
+      ['mine', 5e9],
+    ])
+  })
+
   test("a ledger that cannot be read refuses whom a key's budget bounds, until it can", async () => {
     let broken = true
     const spend: SpendLookup = async () => {

@@ -81,6 +81,11 @@ export class Counters {
     return fresh
   }
 
+  /** The account of a principal; null = it has none. */
+  find(owner: string): Account | null {
+    return this.#accounts.get(owner) ?? null
+  }
+
   /** All accounts there are. */
   values(): Iterable<Account> {
     return this.#shared === null ? this.#accounts.values() : [this.#shared, ...this.#accounts.values()]

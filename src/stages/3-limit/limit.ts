@@ -11,7 +11,7 @@ import { Gate } from './gate.ts'
 import { listLimits, type LimitRow } from './listing.ts'
 import { LimitMemory, type Tracked } from './memory.ts'
 import { OwnBudgets } from './own-budget.ts'
-import { planOf, type Planning } from './plan.ts'
+import { keyOf, planOf, type Planning } from './plan.ts'
 import { Quota, type UpstreamQuota } from './quota.ts'
 import { SharedLimits, type SharedStore } from './shared.ts'
 import { Recollection, type SpendLookup } from './spend.ts'
@@ -66,20 +66,23 @@ export function createLimit(parts: LimitParts): LimitStage {
   const own = new OwnBudgets(memory, (fresh) => recollection.add([fresh]))
   const planning: Planning = {
     rules,
-    own: ({ principal: { budget = null } }) => (budget === null ? null : own.ruleOf(budget)),
+    own: ({ principal }) => own.ruleOf(principal.budget ?? null, keyOf(principal)),
     costs,
     seesModel: rules.some(({ rule }) => rule.per.includes('model') || rule.match.models !== undefined),
   }
   const quota = new Quota({ rules: aboutUpstreams, costs, memory })
   const shared = parts.shared === null ? null : new SharedLimits(parts.shared, parts.leaseMs)
   const gate = new Gate(parts, { shared, warnings: new Warnings(parts.warn) })
+  const reserve = (x: Exchange): void | Promise<void> => {
+    const charges = planOf(x, planning, memory.now())
+    return charges.length === 0 ? undefined : gate.reserve(x, charges)
+  }
   return {
     reserve(x) {
-      if (rules.length === 0 && (x.principal.budget ?? null) === null) return
-      const charges = planOf(x, planning, memory.now())
-      if (charges.length === 0) return
-      if (recollection.due) return recollection.done().then(() => gate.reserve(x, charges), unreadable)
-      return gate.reserve(x, charges)
+      // A budget not met before makes a recollection due. Plans are made after it: it makes accounts, and may drop unused ones.
+      const budget = planning.own(x)
+      if (rules.length === 0 && budget === null) return
+      return recollection.due ? recollection.done().then(() => reserve(x), unreadable) : reserve(x)
     },
     settle(x) {
       x.limitsSettled = true
@@ -88,7 +91,7 @@ export function createLimit(parts: LimitParts): LimitStage {
     around: (send) => quota.around(send),
     quota,
     ready: () => recollection.done(),
-    rows: () => listLimits([...configured.tracked, ...own.values()], memory),
+    rows: () => listLimits(configured.tracked, memory, own),
     close: () => shared?.close(),
   }
 }

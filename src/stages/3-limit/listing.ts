@@ -1,8 +1,10 @@
 // Who is at what: every account with something used, the nearest to its limit first. There may be millions, so they are
 // gone through in pieces, between which requests run, and only the thousand nearest are kept.
 
+import type { Account } from './counters.ts'
 import type { LimitMemory, Tracked } from './memory.ts'
-import type { Dimension, Quantity } from './rule.ts'
+import type { OwnBudgets } from './own-budget.ts'
+import type { Dimension, Quantity, Rule } from './rule.ts'
 
 /** One principal under one limit. */
 export interface LimitRow {
@@ -31,39 +33,52 @@ const lookedAtOnce = 5000
 const sharedFreshMs = 60_000
 
 /** The accounts nearest to their limits, nearest first. */
-export async function listLimits(rules: readonly Tracked[], memory: LimitMemory): Promise<LimitRow[]> {
+export async function listLimits(
+  rules: readonly Tracked[],
+  memory: LimitMemory,
+  own: OwnBudgets,
+): Promise<LimitRow[]> {
   let rows: LimitRow[] = []
   let looked = 0
   const shorten = (): void => {
     rows = rows.toSorted((a, b) => b.share - a.share || compare(a.limit, b.limit)).slice(0, rowsMax)
   }
-  for (const { rule, counters } of rules) {
-    for (const account of counters.values()) {
-      looked += 1
-      if (looked % lookedAtOnce === 0) await Bun.sleep(0)
-      const at = memory.now()
-      const here = account.counter.used(rule, at)
-      const told = at.nowMs - account.sharedAtMs < sharedFreshMs ? account.sharedUsed : Number.NaN
-      const used = Number.isNaN(told) ? here : Math.max(here, told)
-      if (used <= 0) continue
-      const clearMs = rule.quantity === 'concurrent' ? Infinity : account.counter.clearMs(rule, at)
-      rows.push({
-        limit: rule.name,
-        quantity: rule.quantity,
-        words: rule.words,
-        principal: principalOf(rule.per, account.owner),
-        used,
-        max: rule.limit,
-        remaining: Math.max(0, rule.limit - used),
-        share: rule.limit === 0 ? 1 : used / rule.limit,
-        resetAtMs: Number.isFinite(clearMs) ? Math.ceil(at.wallMs + clearMs) : null,
-        enforce: rule.enforce,
-      })
-      if (rows.length >= 2 * rowsMax) shorten()
-    }
+  for (const [{ rule }, account] of accountsOf(rules, own)) {
+    looked += 1
+    if (looked % lookedAtOnce === 0) await Bun.sleep(0)
+    const row = rowOf(rule, account, memory)
+    if (row !== null) rows.push(row)
+    if (rows.length >= 2 * rowsMax) shorten()
   }
   shorten()
   return rows
+}
+
+function* accountsOf(rules: readonly Tracked[], own: OwnBudgets): Generator<readonly [Tracked, Account]> {
+  for (const tracked of rules) for (const account of tracked.counters.values()) yield [tracked, account]
+  yield* own.accounts()
+}
+
+/** Null = nothing is used. */
+function rowOf(rule: Rule, account: Account, memory: LimitMemory): LimitRow | null {
+  const at = memory.now()
+  const here = account.counter.used(rule, at)
+  const told = at.nowMs - account.sharedAtMs < sharedFreshMs ? account.sharedUsed : Number.NaN
+  const used = Number.isNaN(told) ? here : Math.max(here, told)
+  if (used <= 0) return null
+  const clearMs = rule.quantity === 'concurrent' ? Infinity : account.counter.clearMs(rule, at)
+  return {
+    limit: rule.name,
+    quantity: rule.quantity,
+    words: rule.words,
+    principal: principalOf(rule.per, account.owner),
+    used,
+    max: rule.limit,
+    remaining: Math.max(0, rule.limit - used),
+    share: rule.limit === 0 ? 1 : used / rule.limit,
+    resetAtMs: Number.isFinite(clearMs) ? Math.ceil(at.wallMs + clearMs) : null,
+    enforce: rule.enforce,
+  }
 }
 
 function principalOf(per: readonly Dimension[], owner: string): LimitRow['principal'] {

@@ -3,6 +3,7 @@
 
 import { parseSpan } from '../../base/allowance.ts'
 import { rulesFrom } from './compile.ts'
+import { principalsMax, type Account } from './counters.ts'
 import type { LimitMemory, Tracked } from './memory.ts'
 import { ownBudget } from './plan.ts'
 
@@ -12,6 +13,8 @@ const keptMax = 1000
 /** Finds the rule behind a budget's text; a text that cannot be read refuses all, since it is meant to bound something. */
 export class OwnBudgets {
   readonly #rules = new Map<string, Tracked>()
+  /** The budget each key asked with last. */
+  readonly #budgets = new Map<string, Tracked>()
 
   constructor(
     private readonly memory: LimitMemory,
@@ -19,13 +22,30 @@ export class OwnBudgets {
     private readonly onFresh: (fresh: Tracked) => void,
   ) {}
 
-  /** All rules made so far. */
-  values(): Iterable<Tracked> {
-    return this.#rules.values()
+  /** Each key that has a budget and used some of it. Budgets of one period share their counters, so amounts do not tell. */
+  *accounts(): Generator<readonly [Tracked, Account]> {
+    for (const [key, tracked] of this.#budgets) {
+      const account = tracked.counters.find(key)
+      if (account !== null) yield [tracked, account]
+    }
   }
 
-  /** The rule of a budget such as `$50/month`. */
-  ruleOf(text: string): Tracked {
+  /** The rule of a key's budget, such as `$50/month`; null = it has none. */
+  ruleOf(text: string | null, key: string): Tracked | null {
+    if (text === null) {
+      // It may have had one.
+      if (this.#budgets.size > 0) this.#budgets.delete(key)
+      return null
+    }
+    const tracked = this.#read(text)
+    if (this.#budgets.get(key) === tracked) return tracked
+    if (this.#budgets.size >= principalsMax && !this.#budgets.has(key))
+      this.#budgets.delete(this.#budgets.keys().next().value!)
+    this.#budgets.set(key, tracked)
+    return tracked
+  }
+
+  #read(text: string): Tracked {
     const known = this.#rules.get(text)
     if (known !== undefined) return known
     if (this.#rules.size >= keptMax) this.#rules.clear()

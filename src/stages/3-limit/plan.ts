@@ -2,7 +2,7 @@
 // are worst cases. Here too: what a budget refuses because nobody can say what it costs.
 
 import { senderOf } from '../../base/address.ts'
-import type { Exchange } from '../../exchange.ts'
+import type { Exchange, Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { visitMembers, type MemberSearch } from '../../openai/json-keys.ts'
 import { firstText } from '../../openai/outermost.ts'
@@ -143,11 +143,16 @@ function ownerOf({ per }: Rule, subject: Subject): string {
   return owner
 }
 
+/** What the account of a key is named by. */
+export function keyOf({ keyId, key }: Principal): string {
+  return keyId ?? key ?? ''
+}
+
 function valueOf(dimension: Dimension, { x, model, upstream }: Subject): string {
   const { principal } = x
   switch (dimension) {
     case 'key':
-      return principal.keyId ?? principal.key ?? ''
+      return keyOf(principal)
     case 'user':
       return principal.user ?? ''
     case 'team':
