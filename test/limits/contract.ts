@@ -103,6 +103,22 @@ export function limitContract(make: MakeStage, on: { name: string; skip: boolean
     expect(rest.filter((one) => one === null)).toHaveLength(2)
   })
 
+  it('a request that does not fit into what is left is told how much that is, and what to do', async () => {
+    const stage = await make([{ name: 'money', per: ['team'], budget: per('$3/month') }])
+    const ask = (cost: number) => refused(stage, exchange({ team: 'core' }, { cost }))
+    const never = await ask(4_500_000_001)
+    expect(never).toMatchObject({ code: 'budget_exceeded', retryable: false, retryAfterMs: null })
+    expect(never?.message).toBe(
+      'The budget has $3 left, and this request may cost up to $4.500001: "money", $3 per month, for team "core". Send `max_completion_tokens` or `max_tokens`, or a lower one, or ask its owner for more.',
+    )
+    expect(await ask(1_750_000_000)).toBeNull()
+    const later = await ask(2e9)
+    expect(later).toMatchObject({ code: 'budget_exceeded', retryable: false })
+    expect(later?.message).toContain('The budget has $1.25 left, and this request may cost up to $2: "money"')
+    expect(await ask(1_250_000_000)).toBeNull()
+    expect((await ask(1))?.message).toStartWith('The budget is used up: "money"')
+  })
+
   it('a request that can never fit is told so, and not to try again', async () => {
     const stage = await make([{ name: 't', tokens: per('100/1m') }])
     const failure = await refused(stage, exchange({}, { output: 101 }))

@@ -64,12 +64,30 @@ export function resetText(ms: number): string {
   return minutes < 60 ? `${minutes}m${rest}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${rest}`
 }
 
-/** The refusal of a limit. `waitMs`: until this request fits; Infinity = it never will. */
-export function refusal(rule: Rule, owner: string, waitMs: number): Failure {
+/** What a limit refused. */
+export interface Refused {
+  readonly rule: Rule
+  /** For people; '' = a limit on all. */
+  readonly owner: string
+  /** Until this request fits; Infinity = it never will. */
+  readonly waitMs: number
+  /** What was used or reserved, without this request. */
+  readonly used: number
+  /** What this request may use at most. */
+  readonly amount: number
+}
+
+/** The refusal of a limit. */
+export function refusal({ rule, owner, waitMs, used, amount }: Refused): Failure {
   const whose = `"${rule.name}", ${rule.words}${owner === '' ? '' : `, for ${owner}`}`
   const retryAfterMs = Number.isFinite(waitMs) ? { retryAfterMs: Math.max(1, Math.ceil(waitMs)) } : {}
   if (rule.quantity === 'cost') {
-    const message = `The budget is used up: ${whose}. Ask its owner for more, or wait until it begins anew.`
+    const left = rule.limit - used
+    const message =
+      left <= 0
+        ? `The budget is used up: ${whose}. Ask its owner for more, or wait until it begins anew.`
+        : `The budget has ${dollars(Math.floor(left / 1000))} left, and this request may cost up to ${dollars(Math.ceil(amount / 1000))}: ${whose}. ` +
+          'Send `max_completion_tokens` or `max_tokens`, or a lower one, or ask its owner for more.'
     return new Failure('budget_exceeded', message, {
       detail: `budget ${rule.name}`,
       ...retryAfterMs,
@@ -85,4 +103,9 @@ export function refusal(rule: Rule, owner: string, waitMs: number): Failure {
     `Rate limit exceeded. Please try again later. The limit is ${whose}.${Number.isFinite(waitMs) ? '' : never}`,
     { detail: `limit ${rule.name}`, ...retryAfterMs, retryable: waitMs < sdkWaitMaxMs },
   )
+}
+
+/** An amount in millionths: `$1.25`. */
+function dollars(microUsd: number): string {
+  return `$${(microUsd / 1e6).toFixed(6).replace(/\.?0+$/, '')}`
 }

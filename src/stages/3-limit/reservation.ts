@@ -10,18 +10,23 @@ import type { LimitMemory } from './memory.ts'
 import { ownerText, type Charge } from './plan.ts'
 import type { Moment } from './rule.ts'
 
-/** The charge that does not fit, and how long until it would; null = all fit. */
-export function firstRefusal(
-  charges: readonly Charge[],
-  at: Moment,
-): { readonly charge: Charge; readonly waitMs: number } | null {
-  let worst: { charge: Charge; waitMs: number } | null = null
+/** A charge that does not fit, how long until it would, and what was used without it. */
+export interface Unfit {
+  readonly charge: Charge
+  readonly waitMs: number
+  readonly used: number
+}
+
+/** The charge that does not fit; null = all fit. */
+export function firstRefusal(charges: readonly Charge[], at: Moment): Unfit | null {
+  let worst: Unfit | null = null
   for (const charge of charges) {
     const { rule } = charge.tracked
     if (!rule.enforce) continue
     const waitMs = charge.account.counter.waitMs(rule, at, charge.amount)
     // The one that takes longest: a client that waits for another would only come back to be refused again.
-    if (waitMs > 0 && (worst === null || waitMs > worst.waitMs)) worst = { charge, waitMs }
+    if (waitMs > 0 && (worst === null || waitMs > worst.waitMs))
+      worst = { charge, waitMs, used: charge.account.counter.used(rule, at) }
   }
   return worst
 }
@@ -44,9 +49,10 @@ export function standingsOf(charges: readonly Charge[], at: Moment): Standing[] 
 }
 
 /** The refusal in words. */
-export function refusalOf({ charge, waitMs }: { charge: Charge; waitMs: number }): Failure {
-  const { rule } = charge.tracked
-  return refusal(rule, ownerText(rule, charge.account.owner), waitMs)
+export function refusalOf({ charge, waitMs, used }: Unfit): Failure {
+  const { account, amount, tracked } = charge
+  const { rule } = tracked
+  return refusal({ rule, owner: ownerText(rule, account.owner), waitMs, used, amount })
 }
 
 /** Used again for each change: counters keep nothing of it. */

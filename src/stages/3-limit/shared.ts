@@ -7,7 +7,7 @@ import type { Exchange } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
 import { limitLines, type Standing } from './answers.ts'
 import type { Charge } from './plan.ts'
-import { refusalOf } from './reservation.ts'
+import { refusalOf, type Unfit } from './reservation.ts'
 import type { Moment, Rule } from './rule.ts'
 import { renewScript, reserveScript, settleScript } from './scripts.ts'
 
@@ -94,7 +94,7 @@ export class SharedLimits {
     })
     if (!ok) {
       x.limitLines = limitLines(standings)
-      throw this.#refused(charges, waits, then)
+      throw this.#refused(charges, { used, waits }, then)
     }
     this.#open.set(x.id, { id: x.id, keys, charges, handles })
     this.#schedule()
@@ -128,14 +128,14 @@ export class SharedLimits {
     this.store.tell({ script: settleScript, keys, args })
   }
 
-  #refused(charges: readonly Charge[], waits: readonly number[], at: Moment): Failure {
-    let worst: { charge: Charge; waitMs: number } | null = null
+  #refused(charges: readonly Charge[], { used, waits }: Pick<Answer, 'used' | 'waits'>, at: Moment): Failure {
+    let worst: Unfit | null = null
     for (const [index, charge] of charges.entries()) {
       const { rule } = charge.tracked
       if (!rule.enforce || waits[index] === 0) continue
       const never = charge.amount > rule.limit
       const waitMs = never ? Infinity : waits[index]! < 0 ? untilPeriodEnds(rule, at) : waits[index]!
-      if (worst === null || waitMs > worst.waitMs) worst = { charge, waitMs }
+      if (worst === null || waitMs > worst.waitMs) worst = { charge, waitMs, used: used[index]! }
     }
     return refusalOf(worst!)
   }
