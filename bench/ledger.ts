@@ -1,10 +1,11 @@
-// What the ledger costs a proxied call: the same gateway with it and without it, one after the other on one pinned core, with
-// the load and the upstream on the other. `bun bench/ledger.ts [rounds]`; the figure is processor time for each call, which
-// a machine that others use changes less than requests per second.
+// What the ledger costs a proxied call: the same gateway with it and without it, by turns on one pinned core, with the load
+// and the upstream on the other. `bun bench/ledger.ts [rounds]` gives processor time for each call, which a machine that
+// others use changes less than requests per second, and requests per second.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Subprocess } from 'bun'
 import { systemClock } from '../src/base/clock.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { Gateway, openLog } from '../src/gateway.ts'
@@ -14,8 +15,9 @@ import { openStorage } from '../src/storage/open.ts'
 import { cpuMs } from './machine.ts'
 import { jsonAnswer } from './messages.ts'
 
-const rounds = Number(process.argv[2] ?? 5)
-const seconds = 5
+const rounds = Number(process.argv[2] ?? 11)
+const seconds = 3
+const warmSeconds = 8
 
 if (process.argv[2] === 'gate') await gate(process.argv[3] === 'on', process.argv[4]!)
 else await measure()
@@ -74,33 +76,51 @@ async function measure(): Promise<void> {
     script,
     `wrk.method="POST"; wrk.headers["Content-Type"]="application/json"; wrk.body=[[${body}]]`,
   )
-  const ratios: number[] = []
+  const gates = [await start(folder, false, upstream.port!), await start(folder, true, upstream.port!)]
+  // Until everything is compiled: a short warm-up measures the compiler.
+  for (const one of gates) await load(one, script, warmSeconds)
+  const cpu: number[] = []
+  const speed: number[] = []
   for (let round = 0; round < rounds; round++) {
-    const cost: number[] = []
-    for (const on of round % 2 === 0 ? [false, true] : [true, false])
-      cost[on ? 1 : 0] = await one({ folder, script, on, port: upstream.port! })
-    ratios.push(cost[1]! / cost[0]!)
+    const seen: Figures[] = []
+    for (const which of round % 2 === 0 ? [0, 1] : [1, 0])
+      seen[which] = await load(gates[which]!, script, seconds)
+    const [without, with_] = seen as [Figures, Figures]
+    cpu.push(with_.cpuUs / without.cpuUs)
+    speed.push(with_.perSecond / without.perSecond)
     process.stdout.write(
-      `round ${round + 1}: ${cost[0]!.toFixed(1)} µs without, ${cost[1]!.toFixed(1)} µs with\n`,
+      `round ${round + 1}: ${without.cpuUs.toFixed(1)} µs without, ${with_.cpuUs.toFixed(1)} µs with; ` +
+        `${without.perSecond.toFixed(0)} and ${with_.perSecond.toFixed(0)} a second\n`,
     )
   }
-  const median = ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)]!
   process.stdout.write(
-    `processor time with ÷ without: ${median.toFixed(3)} (${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)})\n`,
+    `processor time with ÷ without: ${spread(cpu)}\nthroughput with ÷ without: ${spread(speed)}\n`,
   )
+  for (const one of gates) {
+    one.child.kill('SIGKILL')
+    await one.child.exited
+  }
   await upstream.stop(true)
   rmSync(folder, { recursive: true, force: true })
 }
 
-interface Run {
-  readonly folder: string
-  readonly script: string
-  readonly on: boolean
-  readonly port: number
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b)
+  return `${sorted[Math.floor(sorted.length / 2)]!.toFixed(3)} (${sorted[0]!.toFixed(3)} to ${sorted.at(-1)!.toFixed(3)})`
 }
 
-/** µs of processor time for each call. */
-async function one({ folder, script, on, port }: Run): Promise<number> {
+interface Gate {
+  readonly child: Subprocess
+  readonly url: string
+}
+
+interface Figures {
+  /** Processor time for each call. */
+  readonly cpuUs: number
+  readonly perSecond: number
+}
+
+async function start(folder: string, on: boolean, port: number): Promise<Gate> {
   const data = mkdtempSync(join(folder, 'data-'))
   const file = join(data, 'headgate.yaml')
   writeFileSync(
@@ -115,28 +135,21 @@ async function one({ folder, script, on, port }: Run): Promise<number> {
       access: { anonymous: 'allow' },
     }),
   )
-  const child = Bun.spawn(
-    ['taskset', '-c', '0', process.execPath, import.meta.path, 'gate', on ? 'on' : 'off', file],
-    {
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'inherit',
-    },
-  )
+  const argv = ['taskset', '-c', '0', process.execPath, import.meta.path, 'gate', on ? 'on' : 'off', file]
+  const child = Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' })
   const first = await child.stdout.getReader().read()
-  const at = `http://127.0.0.1:${Buffer.from(first.value ?? [])
+  const proxy = Buffer.from(first.value ?? [])
     .toString()
-    .trim()}/v1/chat/completions`
-  // Not spawnSync: the upstream is in this process.
-  const load = async (forSeconds: number): Promise<string> => {
-    const argv = ['taskset', '-c', '1', 'wrk', '-t1', '-c32', `-d${forSeconds}s`, '-s', script, at]
-    return new Response(Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe' }).stdout).text()
-  }
-  await load(2)
+    .trim()
+  return { child, url: `http://127.0.0.1:${proxy}/v1/chat/completions` }
+}
+
+async function load({ child, url }: Gate, script: string, forSeconds: number): Promise<Figures> {
   const before = cpuMs(child.pid)
-  const calls = Number(/(\d+) requests in/.exec(await load(seconds))![1])
-  const spent = cpuMs(child.pid) - before
-  child.kill('SIGKILL')
-  await child.exited
-  return (spent * 1000) / calls
+  // Not spawnSync: the upstream is in this process.
+  const argv = ['taskset', '-c', '1', 'wrk', '-t1', '-c32', `-d${forSeconds}s`, '-s', script, url]
+  const told = await new Response(Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe' }).stdout).text()
+  const calls = Number(/(\d+) requests in/.exec(told)![1])
+  const perSecond = Number(/Requests\/sec: *([\d.]+)/.exec(told)![1])
+  return { cpuUs: ((cpuMs(child.pid) - before) * 1000) / calls, perSecond }
 }
