@@ -106,6 +106,10 @@ export function entryOf(row: LedgerRow): Entry {
 
 /** An operation's id, where it is not the beginning of the row's. */
 function ownOperation(id: string, operationId: string, attempt: number): string | null {
+  // Nearly every row has one digit behind its operation's id: no text is made for that.
+  const { length } = operationId
+  const short = attempt < 10 && id.length === length + 2 && id.charCodeAt(length) === 45
+  if (short && id.charCodeAt(length + 1) === 48 + attempt && id.startsWith(operationId)) return null
   return id === `${operationId}-${attempt}` ? null : operationId
 }
 
