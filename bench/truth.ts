@@ -142,6 +142,11 @@ const reader = gate.stderr.getReader()
 while (!/Try it:/.test(said)) said += Buffer.from((await reader.read()).value ?? []).toString()
 const url = `${/listening {2}(\S+)/.exec(said)![1]}/v1/chat/completions`
 
+const told = (async () => {
+  for (let read = await reader.read(); !read.done; read = await reader.read())
+    said += Buffer.from(read.value).toString()
+})()
+
 const aborted = new Set<number>()
 /** What the gateway shed before any upstream was asked: owed no row. */
 const shed = new Set<number>()
@@ -181,6 +186,7 @@ await Promise.all(Array.from({ length: lanes }, lane))
 const tookMs = performance.now() - startedAtMs
 gate.kill('SIGTERM')
 await gate.exited
+await told
 
 interface Row {
   operation_id: string
@@ -239,7 +245,7 @@ process.stdout.write(
     `${hits} of them stored answers, ${aborted.size} clients left, ${shed.size} calls shed, ${Math.round(calls / (tookMs / 1000))} calls/s\n` +
     (wrong.length === 0
       ? 'every settled row is the upstream’s own figure, every operation has one end\n'
-      : `${wrong.length} differ:\n${wrong.slice(0, 20).join('\n')}\n`),
+      : `${wrong.length} differ:\n${wrong.slice(0, 20).join('\n')}\nThe gateway said:\n${said.slice(-4000)}\n`),
 )
 await upstream.stop(true)
 rmSync(folder, { recursive: true, force: true })
