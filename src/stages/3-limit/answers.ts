@@ -36,11 +36,14 @@ export function limitLines(standings: readonly Standing[]): string {
       requests = standing
     if (group === 'tokens' && (tokens === null || remaining(standing) < remaining(tokens))) tokens = standing
   }
-  return linesOf('requests', requests) + linesOf('tokens', tokens)
+  return (
+    (requests === null ? '' : linesOf('requests', requests)) +
+    (tokens === null ? '' : linesOf('tokens', tokens))
+  )
 }
 
-function linesOf(name: string, standing: Standing | null): string {
-  if (standing === null) return ''
+/** The lines of one limit. */
+export function linesOf(name: 'requests' | 'tokens', standing: Standing): string {
   return (
     `x-ratelimit-limit-${name}: ${standing.rule.limit}\r\n` +
     `x-ratelimit-remaining-${name}: ${remaining(standing)}\r\n` +

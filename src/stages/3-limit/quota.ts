@@ -5,8 +5,9 @@
 import type { AttemptTarget, Exchange, Reply } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
 import type { Costs, Spent } from './costs.ts'
-import type { LimitMemory, Tracked } from './memory.ts'
+import type { Group, LimitMemory } from './memory.ts'
 import { upstreamPlan } from './plan.ts'
+import type { Rule } from './rule.ts'
 import { countAll, firstRefusal, refusalOf, Reservation } from './reservation.ts'
 
 /** What routing may ask of an upstream's limits. Both are cheap and change nothing. */
@@ -33,7 +34,7 @@ export class Quota implements UpstreamQuota {
 
   constructor(
     private readonly parts: {
-      readonly rules: readonly Tracked[]
+      readonly groups: readonly Group[]
       readonly costs: Costs
       readonly memory: LimitMemory
     },
@@ -42,10 +43,11 @@ export class Quota implements UpstreamQuota {
   headroom(upstream: string): number {
     const at = this.parts.memory.now()
     let least = 1
-    for (const { rule, counters } of this.parts.rules) {
-      if (rule.match.upstreams?.includes(upstream) !== true || rule.per.length > 0) continue
-      const used = counters.of('', rule, at).counter.used(rule, at)
-      least = Math.min(least, 1 - used / rule.limit)
+    for (const { subjects, tracked } of this.parts.groups) {
+      const record = subjects.find(accountOf(tracked[0]!.rule, upstream) ?? noAccount)
+      if (record < 0) continue
+      for (const each of tracked)
+        least = Math.min(least, 1 - each.look(record).used(at) / Math.max(1, each.rule.limit))
     }
     for (const told of this.#told.get(upstream) ?? [])
       if (at.nowMs < told.untilMs && told.limit > 0) least = Math.min(least, told.remaining / told.limit)
@@ -56,14 +58,14 @@ export class Quota implements UpstreamQuota {
     const at = this.parts.memory.now()
     for (const told of this.#told.get(upstream) ?? [])
       if (at.nowMs < told.untilMs && told.remaining <= 0) return false
-    const { rules } = this.parts
-    return rules.length === 0 || firstRefusal(upstreamPlan(x, { ...this.parts, upstream }, at), at) === null
+    const { groups } = this.parts
+    return groups.length === 0 || firstRefusal(upstreamPlan(x, { ...this.parts, upstream }, at), at) === null
   }
 
   /** `send`, held against the upstream's limits. @throws Failure('rate_limit_exceeded') where one is reached */
   around<T extends AttemptTarget>(send: Send<T>): Send<T> {
     return (x, target) => {
-      const refused = this.parts.rules.length > 0 ? this.#reserve(x, target.name) : null
+      const refused = this.parts.groups.length > 0 ? this.#reserve(x, target.name) : null
       if (refused !== null) return Promise.reject(refused)
       return send(x, target).then((reply) => {
         this.learn(target.name, reply.headerLines)
@@ -106,6 +108,16 @@ export class Quota implements UpstreamQuota {
     }
     if (found.length > 0) this.#told.set(upstream, found)
   }
+}
+
+/** No owner's name: those of rules have no such character before their first NUL. */
+const noAccount = '\u0001'
+
+/** Who stands for an upstream in a rule that counts nothing but upstreams; null = it tells apart more than that. */
+function accountOf({ per, match }: Rule, upstream: string): string | null {
+  if (match.upstreams?.includes(upstream) === false) return null
+  if (per.length === 0) return match.upstreams === undefined ? null : ''
+  return per.length === 1 && per[0] === 'upstream' ? upstream : null
 }
 
 function textIn(lines: string, name: string): string {

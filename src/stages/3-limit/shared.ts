@@ -6,6 +6,7 @@
 import type { Exchange } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
 import { limitLines, type Standing } from './answers.ts'
+import { PeriodLimiter } from './period.ts'
 import type { Charge } from './plan.ts'
 import { refusalOf, type Unfit } from './reservation.ts'
 import type { Moment, Rule } from './rule.ts'
@@ -63,10 +64,11 @@ export class SharedLimits {
     const { nowMs, wallMs } = at
     const keys = this.#keysOf(charges, at)
     const args: (string | number)[] = [x.id, this.lease]
-    for (const { tracked, account, amount } of charges) {
-      const { rule } = tracked
-      const floor =
-        rule.span.kind === 'period' || rule.span.kind === 'total' ? account.settledIn(startOf(rule, at)) : 0
+    for (const charge of charges) {
+      const { rule } = charge.tracked
+      const { amount } = charge
+      const limiter = charge.look(at)
+      const floor = limiter instanceof PeriodLimiter ? limiter.settledIn(startOf(rule, at)) : 0
       args.push(kindOf[rule.span.kind], rule.limit, amount, paramOf(rule, at), floor, rule.enforce ? 1 : 0)
     }
     const call = { script: reserveScript, keys, args }
@@ -83,9 +85,9 @@ export class SharedLimits {
       charges.length,
     )
     const then = { nowMs, wallMs }
-    const standings = charges.map(({ tracked: { rule }, account }, index): Standing => {
-      account.sharedUsed = used[index]!
-      account.sharedAtMs = nowMs
+    const standings = charges.map((charge, index): Standing => {
+      const { rule, column } = charge.tracked
+      column.shared.set(charge.record(then), { used: used[index]!, atMs: nowMs })
       return {
         rule,
         used: used[index]!,
@@ -143,13 +145,13 @@ export class SharedLimits {
   /** Two for each charge, all with one hash tag. A period's keys bear its start. */
   #keysOf(charges: readonly Charge[], at: Moment): string[] {
     const keys: string[] = []
-    for (const { tracked, account } of charges) {
+    for (const { tracked, owner } of charges) {
       let hash = this.#hashes.get(tracked.definition)
       if (hash === undefined)
         this.#hashes.set(tracked.definition, (hash = Bun.hash(tracked.definition).toString(36)))
       const { span } = tracked.rule
       const label = span.kind === 'period' ? `${span.calendar.at(at.wallMs).startMs}:` : ''
-      const key = `{headgate}:limit:${hash}:${label}${account.owner}`
+      const key = `{headgate}:limit:${hash}:${label}${owner}`
       keys.push(key, `${key}:open`)
     }
     return keys
