@@ -182,6 +182,7 @@ function limitStage(config: Config, parts: AssemblyParts, { limitMemory }: Kept)
     spend,
     warn: (text) => log.event('warn', text),
     ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(parts.keys === undefined ? {} : { keyName: parts.keys.nameOf.bind(parts.keys) }),
   })
 }
 

@@ -125,6 +125,31 @@ describe('budgets', () => {
     expect(await spend('k3', 'b', null)).toBe('all')
   })
 
+  test('a budget of nothing lets pass what is free, and says why it refuses the rest', async () => {
+    const stage = stageOf([{ name: 'none', per: ['team'], budget: per('$0/month') }])
+    expect(await refused(stage, exchange({ team: 'core' }, { cost: 0 }))).toBeNull()
+    expect(await refused(stage, exchange({ team: 'core' }, { cost: 1 }))).toMatchObject({
+      code: 'budget_exceeded',
+      retryable: false,
+      retryAfterMs: null,
+      message:
+        'This budget allows nothing that costs: "none", $0 per month, for team "core". Ask its owner for one.',
+    })
+  })
+
+  test('a refusal names a key by its name, and the list gives it beside the id', async () => {
+    const names = new Map([['key_1', 'web'], ['key_2', 'app']]) // prettier-ignore
+    const limits = [{ name: 'n', per: ['key' as const], requests: per('1/1h'), warnAt: [0.5] }]
+    const said: string[] = []
+    const stage = stageOf(limits, { keyName: (id) => names.get(id) ?? null, warn: (text) => said.push(text) })
+    const ask = (keyId: string | null, key: string) => refused(stage, exchange({ keyId, key }))
+    for (const [keyId, key] of [['key_1', 'web'], ['key_2', 'app'], [null, 'static']] as const) expect(await ask(keyId, key)).toBeNull() // prettier-ignore
+    expect((await ask('key_1', 'web'))?.message).toEndWith('for key "web".')
+    expect(said[0]).toContain('key "web" has used 50% of it')
+    const rows = (await stage.rows()).map(({ principal, keyName }) => [principal.key, keyName])
+    expect(rows).toEqual([['key_1', 'web'], ['key_2', 'app'], ['static', null]]) // prettier-ignore
+  })
+
   test('what cost more than its worst case is counted all the same', async () => {
     const stage = stageOf([{ name: 'money', budget: per('$1/month') }])
     const x = exchange({}, { cost: 5e8 })

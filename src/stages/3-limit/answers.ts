@@ -87,10 +87,12 @@ export function refusal({ rule, owner, waitMs, used, amount }: Refused): Failure
   if (rule.quantity === 'cost') {
     const left = rule.limit - used
     const message =
-      left <= 0
-        ? `The budget is used up: ${whose}. Ask its owner for more, or wait until it begins anew.`
-        : `The budget has ${dollars(Math.floor(left / 1000))} left, and this request may cost up to ${dollars(Math.ceil(amount / 1000))}: ${whose}. ` +
-          'Send `max_completion_tokens` or `max_tokens`, or a lower one, or ask its owner for more.'
+      rule.limit === 0
+        ? `This budget allows nothing that costs: ${whose}. Ask its owner for one.`
+        : left <= 0
+          ? `The budget is used up: ${whose}. Ask its owner for more, or wait until it begins anew.`
+          : `The budget has ${dollars(Math.floor(left / 1000))} left, and this request may cost up to ${dollars(Math.ceil(amount / 1000))}: ${whose}. ` +
+            'Send `max_completion_tokens` or `max_tokens`, or a lower one, or ask its owner for more.'
     return new Failure('budget_exceeded', message, {
       detail: `budget ${rule.name}`,
       ...retryAfterMs,

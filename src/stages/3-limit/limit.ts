@@ -54,12 +54,14 @@ export interface LimitParts {
   /** The ledger's sums; null = there is no ledger. */
   readonly spend: SpendLookup | null
   readonly warn: (text: string) => void
+  /** The name of a key of the store; absent = there is no store. */
+  readonly keyName?: (id: string) => string | null
   /** How long what a gateway holds in Redis outlives it; absent = a minute. */
   readonly leaseMs?: number
 }
 
 export function createLimit(parts: LimitParts): LimitStage {
-  const { memory, costs, spend } = parts
+  const { memory, costs, spend, keyName = () => null } = parts
   const configured = memory.track([...rulesFrom(parts.limits), ...upstreamRules(parts.upstreams)])
   const aboutUpstreams = configured.tracked.filter(isAboutUpstreams)
   const rules = configured.tracked.filter((tracked) => !isAboutUpstreams(tracked))
@@ -96,7 +98,7 @@ export function createLimit(parts: LimitParts): LimitStage {
     around: (send) => quota.around(send),
     quota,
     ready: () => recollection.done(),
-    rows: () => listLimits(configured.tracked, memory, own),
+    rows: () => listLimits({ rules: configured.tracked, memory, own, keyName }),
     close: () => shared?.close(),
   }
 }

@@ -12,8 +12,10 @@ export interface LimitRow {
   readonly quantity: Quantity
   /** The limit in words. */
   readonly words: string
-  /** Who: a value for each dimension of `per`, null = none. Empty = everybody together. */
+  /** Who: a value for each dimension of `per`, null = none; a key by its id. Empty = everybody together. */
   readonly principal: Readonly<Partial<Record<Dimension, string | null>>>
+  /** Name of the key whose id stands in `principal`; null = there is none. */
+  readonly keyName: string | null
   readonly used: number
   readonly max: number
   readonly remaining: number
@@ -31,12 +33,16 @@ const lookedAtOnce = 5000
 /** What all gateways had used is shown as long as it can be recent. */
 const sharedFreshMs = 60_000
 
+/** What a listing is made of. */
+interface Listing {
+  readonly rules: readonly Tracked[]
+  readonly memory: LimitMemory
+  readonly own: OwnBudgets
+  readonly keyName: (id: string) => string | null
+}
+
 /** The accounts nearest to their limits, nearest first. */
-export async function listLimits(
-  rules: readonly Tracked[],
-  memory: LimitMemory,
-  own: OwnBudgets,
-): Promise<LimitRow[]> {
+export async function listLimits({ rules, memory, own, keyName }: Listing): Promise<LimitRow[]> {
   let rows: LimitRow[] = []
   let looked = 0
   const shorten = (): void => {
@@ -50,7 +56,10 @@ export async function listLimits(
     if (rows.length >= 2 * rowsMax) shorten()
   }
   shorten()
-  return rows
+  return rows.map((row) => {
+    const { key = null } = row.principal
+    return key === null ? row : { ...row, keyName: keyName(key) }
+  })
 }
 
 function* recordsOf(rules: readonly Tracked[], own: OwnBudgets): Generator<readonly [Tracked, number]> {
@@ -75,6 +84,7 @@ function rowOf(tracked: Tracked, record: number, memory: LimitMemory): LimitRow 
     quantity: rule.quantity,
     words: rule.words,
     principal: principalOf(rule.per, owner),
+    keyName: null,
     used,
     max: rule.limit,
     remaining: Math.max(0, rule.limit - used),

@@ -1,7 +1,7 @@
 // From a request to what it must fit into: which rules count it, under whose account, and with which amount. All amounts
 // are worst cases. Here too: what a budget refuses because nobody can say what it costs.
 
-import type { Exchange } from '../../exchange.ts'
+import type { Exchange, Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { visitMembers, type MemberSearch } from '../../openai/json-keys.ts'
 import { firstText } from '../../openai/outermost.ts'
@@ -37,6 +37,10 @@ export class Charge {
     const { subjects, rule } = this.tracked
     const known = subjects.lifeOf(this.#record) === this.#life ? subjects.ownerOf(this.#record) : null
     return known ?? ownerOf(rule, this.#subject)
+  }
+
+  get principal(): Principal {
+    return this.#subject.x.principal
   }
 
   /** Its limiter, moved to its subject; good until another charge of the same rule is looked at. */
@@ -174,13 +178,14 @@ function isNamed(x: Exchange, rule: Rule): boolean {
 /** Name of the budget that a key carries. */
 export const ownBudget = 'key-budget'
 
-/** An owner for people: `team "core", model "gpt-4o"`; '' for a limit on all. */
-export function ownerText(rule: Rule, owner: string): string {
+/** Whose account is charged, for people: `team "core", model "gpt-4o"`; '' for a limit on all. Keys go by their names. */
+export function ownerText({ tracked: { rule }, owner, principal }: Charge): string {
   if (rule.per.length === 0) return ''
   const values = owner.split('\u0000')
   return rule.per
     .map((dimension, index) => {
-      const value = values[index] ?? ''
+      let value = values[index] ?? ''
+      if (dimension === 'key' && value === principal.keyId) value = principal.key ?? value
       return value === '' ? `no ${dimension}` : `${dimension} "${value}"`
     })
     .join(', ')

@@ -69,9 +69,8 @@ function standingOf(charge: Charge, at: Moment): Standing {
 
 /** The refusal in words. */
 export function refusalOf({ charge, waitMs, used }: Unfit): Failure {
-  const { owner, amount, tracked } = charge
-  const { rule } = tracked
-  return refusal({ rule, owner: ownerText(rule, owner), waitMs, used, amount })
+  const { amount, tracked } = charge
+  return refusal({ rule: tracked.rule, owner: ownerText(charge), waitMs, used, amount })
 }
 
 /** Charges that are counted and not settled yet. */

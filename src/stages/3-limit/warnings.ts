@@ -39,7 +39,7 @@ export class Warnings {
     if (passed === from) return
     const last = thresholds[passed - 1]!
     this.onThreshold({ rule, owner: charge.owner, share: last })
-    this.#tell(rule, ownerText(rule, charge.owner), { percent: Math.round(last * 100), nowMs: at.nowMs })
+    this.#tell(rule, ownerText(charge), { percent: Math.round(last * 100), nowMs: at.nowMs })
   }
 
   #tell(rule: Rule, whose: string, { percent, nowMs }: { percent: number; nowMs: number }): void {
