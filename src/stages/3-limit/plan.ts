@@ -5,6 +5,7 @@ import type { Exchange, Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { visitMembers, type MemberSearch } from '../../openai/json-keys.ts'
 import { firstText } from '../../openai/outermost.ts'
+import { plainNames } from '../../openai/plain-names.ts'
 import { amountOf, type Costs, type Estimate } from './costs.ts'
 import type { Group, Tracked } from './memory.ts'
 import type { Seating } from './places.ts'
@@ -141,7 +142,7 @@ function modelOf(x: Exchange): string | null {
 
 /** Whether the outermost object names another model too. The quick look reaches as far as nearly every body. */
 function namesOther(bytes: Uint8Array, model: string): boolean {
-  if (bytes.length <= quickBytes) return firstText(bytes, modelName) !== model
+  if (bytes.length <= quickBytes) return firstText(plainNames(bytes), modelName) !== model
   let count = 0
   visitMembers(bytes, naming, ({ depth }) => {
     if (depth === 1) count += 1
