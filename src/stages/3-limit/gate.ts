@@ -1,5 +1,6 @@
 // Where the charges of a request are reserved: in Redis where gateways share one and it answers; without it here, or, as
-// configured, nowhere. Whoever was asked, what passes is counted here too.
+// configured, nowhere. Whoever was asked, what passes is counted here too, and what does not fit here is not asked for there:
+// all gateways together have used no less than this one. So a Redis whose clock jumped, or that forgot, frees nothing here.
 
 import type { Exchange } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
@@ -30,6 +31,7 @@ export class Gate {
     const { shared } = this.more
     if (shared === null) return this.#here(x, charges, at)
     if (!shared.up) return this.#withoutRedis(x, charges, at)
+    this.#refuseHere(x, charges, at)
     return shared.reserve(x, charges, at).then(
       (standings) => this.#countedThere(x, charges, { standings, shared }),
       (cause: unknown) => {
@@ -47,16 +49,19 @@ export class Gate {
   }
 
   #here(x: Exchange, charges: readonly Charge[], at: Moment): void {
-    const refused = firstRefusal(charges, at)
-    if (refused !== null) {
-      x.limitLines = linesHere(charges, at)
-      throw refusalOf(refused)
-    }
+    this.#refuseHere(x, charges, at)
     countAll(charges, at)
     x.limitLines = linesHere(charges, at)
     for (const charge of charges)
       if (charge.tracked.watched) this.more.warnings.look(charge, charge.look(at).used(at), at)
     this.#hold(x, new Reservation(charges, this.parts))
+  }
+
+  #refuseHere(x: Exchange, charges: readonly Charge[], at: Moment): void {
+    const refused = firstRefusal(charges, at)
+    if (refused === null) return
+    x.limitLines = linesHere(charges, at)
+    throw refusalOf(refused)
   }
 
   /** Redis has counted: what is here follows. */
