@@ -76,8 +76,8 @@ export function createLimit(parts: LimitParts): LimitStage {
     costs,
     seesModel: rules.some(({ rule }) => rule.per.includes('model') || rule.match.models !== undefined),
   }
-  const quota = new Quota({ groups: groupsOf(aboutUpstreams), costs, memory })
   const shared = parts.shared === null ? null : new SharedLimits(parts.shared, parts.leaseMs)
+  const quota = new Quota({ groups: groupsOf(aboutUpstreams), costs, memory, shared })
   const gate = new Gate(parts, { shared, warnings: new Warnings(parts.warn) })
   const reserve = (x: Exchange): void | Promise<void> => {
     const at = memory.now()

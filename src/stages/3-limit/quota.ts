@@ -6,10 +6,11 @@ import type { AttemptTarget, Exchange, Reply } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
 import type { Costs, Spent } from './costs.ts'
 import type { Group, LimitMemory } from './memory.ts'
-import { upstreamPlan } from './plan.ts'
-import { countAll, firstRefusal, refusalOf, Reservation } from './reservation.ts'
+import { upstreamPlan, type Charge } from './plan.ts'
+import { countAll, firstRefusal, refusalOf, Reservation, type Unfit } from './reservation.ts'
 import { Sayings } from './sayings.ts'
-import type { Rule } from './rule.ts'
+import type { Moment, Rule } from './rule.ts'
+import type { SharedLimits } from './shared.ts'
 
 /** What routing may ask of an upstream's limits, for a model as the upstream calls it. Cheap, and changes nothing. */
 export interface UpstreamQuota {
@@ -22,17 +23,24 @@ export interface UpstreamQuota {
 /** What a request is taken to need where a limit counts tokens. */
 const tokensPerRequest = 1000
 
+/** What the others have used is known anew by then. */
+const askedAgainMs = 1000
+
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
 const unused: Spent = { requests: 1, inputTokens: 0, outputTokens: 0, costNanoUsd: 0 }
 
 export class Quota implements UpstreamQuota {
   readonly #said = new Sayings()
+  readonly #now = () => this.parts.memory.now()
+  #calls = 0
 
   constructor(
     private readonly parts: {
       readonly groups: readonly Group[]
       readonly costs: Costs
       readonly memory: LimitMemory
+      /** Redis; null = every gateway counts for itself. */
+      readonly shared: SharedLimits | null
     },
   ) {}
 
@@ -47,7 +55,8 @@ export class Quota implements UpstreamQuota {
       const record = subjects.find(owner)
       for (const each of tracked) {
         const { rule } = each
-        const left = rule.limit - (record < 0 ? 0 : each.look(record).used(at))
+        const others = this.parts.shared?.othersIn(each, record, at) ?? 0
+        const left = rule.limit - others - (record < 0 ? 0 : each.look(record).used(at))
         const unit = rule.quantity === 'requests' || rule.quantity === 'concurrent' ? 1 : tokensPerRequest
         if (rule.enforce) least = Math.min(least, left / unit)
       }
@@ -61,7 +70,7 @@ export class Quota implements UpstreamQuota {
     const at = memory.now()
     const saidMs = this.#said.waitMs(upstream, model, at.nowMs)
     if (groups.length === 0) return saidMs
-    const unfit = firstRefusal(upstreamPlan(x, { ...this.parts, upstream }, at), at)
+    const unfit = this.#unfit(upstreamPlan(x, { ...this.parts, upstream }, at), at)
     return Math.max(saidMs, unfit === null ? 0 : unfit.waitMs)
   }
 
@@ -82,16 +91,36 @@ export class Quota implements UpstreamQuota {
     }
   }
 
+  /** The charge that does not fit, with what the other gateways have used, as they said last. */
+  #unfit(charges: readonly Charge[], at: Moment): Unfit | null {
+    const { shared } = this.parts
+    const here = firstRefusal(charges, at)
+    if (here !== null || shared === null) return here
+    for (const charge of charges) {
+      const { rule } = charge.tracked
+      const others = shared.othersOf(charge, at)
+      if (others === 0 || !rule.enforce) continue
+      const used = charge.look(at).used(at) + others
+      if (used + charge.amount <= rule.limit) continue
+      shared.refresh(charge, this.#now)
+      return { charge, waitMs: askedAgainMs, used }
+    }
+    return null
+  }
+
   /** The refusal where it does not fit. */
   #reserve(x: Exchange, upstream: string): Failure | null {
-    const { memory, costs } = this.parts
+    const { memory, costs, shared } = this.parts
     const at = memory.now()
     const charges = upstreamPlan(x, { ...this.parts, upstream }, at)
     if (charges.length === 0) return null
-    const refused = firstRefusal(charges, at)
+    const refused = this.#unfit(charges, at)
     if (refused !== null) return refusalOf(refused)
     countAll(charges, at)
-    const held = new Reservation(charges, { costs, memory })
+    const id = `${x.id}-upstream-${this.#calls++}`
+    shared?.follow(id, charges, this.#now)
+    const also = shared === null ? null : (actual: readonly number[]) => shared.settle(id, actual)
+    const held = new Reservation(charges, { costs, memory }, also)
     x.holds.push({
       settle: () => {
         // Only the call that answered used tokens, as far as anybody knows.

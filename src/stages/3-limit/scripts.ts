@@ -126,7 +126,7 @@ for i, e in ipairs(seen) do
         redis.call('HINCRBY', k, 'r', whole(e.amount))
       end
       if e.p1 > 0 then redis.call('PEXPIRE', k, whole(e.p1)) redis.call('PEXPIRE', r, whole(e.p1)) end
-    else
+    elseif e.amount > 0 then
       redis.call('ZADD', k, whole(now + lease), id)
       redis.call('PEXPIRE', k, whole(lease * 2))
     end

@@ -36,6 +36,8 @@ function limiterOf(rule: Rule, slab: Slab): AnyLimiter {
 export interface SharedUse {
   readonly used: number
   readonly atMs: number
+  /** What of it is not this gateway's, where that is asked for. */
+  readonly others: number
 }
 
 /** One limit's part of each record of a table. */
