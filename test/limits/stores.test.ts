@@ -83,7 +83,7 @@ describe('in Redis', () => {
       for (let at = 0; at < 6; at++) expect((await call(one!, 'main')).failure).toBeNull()
       expect((await call(two!, 'main')).failure).toBeNull()
       await eventually(
-        () => two!.quota.waitMs('main', exchange(), null) === 0 && Number(two!.quota.room('main')) === 3,
+        () => two!.quota.waitMs('main', exchange(), null) === 0 && two!.quota.room('main') === 3,
       )
       for (let at = 0; at < 3; at++) expect((await call(two!, 'main')).failure).toBeNull()
       const refusedHere = await call(two!, 'main')
