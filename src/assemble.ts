@@ -23,6 +23,7 @@ import {
   type LimitMemory,
   type SharedStore,
   type SpendLookup,
+  type UpstreamQuota,
 } from './stages/3-limit/limit.ts'
 import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
 import { createCache, Idempotency, type CacheKeeper, type IdempotencyParts } from './stages/5-cache/cache.ts'
@@ -102,7 +103,7 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     limit,
     transform: createTransform([objectsRule(config, parts, kept)]),
     cache: cacheStage(config, parts, kept),
-    route: routeStage(config, parts, { kept, upstream }),
+    route: routeStage(config, parts, { kept, upstream, quota: limit.quota }),
     upstream: { ...upstream, send: limit.around(meter.around(upstream.send)) },
     meter,
     log: parts.log,
@@ -181,6 +182,7 @@ function limitStage(config: Config, parts: AssemblyParts, { limitMemory }: Kept)
     spend,
     warn: (text) => log.event('warn', text),
     ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(parts.keys === undefined ? {} : { keyName: parts.keys.nameOf.bind(parts.keys) }),
   })
 }
 
@@ -202,7 +204,7 @@ async function upstreamStage(
 function routeStage(
   config: Config,
   { clock, objects }: AssemblyParts,
-  { kept, upstream }: { kept: Kept; upstream: Stages['upstream'] },
+  { kept, upstream, quota }: { kept: Kept; upstream: Stages['upstream']; quota: UpstreamQuota },
 ): Stages['route'] {
   const members = config.upstreams.map((each, index) => ({
     target: upstream.accounts[index]!,
@@ -218,6 +220,7 @@ function routeStage(
       memory: kept.accounts,
       probe: upstream.probe,
       lookup: lookupOf(objects ?? kept.objects, kept.seen),
+      quota,
     },
   )
 }

@@ -18,6 +18,10 @@ const limitRow = z.object({
   principal: z
     .record(z.string(), z.string().nullable())
     .meta({ description: 'Whose account: a value for each dimension of `per`; empty = everybody together.' }),
+  keyName: z
+    .string()
+    .nullable()
+    .meta({ description: 'Name of the key whose id stands in `principal`; null = none is meant.' }),
   used: count.meta({ description: 'What counts now, reserved amounts included.' }),
   max: count.meta({ description: 'The limit itself.' }),
   remaining: count,
@@ -54,7 +58,9 @@ const limits = route({
     const { name, principal } = query
     const fits = (row: LimitRow): boolean =>
       (name === undefined || row.limit === name) &&
-      (principal === undefined || Object.values(row.principal).includes(principal))
+      (principal === undefined ||
+        row.keyName === principal ||
+        Object.values(row.principal).includes(principal))
     const all = (await world.limits()).filter(fits)
     const from = numberOf(query.cursor) ?? 0
     const rows = all.slice(from, from + query.limit)

@@ -67,6 +67,7 @@ export interface LimitRow {
   readonly quantity: string
   readonly words: string
   readonly principal: Readonly<Record<string, string | null>>
+  readonly keyName: string | null
   readonly used: number
   readonly max: number
   readonly remaining: number

@@ -4,108 +4,201 @@
 // amounts that lie farther apart are kept one by one, and exactly. So in no window of this length, wherever it begins,
 // can more pass than the limit. Two fixed windows weighed by their share (as many limiters do) were refused: they assume
 // that amounts came evenly, and let up to twice the limit through where they did not.
+// There are very many of them, so a sum is eight numbers in memory of its owner's, one line of a processor's cache; only
+// entries before the newest lie elsewhere. An object of this class is a view that is moved over such sums.
+
+import { Slab } from './slab.ts'
 
 /** An entry's share of the window. */
 export const slices = 64
 
-/** Most entries there can be: one that is nearly over, and those of a whole window. */
-const entriesMax = slices + 2
+/** Numbers that one sum takes. */
+export const sumWidth = 8
+const total = 0
+/** The newest entry: when its first and its last amount came, and what they come to; `last` is -Infinity where there is none. */
+const first = 1
+const last = 2
+const amount = 3
+/** The newest entry's number; they go up for ever. */
+const number = 4
+/** Entries before the newest, and where they are: a place and its size, as one number. */
+const olderCount = 5
+const olderPlace = 6
+/** When the last amount of the oldest entry came. */
+const oldestLast = 7
 
-/** First time, last time, amount. */
-const width = 3
+/** Last time and amount of each older entry. */
+const entryWidth = 2
+const capacities = [2, 4, 8, 16, 32, slices + 2]
+
+/** Where sums keep what is older than their newest entry. */
+export function slabOfSums(): Slab {
+  return new Slab(capacities.map((entries) => entries * entryWidth))
+}
 
 export class SlidingSum {
-  /** All that counts; entries that are over leave at the next call of `trim`. */
-  total = 0
-  /** A ring of entries in one piece of memory: when the first and the last amount came, and what they come to. */
-  #ring = new Float64Array(2 * width)
-  #capacity = 2
-  #head = 0
-  #length = 0
-  /** Number of the entry at the head; numbers go up for ever. */
-  #headNumber = 0
+  private cells: Float64Array = new Float64Array(sumWidth)
+  private offset = 0
+
+  constructor(private readonly slab: Slab) {}
+
+  /** Moves to another sum: `sumWidth` cells from there. */
+  look(cells: Float64Array, offset: number): void {
+    this.cells = cells
+    this.offset = offset
+  }
+
+  /** Makes cells a sum of nothing. */
+  begin(): void {
+    this.cells.fill(0, this.offset, this.offset + sumWidth)
+    this.#empty()
+  }
+
+  /** All that counts; what is over leaves with `trim`. */
+  get total(): number {
+    return this.cells[this.offset + total]!
+  }
+
+  /** Entries kept. */
+  get entries(): number {
+    return this.isEmpty ? 0 : this.cells[this.offset + olderCount]! + 1
+  }
+
+  get isEmpty(): boolean {
+    return this.cells[this.offset + last] === -Infinity
+  }
 
   /** Forgets what is older than the window. */
   trim(nowMs: number, windowMs: number): void {
-    while (this.#length > 0 && this.#ring[this.#head * width + 1]! + windowMs <= nowMs) {
-      this.total -= this.#ring[this.#head * width + 2]!
-      this.#head = (this.#head + 1) % this.#capacity
-      this.#headNumber += 1
-      this.#length -= 1
-    }
-    if (this.#length === 0) this.total = 0
+    const { cells, offset } = this
+    if (cells[offset + oldestLast]! + windowMs > nowMs || cells[offset + last] === -Infinity) return
+    if (cells[offset + last]! + windowMs <= nowMs) this.clear()
+    else this.#dropOlder(nowMs, windowMs)
+  }
+
+  /** Forgets all, and gives its memory back. */
+  clear(): void {
+    this.#releaseOlder()
+    this.#empty()
   }
 
   /** Adds an amount now; gives the number of its entry, for `change`. Call `trim` first. */
-  add(nowMs: number, windowMs: number, amount: number): number {
-    this.total += amount
-    if (this.#length > 0) {
-      const newest = this.#at(this.#length - 1)
-      if (nowMs < this.#ring[newest]! + windowMs / slices) {
-        if (nowMs > this.#ring[newest + 1]!) this.#ring[newest + 1] = nowMs
-        this.#ring[newest + 2]! += amount
-        return this.#headNumber + this.#length - 1
+  add(nowMs: number, windowMs: number, added: number): number {
+    const { cells, offset } = this
+    cells[offset + total]! += added
+    const newestMs = cells[offset + last]!
+    if (newestMs !== -Infinity && nowMs < cells[offset + first]! + windowMs / slices) {
+      if (nowMs > newestMs) {
+        cells[offset + last] = nowMs
+        if (cells[offset + olderCount] === 0) cells[offset + oldestLast] = nowMs
       }
+      cells[offset + amount]! += added
+      return cells[offset + number]!
     }
-    if (this.#length === this.#capacity) this.#grow()
-    const at = this.#at(this.#length)
-    this.#ring[at] = nowMs
-    this.#ring[at + 1] = nowMs
-    this.#ring[at + 2] = amount
-    this.#length += 1
-    return this.#headNumber + this.#length - 1
+    if (newestMs !== -Infinity) this.#push(newestMs, cells[offset + amount]!)
+    else cells[offset + oldestLast] = nowMs
+    cells[offset + first] = nowMs
+    cells[offset + last] = nowMs
+    cells[offset + amount] = added
+    return (cells[offset + number]! += 1)
   }
 
   /** Changes an amount added before, where its entry still counts; false where it is over. */
-  change(number: number, delta: number): boolean {
-    const index = number - this.#headNumber
-    if (index < 0 || index >= this.#length) return false
-    this.#ring[this.#at(index) + 2]! += delta
-    this.total += delta
+  change(entry: number, delta: number): boolean {
+    const { cells, offset } = this
+    const back = cells[offset + number]! - entry
+    const index = cells[offset + olderCount]! - back
+    if (this.isEmpty || back < 0 || index < 0) return false
+    if (back === 0) cells[offset + amount]! += delta
+    else {
+      const place = this.#place()
+      this.slab.block(place)[this.slab.offset(place) + index * entryWidth + 1]! += delta
+    }
+    cells[offset + total]! += delta
     return true
   }
 
   /** How long until no more than `rest` counts, in ms; 0 = now. */
   waitMs(nowMs: number, windowMs: number, rest: number): number {
-    let left = this.total
-    for (let index = 0; index < this.#length && left > rest; index++) {
-      const at = this.#at(index)
-      left -= this.#ring[at + 2]!
-      if (left <= rest || index === this.#length - 1)
-        return Math.max(0, this.#ring[at + 1]! + windowMs - nowMs)
+    const { cells, offset } = this
+    let left = cells[offset + total]!
+    if (left <= rest || this.isEmpty) return 0
+    const count = cells[offset + olderCount]!
+    const place = count === 0 ? 0 : this.#place()
+    for (let index = 0; index < count; index++) {
+      const at = this.slab.offset(place) + index * entryWidth
+      left -= this.slab.block(place)[at + 1]!
+      if (left <= rest) return Math.max(0, this.slab.block(place)[at]! + windowMs - nowMs)
     }
-    return 0
+    return this.clearMs(nowMs, windowMs)
   }
 
   /** When the newest amount stops to count, in ms from now. */
   clearMs(nowMs: number, windowMs: number): number {
-    if (this.#length === 0) return 0
-    return Math.max(0, this.#ring[this.#at(this.#length - 1) + 1]! + windowMs - nowMs)
+    return Math.max(0, this.cells[this.offset + last]! + windowMs - nowMs)
   }
 
-  /** Entries kept. */
-  get entries(): number {
-    return this.#length
+  #empty(): void {
+    const { cells, offset } = this
+    cells[offset + total] = 0
+    cells[offset + olderCount] = 0
+    cells[offset + last] = -Infinity
+    cells[offset + oldestLast] = -Infinity
   }
 
-  get isEmpty(): boolean {
-    return this.#length === 0
+  #place(): number {
+    return Math.floor(this.cells[this.offset + olderPlace]! / capacities.length)
   }
 
-  /** Where an entry begins in the ring. */
-  #at(index: number): number {
-    return ((this.#head + index) % this.#capacity) * width
+  #sizeClass(): number {
+    return this.cells[this.offset + olderPlace]! % capacities.length
   }
 
-  #grow(): void {
-    const capacity = Math.min(this.#capacity * 2, entriesMax)
-    const ring = new Float64Array(capacity * width)
-    for (let index = 0; index < this.#length; index++) {
-      const from = this.#at(index)
-      for (let part = 0; part < width; part++) ring[index * width + part] = this.#ring[from + part]!
-    }
-    this.#ring = ring
-    this.#capacity = capacity
-    this.#head = 0
+  #keep(place: number, sizeClass: number): void {
+    this.cells[this.offset + olderPlace] = place * capacities.length + sizeClass
+  }
+
+  #releaseOlder(): void {
+    if (this.cells[this.offset + olderCount]! > 0) this.slab.give(this.#sizeClass(), this.#place())
+  }
+
+  /** Takes an entry to the older ones. */
+  #push(lastMs: number, sum: number): void {
+    const { cells, offset } = this
+    const count = cells[offset + olderCount]!
+    if (count === 0) this.#keep(this.slab.take(0), 0)
+    else if (count === capacities[this.#sizeClass()]) this.#grow(count)
+    const place = this.#place()
+    const block = this.slab.block(place)
+    const at = this.slab.offset(place) + count * entryWidth
+    block[at] = lastMs
+    block[at + 1] = sum
+    cells[offset + olderCount] = count + 1
+  }
+
+  #grow(count: number): void {
+    const sizeClass = this.#sizeClass()
+    const from = this.#place()
+    const to = this.slab.take(sizeClass + 1)
+    const start = this.slab.offset(from)
+    const entries = this.slab.block(from).subarray(start, start + count * entryWidth)
+    this.slab.block(to).set(entries, this.slab.offset(to))
+    this.slab.give(sizeClass, from)
+    this.#keep(to, sizeClass + 1)
+  }
+
+  #dropOlder(nowMs: number, windowMs: number): void {
+    const { cells, offset } = this
+    const count = cells[offset + olderCount]!
+    const place = this.#place()
+    const block = this.slab.block(place)
+    const start = this.slab.offset(place)
+    let gone = 0
+    while (gone < count && block[start + gone * entryWidth]! + windowMs <= nowMs)
+      cells[offset + total]! -= block[start + gone++ * entryWidth + 1]!
+    if (gone === count) this.#releaseOlder()
+    else block.copyWithin(start, start + gone * entryWidth, start + count * entryWidth)
+    cells[offset + olderCount] = count - gone
+    cells[offset + oldestLast] = gone === count ? cells[offset + last]! : block[start]!
   }
 }

@@ -4,6 +4,7 @@ import { loadConfig } from '../config/load.ts'
 import { processEnvironment } from '../config/env.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
 import { ConfigProblems } from '../config/problem.ts'
+import { dollarsText, placesFor } from '../reports/money.ts'
 
 /** Options of `limits show`. */
 export interface LimitsOptions {
@@ -19,6 +20,7 @@ interface Row {
   readonly limit: string
   readonly quantity: string
   readonly principal: Readonly<Record<string, string | null>>
+  readonly keyName: string | null
   readonly used: number
   readonly max: number
   readonly share: number
@@ -85,9 +87,10 @@ async function askRows(url: string, token: string, limit: string): Promise<reado
 
 function table(rows: readonly Row[]): string {
   const head = ['LIMIT', 'WHO', 'USED', 'OF', 'SHARE', 'RESETS']
+  const names = ambiguousNames(rows)
   const lines = rows.map((row) => [
     row.enforce ? row.limit : `${row.limit} (warns)`,
-    whoOf(row.principal),
+    whoOf(row, names),
     amount(row, row.used),
     amount(row, row.max),
     `${Math.floor(row.share * 100)}%`,
@@ -104,9 +107,26 @@ function table(rows: readonly Row[]): string {
   return [head, ...lines].map(format).join('\n')
 }
 
-function whoOf(principal: Row['principal']): string {
-  const parts = Object.entries(principal).map(([name, value]) => `${name} ${printable(value ?? '-')}`)
+function whoOf({ principal, keyName }: Row, ambiguous: ReadonlySet<string>): string {
+  const parts = Object.entries(principal).map(([name, value]) => {
+    if (name !== 'key' || keyName === null) return `${name} ${printable(value ?? '-')}`
+    return `key ${printable(keyName)}${ambiguous.has(keyName) ? ` (${value})` : ''}`
+  })
   return parts.length === 0 ? 'all' : parts.join(', ')
+}
+
+/** Names that more than one of the keys bear, such as one that was revoked and its successor. */
+function ambiguousNames(rows: readonly Row[]): ReadonlySet<string> {
+  const ids = new Map<string, string>()
+  const found = new Set<string>()
+  for (const { keyName, principal } of rows) {
+    const id = principal['key'] ?? null
+    if (id === null) continue
+    const name = keyName ?? id
+    if ((ids.get(name) ?? id) !== id) found.add(name)
+    ids.set(name, id)
+  }
+  return found
 }
 
 /** A model's name is the client's text: nothing in it may act on a terminal. */
@@ -115,7 +135,7 @@ function printable(text: string): string {
 }
 
 function amount({ quantity }: Row, value: number): string {
-  return quantity === 'cost' ? `$${(value / 1e9).toFixed(4)}` : String(value)
+  return quantity === 'cost' ? dollarsText(value, placesFor([value])) : String(value)
 }
 
 function problem(text: string): number {

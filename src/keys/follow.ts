@@ -61,6 +61,10 @@ export class Follower {
   }
 
   /** Up to two owners of objects; see KeyLookup. */
+  nameOf(id: string): string | null {
+    return this.#index.nameOf(id)
+  }
+
   someOwners(kind: OwnerKind): ReadonlySet<string> {
     return this.#index.someOwners(kind)
   }

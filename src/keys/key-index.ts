@@ -54,6 +54,11 @@ export class KeyIndex {
     return this.#slot(words)?.entry.row.id ?? null
   }
 
+  /** The name of a key, whatever its state. */
+  nameOf(id: string): string | null {
+    return this.#byId.get(id)?.row.name ?? null
+  }
+
   /** Puts rows in force; rows of one key must come together. Gives the ids of keys that are revoked from now on. */
   apply(rows: readonly IndexedRow[]): string[] {
     this.#owners = null

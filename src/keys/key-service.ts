@@ -64,6 +64,8 @@ export type KeyVerdict = Principal | 'expired' | 'revoked' | null
 export interface KeyLookup {
   /** From memory, without waiting; text without a fitting checksum is turned away before anything is looked up. */
   lookup(credential: string): KeyVerdict
+  /** The name of a key, whatever its state; null = there is none. */
+  nameOf(id: string): string | null
   /** Owners of objects among the keys that are not revoked: all where there is one at most, else two of them. */
   someOwners(kind: OwnerKind): ReadonlySet<string>
 }

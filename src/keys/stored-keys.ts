@@ -42,6 +42,10 @@ export class StoredKeys implements KeyService {
     return this.parts.follower.lookup(credential, this.parts.clock.wallMs())
   }
 
+  nameOf(id: string): string | null {
+    return this.parts.follower.nameOf(id)
+  }
+
   someOwners(kind: OwnerKind): ReadonlySet<string> {
     return this.parts.follower.someOwners(kind)
   }

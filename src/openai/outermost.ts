@@ -5,6 +5,8 @@
 // granted; what is not gives null or a wrong value, never an error. Searching for the first `"usage":` was refused:
 // who writes the request could then write the bill.
 
+import { plainNames } from './plain-names.ts'
+
 /** How far from the end (or start) of the text a member is looked for. */
 const reachBytes = 64 * 1024
 const triesMax = 8
@@ -108,6 +110,13 @@ export function lastMember(bytes: Uint8Array, needle: Uint8Array): unknown {
 /** The outermost object's first text of this name, from the first 64 KB of a JSON text; null where there is none in reach. */
 export function firstText(bytes: Uint8Array, needle: Uint8Array): string | null {
   const head = bytes.length > reachBytes ? bytes.subarray(0, reachBytes) : bytes
+  const found = firstPlainText(head, needle)
+  if (found !== null) return found
+  const plain = plainNames(head)
+  return plain === head ? null : firstPlainText(plain, needle)
+}
+
+function firstPlainText(head: Uint8Array, needle: Uint8Array): string | null {
   // No use in counting brackets where the name does not occur at all.
   const first = Buffer.prototype.indexOf.call(head, needle)
   if (first < 0) return null

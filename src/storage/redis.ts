@@ -39,6 +39,8 @@ const defaultWaitMs = 12
 const probeMs = 100
 /** A connection that says nothing for so long is made anew. */
 const deadMs = 5000
+/** Asked for by probes: in a cluster another node's answer says nothing of the one that keeps what is shared. */
+const probedKey = '{headgate}'
 const reconnectMaxMs = 1000
 const saidEveryMs = 5000
 
@@ -185,7 +187,7 @@ export class RedisStore {
     }
     const askedAtMs = clock.nowMs()
     this.#probedAtMs = askedAtMs
-    this.#client.ping().then(
+    this.#client.exists(probedKey).then(
       () => {
         if (this.#probedAtMs !== askedAtMs) return
         this.#probedAtMs = -1

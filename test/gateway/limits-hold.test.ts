@@ -157,7 +157,7 @@ test('GET /api/limits: who is at what, nearest first, in pages, for viewers; and
   expect(status).toBe(200)
   expect(json.rows).toEqual([
     {
-      limit: 'near', quantity: 'requests', words: '2 requests per 1h', principal: { key: 'client', model: 'gpt-4o' },
+      limit: 'near', quantity: 'requests', words: '2 requests per 1h', principal: { key: 'client', model: 'gpt-4o' }, keyName: null,
       used: 1, max: 2, remaining: 1, share: 0.5, resetAt: expect.any(String), enforce: true,
     },
   ]) // prettier-ignore

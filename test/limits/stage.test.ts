@@ -1,11 +1,13 @@
 // Stage 3 by itself: who is counted, what is refused, what is remembered.
 
 import { describe, expect, test } from 'bun:test'
+import { parseAddress } from '../../src/base/address.ts'
 import { resetText } from '../../src/stages/3-limit/answers.ts'
-import { Counters } from '../../src/stages/3-limit/counters.ts'
 import { rulesFrom } from '../../src/stages/3-limit/compile.ts'
 import { LimitMemory, plainCosts, type SpendLookup } from '../../src/stages/3-limit/limit.ts'
 import { definitionOf } from '../../src/stages/3-limit/rule.ts'
+import { Column, Subjects } from '../../src/stages/3-limit/subjects.ts'
+import { slabOfSums } from '../../src/base/sliding-sum.ts'
 import { exchange, finish, HandClock, per, refused, stageOf } from './stage.ts'
 
 const hourMs = 3_600_000
@@ -22,6 +24,31 @@ describe('who is counted', () => {
     expect(await ask(null, 'gpt-4o')).toBeNull()
     expect((await ask('a', 'o3'))?.message).toContain('for team "a", model "o3"')
     expect((await ask(null, 'gpt-4o'))?.message).toContain('for no team, model "gpt-4o"')
+  })
+
+  test('a caller that comes again with another model, endpoint or address is counted by that', async () => {
+    const stage = stageOf([
+      { name: 'model', per: ['key', 'model'], requests: per('2/1h') },
+      { name: 'endpoint', per: ['endpoint'], requests: per('4/1h') },
+      { name: 'address', per: ['address'], requests: per('3/1h') },
+    ])
+    const { principal } = exchange()
+    const ask = async (model: string, path = '/v1/chat/completions', from = '192.0.2.1') => {
+      const x = exchange({}, {}, { path, body: JSON.stringify({ model }) })
+      x.principal = principal
+      x.clientAddress = parseAddress(from)
+      return /is "(\w+)"/.exec((await refused(stage, x))?.message ?? '')?.[1] ?? null
+    }
+    expect(await ask('a')).toBeNull()
+    expect(await ask('b')).toBeNull()
+    expect(await ask('a')).toBeNull()
+    expect(await ask('c')).toBe('address')
+    expect(await ask('a', '/v1/chat/completions', '192.0.2.2')).toBe('model')
+    expect(await ask('b', '/v1/chat/completions', '192.0.2.2')).toBeNull()
+    expect(await ask('d', '/v1/chat/completions', '192.0.2.2')).toBe('endpoint')
+    expect(await ask('d', '/v1/embeddings', '192.0.2.2')).toBeNull()
+    expect(await ask('b', '/v1/embeddings', '192.0.2.2')).toBe('model')
+    expect(await ask('a', '/v1/embeddings', '192.0.2.3')).toBe('model')
   })
 
   test('what it matches by: all lists must fit', async () => {
@@ -44,16 +71,19 @@ describe('who is counted', () => {
     expect(await refused(stage, exchange({}, {}, { path: '/v1/models', method: 'GET', body: '' }))).toBeNull()
     const twice = exchange({}, {}, { body: '{"model":"gpt-4o","model":"o3"}' })
     expect((await refused(stage, twice))?.code).toBe('bad_request')
+    const escaped = exchange({}, {}, { body: '{"mod\\u0065l":"o3","model":"gpt-4o"}' })
+    expect((await refused(stage, escaped))?.code).toBe('bad_request')
+    const fine = exchange({}, {}, { body: '{"mod\\u0065l":"o3"}' })
+    expect(await refused(stage, fine)).toBeNull()
     const far = exchange({}, {}, { body: `{"model":"gpt-4o","x":"${'x'.repeat(90_000)}","model":"o3"}` })
     expect((await refused(stage, far))?.code).toBe('bad_request')
   })
 
-  test('names that look alike after joining are not the same', () => {
-    const [rule] = rulesFrom([{ name: 'n', per: ['team', 'user'], requests: per('1/1h') }])
-    const counters = new Counters()
-    const at = { nowMs: 0, wallMs: 0 }
-    const a = counters.of('a\u0000bc', rule!, at)
-    expect(counters.of('ab\u0000c', rule!, at)).not.toBe(a)
+  test('names that look alike after joining are not the same', async () => {
+    const stage = stageOf([{ name: 'n', per: ['team', 'user'], requests: per('1/1h') }])
+    expect(await refused(stage, exchange({ team: 'a', user: 'bc' }))).toBeNull()
+    expect(await refused(stage, exchange({ team: 'ab', user: 'c' }))).toBeNull()
+    expect(await refused(stage, exchange({ team: 'a', user: 'bc' }))).not.toBeNull()
   })
 })
 
@@ -97,6 +127,31 @@ describe('budgets', () => {
     expect(await spend('k2', 'a', null)).toBe('team')
     for (let at = 0; at < 2; at++) expect(await spend('k3', 'b', null)).toBeNull()
     expect(await spend('k3', 'b', null)).toBe('all')
+  })
+
+  test('a budget of nothing lets pass what is free, and says why it refuses the rest', async () => {
+    const stage = stageOf([{ name: 'none', per: ['team'], budget: per('$0/month') }])
+    expect(await refused(stage, exchange({ team: 'core' }, { cost: 0 }))).toBeNull()
+    expect(await refused(stage, exchange({ team: 'core' }, { cost: 1 }))).toMatchObject({
+      code: 'budget_exceeded',
+      retryable: false,
+      retryAfterMs: null,
+      message:
+        'This budget allows nothing that costs: "none", $0 per month, for team "core". Ask its owner for one.',
+    })
+  })
+
+  test('a refusal names a key by its name, and the list gives it beside the id', async () => {
+    const names = new Map([['key_1', 'web'], ['key_2', 'app']]) // prettier-ignore
+    const limits = [{ name: 'n', per: ['key' as const], requests: per('1/1h'), warnAt: [0.5] }]
+    const said: string[] = []
+    const stage = stageOf(limits, { keyName: (id) => names.get(id) ?? null, warn: (text) => said.push(text) })
+    const ask = (keyId: string | null, key: string) => refused(stage, exchange({ keyId, key }))
+    for (const [keyId, key] of [['key_1', 'web'], ['key_2', 'app'], [null, 'static']] as const) expect(await ask(keyId, key)).toBeNull() // prettier-ignore
+    expect((await ask('key_1', 'web'))?.message).toEndWith('for key "web".')
+    expect(said[0]).toContain('key "web" has used 50% of it')
+    const rows = (await stage.rows()).map(({ principal, keyName }) => [principal.key, keyName])
+    expect(rows).toEqual([['key_1', 'web'], ['key_2', 'app'], ['static', null]]) // prettier-ignore
   })
 
   test('what cost more than its worst case is counted all the same', async () => {
@@ -385,21 +440,94 @@ describe('what is remembered', () => {
   })
 
   test('who has nothing used is forgotten; who has is not; beyond the bound all share one account', () => {
-    const [rule] = rulesFrom([{ name: 'n', per: ['key'], requests: per('2/1m') }])
-    const counters = new Counters(100)
+    const { subjects, column } = tableOf(100)
     const at = { nowMs: 0, wallMs: 0 }
-    for (let each = 0; each < 100; each++) {
-      const { counter } = counters.of(`k${each}`, rule!, at)
-      counter.add(rule!, at, 2)
+    const use = (owner: string) => {
+      subjects.look(column.limiter, column, subjects.of(owner, at))
+      return column.limiter
     }
-    expect(counters.of('stranger', rule!, at)).toBe(counters.of('another', rule!, at))
-    expect(counters.of('k5', rule!, at).counter.used(rule!, at)).toBe(2)
-    expect(counters.size).toBe(100)
+    for (let each = 0; each < 100; each++) use(`k${each}`).add(at, 2)
+    expect(subjects.of('stranger', at)).toBe(subjects.of('another', at))
+    expect(use('k5').used(at)).toBe(2)
+    expect(subjects.size).toBe(100)
+    const held = subjects.of('k5', at)
+    const life = subjects.lifeOf(held)
     const later = { nowMs: 61_000, wallMs: 0 }
-    for (let each = 0; each < 1000; each++) counters.of(`new${each}`, rule!, later)
-    expect(counters.size).toBeLessThanOrEqual(100)
+    for (let each = 0; each < 1000; each++) subjects.of(`new${each}`, later)
+    expect(subjects.size).toBeLessThanOrEqual(100)
+    // Who held a record sees that it is somebody else's by now.
+    expect(subjects.lifeOf(held)).not.toBe(life)
+    expect(subjects.length).toBeLessThan(3000)
+  })
+
+  test('limits that come and go leave what the others remember of each subject as it is', () => {
+    const { subjects, column, columnOf } = tableOf()
+    const at = { nowMs: 0, wallMs: 0 }
+    const owners = Array.from({ length: 3000 }, (_, index) => `k${index}`)
+    const used = (of: Column, owner: string) => {
+      subjects.look(of.limiter, of, subjects.of(owner, at))
+      return of.limiter.used(at)
+    }
+    const count = (of: Column, amount: (index: number) => number) => {
+      for (const [index, owner] of owners.entries()) {
+        subjects.look(of.limiter, of, subjects.of(owner, at))
+        of.limiter.add(at, amount(index))
+      }
+    }
+    count(column, (index) => index)
+    const slots = columnOf({ name: 'slots', concurrent: 5 })
+    subjects.add(slots)
+    count(slots, (index) => index % 5)
+    const month = columnOf({ name: 'month', tokens: per('1000/month') })
+    subjects.add(month)
+    count(month, (index) => index * 3)
+    subjects.drop([column])
+    for (const [index, owner] of owners.entries()) {
+      expect(used(slots, owner)).toBe(index % 5)
+      expect(used(month, owner)).toBe(index * 3)
+    }
+    // Whoever still settles under the limit that is gone changes nothing of the others.
+    subjects.look(column.limiter, column, subjects.of('k7', at))
+    column.limiter.add(at, 1e6)
+    subjects.add(columnOf({ name: 'more', requests: per('5/1m') }))
+    expect(used(month, 'k2999')).toBe(8997)
+    expect(used(slots, 'k7')).toBe(2)
+  })
+
+  test('who was forgotten while a request of theirs ran is found again when it ends', async () => {
+    const clock = new HandClock()
+    const stage = stageOf(
+      [
+        { name: 'tokens', per: ['key'], tokens: per('100/1s') },
+        { name: 'hour', per: ['key'], tokens: per('1000/hour') },
+      ],
+      { clock },
+    )
+    const slow = exchange({ key: 'slow' }, { output: 0 })
+    expect(await refused(stage, slow)).toBeNull()
+    clock.pass(2000)
+    for (let each = 0; each < 50; each++) expect(await refused(stage, exchange({ key: `k${each}` }, { output: 1 }))).toBeNull() // prettier-ignore
+    finish(stage, slow, { output: 60 })
+    const rows = (await stage.rows()).filter(({ used }) => used > 1)
+    expect(rows.map(({ limit, principal, used }) => [limit, principal.key, used])).toEqual([
+      ['tokens', 'slow', 60],
+      ['hour', 'slow', 60],
+    ])
   })
 })
+
+/** A table of subjects with one limit of 2 a minute. */
+function tableOf(most?: number) {
+  const subjects = new Subjects(most)
+  const slab = slabOfSums()
+  const columnOf = (limit: Parameters<typeof rulesFrom>[0][number]): Column => {
+    const [rule] = rulesFrom([limit])
+    return new Column(limit.name, rule!, slab)
+  }
+  const column = columnOf({ name: 'n', requests: per('2/1m') })
+  subjects.add(column)
+  return { subjects, column, columnOf }
+}
 
 test('the plain costs: bytes bound input, the maximum times the choices bounds output', () => {
   const worst = (body: object, path?: string) => {

@@ -118,9 +118,14 @@ export function stageOf(limits: LimitParts['limits'], more: Partial<LimitParts> 
 }
 
 /** A connection to a Redis, open. `waitMs`: how long a request waits for it; a test on a busy machine may. */
-export async function openRedis(url: string, waitMs = 2000, said: string[] = []): Promise<RedisStore> {
+export async function openRedis(
+  url: string | readonly string[],
+  waitMs = 2000,
+  said: string[] = [],
+): Promise<RedisStore> {
+  const urls = [url].flat().map((one) => new Secret(one))
   const event = (_: string, text: string): void => void said.push(text)
-  const store = new RedisStore({ urls: [new Secret(url)], clock: systemClock, event, waitMs })
+  const store = new RedisStore({ urls, clock: systemClock, event, waitMs })
   await store.open(5000)
   return store
 }

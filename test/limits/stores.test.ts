@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { Reply } from '../../src/exchange.ts'
+import type { Failure } from '../../src/failure.ts'
+import type { LimitStage } from '../../src/stages/3-limit/limit.ts'
 import { redisFound, startRedis, type RedisServer } from '../storage/redis-server.ts'
 import type { RedisStore } from '../../src/storage/redis.ts'
 import { limitContract } from './contract.ts'
@@ -55,6 +58,47 @@ describe('in Redis', () => {
         gates.flatMap((gate) => Array.from({ length: 20 }, () => refused(gate, exchange({}, { cost: 1 })))),
       )
       expect(later.filter((one) => one === null)).toHaveLength(0)
+    },
+  )
+
+  test.skipIf(!redisFound)(
+    "an upstream's limits are shared without waiting: what others used counts from the first answer on (needs redis)",
+    async () => {
+      await server.cli('flushall')
+      const upstreams = new Map([
+        ['main', { requests: per('10/1h') }],
+        ['slots', { concurrent: 2 }],
+      ])
+      const [one, two] = [store, second].map((shared) => stageOf([], { shared, upstreams }))
+      const target = (name: string) => ({ name, account: name, providerName: 'openai' })
+      const call = async (stage: LimitStage, name: string) => {
+        const x = exchange()
+        const send = stage.around(() => Promise.resolve({ headerLines: '' } as Reply))
+        const failure = await send(x, target(name)).then(
+          () => null,
+          (cause: Failure) => cause,
+        )
+        return { failure, end: () => finish(stage, x, {}) }
+      }
+      for (let at = 0; at < 6; at++) expect((await call(one!, 'main')).failure).toBeNull()
+      expect((await call(two!, 'main')).failure).toBeNull()
+      await eventually(
+        () => two!.quota.waitMs('main', exchange(), null) === 0 && two!.quota.room('main') === 3,
+      )
+      for (let at = 0; at < 3; at++) expect((await call(two!, 'main')).failure).toBeNull()
+      const refusedHere = await call(two!, 'main')
+      expect(refusedHere.failure).toMatchObject({ code: 'rate_limit_exceeded', retryAfterMs: 1000 })
+      // The first one learns it with its next call, which may be one too many.
+      await call(one!, 'main')
+      await eventually(() => one!.quota.waitMs('main', exchange(), null) > 0)
+
+      // What others give back is noticed though nothing more is sent there.
+      const held = [await call(one!, 'slots'), await call(one!, 'slots')]
+      const own = await call(two!, 'slots')
+      await eventually(() => two!.quota.waitMs('slots', exchange(), null) > 0)
+      own.end()
+      for (const { end } of held) end()
+      await eventually(() => two!.quota.waitMs('slots', exchange(), null) === 0)
     },
   )
 
@@ -165,3 +209,12 @@ describe('in Redis', () => {
     },
   )
 })
+
+/** Resolves when it holds. */
+async function eventually(holds: () => boolean): Promise<void> {
+  const endsAtMs = performance.now() + 10_000
+  while (!holds()) {
+    if (performance.now() > endsAtMs) throw new Error('it never holds')
+    await Bun.sleep(10)
+  }
+}

@@ -60,7 +60,8 @@ export async function startRedis(...more: string[]): Promise<RedisServer> {
   }
 }
 
-function freePort(): Promise<number> {
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.on('error', reject)

@@ -36,11 +36,14 @@ export function limitLines(standings: readonly Standing[]): string {
       requests = standing
     if (group === 'tokens' && (tokens === null || remaining(standing) < remaining(tokens))) tokens = standing
   }
-  return linesOf('requests', requests) + linesOf('tokens', tokens)
+  return (
+    (requests === null ? '' : linesOf('requests', requests)) +
+    (tokens === null ? '' : linesOf('tokens', tokens))
+  )
 }
 
-function linesOf(name: string, standing: Standing | null): string {
-  if (standing === null) return ''
+/** The lines of one limit. */
+export function linesOf(name: 'requests' | 'tokens', standing: Standing): string {
   return (
     `x-ratelimit-limit-${name}: ${standing.rule.limit}\r\n` +
     `x-ratelimit-remaining-${name}: ${remaining(standing)}\r\n` +
@@ -84,10 +87,12 @@ export function refusal({ rule, owner, waitMs, used, amount }: Refused): Failure
   if (rule.quantity === 'cost') {
     const left = rule.limit - used
     const message =
-      left <= 0
-        ? `The budget is used up: ${whose}. Ask its owner for more, or wait until it begins anew.`
-        : `The budget has ${dollars(Math.floor(left / 1000))} left, and this request may cost up to ${dollars(Math.ceil(amount / 1000))}: ${whose}. ` +
-          'Send `max_completion_tokens` or `max_tokens`, or a lower one, or ask its owner for more.'
+      rule.limit === 0
+        ? `This budget allows nothing that costs: ${whose}. Ask its owner for one.`
+        : left <= 0
+          ? `The budget is used up: ${whose}. Ask its owner for more, or wait until it begins anew.`
+          : `The budget has ${dollars(Math.floor(left / 1000))} left, and this request may cost up to ${dollars(Math.ceil(amount / 1000))}: ${whose}. ` +
+            'Send `max_completion_tokens` or `max_tokens`, or a lower one, or ask its owner for more.'
     return new Failure('budget_exceeded', message, {
       detail: `budget ${rule.name}`,
       ...retryAfterMs,

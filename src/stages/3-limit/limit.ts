@@ -9,10 +9,12 @@ import { rulesFrom, type LimitOptions } from './compile.ts'
 import type { Costs } from './costs.ts'
 import { Gate } from './gate.ts'
 import { listLimits, type LimitRow } from './listing.ts'
-import { LimitMemory, type Tracked } from './memory.ts'
+import { groupsOf, LimitMemory, type Tracked } from './memory.ts'
 import { OwnBudgets } from './own-budget.ts'
-import { keyOf, planOf, type Planning } from './plan.ts'
+import { Seating } from './places.ts'
+import { planOf, type Planning } from './plan.ts'
 import { Quota, type UpstreamQuota } from './quota.ts'
+import { keyOf } from './rule.ts'
 import { SharedLimits, type SharedStore } from './shared.ts'
 import { Recollection, type SpendLookup } from './spend.ts'
 import { Warnings } from './warnings.ts'
@@ -52,30 +54,35 @@ export interface LimitParts {
   /** The ledger's sums; null = there is no ledger. */
   readonly spend: SpendLookup | null
   readonly warn: (text: string) => void
+  /** The name of a key of the store; absent = there is no store. */
+  readonly keyName?: (id: string) => string | null
   /** How long what a gateway holds in Redis outlives it; absent = a minute. */
   readonly leaseMs?: number
 }
 
 export function createLimit(parts: LimitParts): LimitStage {
-  const { memory, costs, spend } = parts
+  const { memory, costs, spend, keyName = () => null } = parts
   const configured = memory.track([...rulesFrom(parts.limits), ...upstreamRules(parts.upstreams)])
   const aboutUpstreams = configured.tracked.filter(isAboutUpstreams)
   const rules = configured.tracked.filter((tracked) => !isAboutUpstreams(tracked))
   const recollection = new Recollection(spend, memory)
   recollection.add(configured.fresh)
   const own = new OwnBudgets(memory, (fresh) => recollection.add([fresh]))
+  const groups = groupsOf(rules)
   const planning: Planning = {
-    rules,
+    groups,
+    seating: new Seating(groups),
     own: ({ principal }) => own.ruleOf(principal.budget ?? null, keyOf(principal)),
     costs,
     seesModel: rules.some(({ rule }) => rule.per.includes('model') || rule.match.models !== undefined),
   }
-  const quota = new Quota({ rules: aboutUpstreams, costs, memory })
   const shared = parts.shared === null ? null : new SharedLimits(parts.shared, parts.leaseMs)
+  const quota = new Quota({ groups: groupsOf(aboutUpstreams), costs, memory, shared })
   const gate = new Gate(parts, { shared, warnings: new Warnings(parts.warn) })
   const reserve = (x: Exchange): void | Promise<void> => {
-    const charges = planOf(x, planning, memory.now())
-    return charges.length === 0 ? undefined : gate.reserve(x, charges)
+    const at = memory.now()
+    const charges = planOf(x, planning, at)
+    return charges.length === 0 ? undefined : gate.reserve(x, charges, at)
   }
   return {
     reserve(x) {
@@ -91,7 +98,7 @@ export function createLimit(parts: LimitParts): LimitStage {
     around: (send) => quota.around(send),
     quota,
     ready: () => recollection.done(),
-    rows: () => listLimits(configured.tracked, memory, own),
+    rows: () => listLimits({ rules: configured.tracked, memory, own, keyName }),
     close: () => shared?.close(),
   }
 }

@@ -1,10 +1,9 @@
 // Who is at what: every account with something used, the nearest to its limit first. There may be millions, so they are
 // gone through in pieces, between which requests run, and only the thousand nearest are kept.
 
-import type { Account } from './counters.ts'
 import type { LimitMemory, Tracked } from './memory.ts'
 import type { OwnBudgets } from './own-budget.ts'
-import type { Dimension, Quantity, Rule } from './rule.ts'
+import type { Dimension, Quantity } from './rule.ts'
 
 /** One principal under one limit. */
 export interface LimitRow {
@@ -13,8 +12,10 @@ export interface LimitRow {
   readonly quantity: Quantity
   /** The limit in words. */
   readonly words: string
-  /** Who: a value for each dimension of `per`, null = none. Empty = everybody together. */
+  /** Who: a value for each dimension of `per`, null = none; a key by its id. Empty = everybody together. */
   readonly principal: Readonly<Partial<Record<Dimension, string | null>>>
+  /** Name of the key whose id stands in `principal`; null = there is none. */
+  readonly keyName: string | null
   readonly used: number
   readonly max: number
   readonly remaining: number
@@ -32,46 +33,58 @@ const lookedAtOnce = 5000
 /** What all gateways had used is shown as long as it can be recent. */
 const sharedFreshMs = 60_000
 
+/** What a listing is made of. */
+interface Listing {
+  readonly rules: readonly Tracked[]
+  readonly memory: LimitMemory
+  readonly own: OwnBudgets
+  readonly keyName: (id: string) => string | null
+}
+
 /** The accounts nearest to their limits, nearest first. */
-export async function listLimits(
-  rules: readonly Tracked[],
-  memory: LimitMemory,
-  own: OwnBudgets,
-): Promise<LimitRow[]> {
+export async function listLimits({ rules, memory, own, keyName }: Listing): Promise<LimitRow[]> {
   let rows: LimitRow[] = []
   let looked = 0
   const shorten = (): void => {
     rows = rows.toSorted((a, b) => b.share - a.share || compare(a.limit, b.limit)).slice(0, rowsMax)
   }
-  for (const [{ rule }, account] of accountsOf(rules, own)) {
+  for (const [tracked, record] of recordsOf(rules, own)) {
     looked += 1
     if (looked % lookedAtOnce === 0) await Bun.sleep(0)
-    const row = rowOf(rule, account, memory)
+    const row = rowOf(tracked, record, memory)
     if (row !== null) rows.push(row)
     if (rows.length >= 2 * rowsMax) shorten()
   }
   shorten()
-  return rows
+  return rows.map((row) => {
+    const { key = null } = row.principal
+    return key === null ? row : { ...row, keyName: keyName(key) }
+  })
 }
 
-function* accountsOf(rules: readonly Tracked[], own: OwnBudgets): Generator<readonly [Tracked, Account]> {
-  for (const tracked of rules) for (const account of tracked.counters.values()) yield [tracked, account]
-  yield* own.accounts()
+function* recordsOf(rules: readonly Tracked[], own: OwnBudgets): Generator<readonly [Tracked, number]> {
+  for (const tracked of rules) for (const record of tracked.subjects.records()) yield [tracked, record]
+  yield* own.records()
 }
 
-/** Null = nothing is used. */
-function rowOf(rule: Rule, account: Account, memory: LimitMemory): LimitRow | null {
+/** Null = nothing is used, or nobody has it any more. */
+function rowOf(tracked: Tracked, record: number, memory: LimitMemory): LimitRow | null {
+  const { rule, subjects, column } = tracked
+  const owner = subjects.ownerOf(record)
+  if (owner === null) return null
   const at = memory.now()
-  const here = account.counter.used(rule, at)
-  const told = at.nowMs - account.sharedAtMs < sharedFreshMs ? account.sharedUsed : Number.NaN
-  const used = Number.isNaN(told) ? here : Math.max(here, told)
+  const limiter = tracked.look(record)
+  const here = limiter.used(at)
+  const told = column.shared.get(record)
+  const used = told !== undefined && at.nowMs - told.atMs < sharedFreshMs ? Math.max(here, told.used) : here
   if (used <= 0) return null
-  const clearMs = rule.quantity === 'concurrent' ? Infinity : account.counter.clearMs(rule, at)
+  const clearMs = rule.quantity === 'concurrent' ? Infinity : limiter.clearMs(at)
   return {
     limit: rule.name,
     quantity: rule.quantity,
     words: rule.words,
-    principal: principalOf(rule.per, account.owner),
+    principal: principalOf(rule.per, owner),
+    keyName: null,
     used,
     max: rule.limit,
     remaining: Math.max(0, rule.limit - used),

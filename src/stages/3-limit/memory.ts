@@ -2,21 +2,55 @@
 // gives nobody a fresh window. Those that two configurations in a row had no use for are dropped.
 
 import type { Clock } from '../../base/clock.ts'
+import { slabOfSums } from '../../base/sliding-sum.ts'
 import { SteadyWall } from '../../base/steady-wall.ts'
 import { isTold } from './answers.ts'
-import { Counters } from './counters.ts'
-import { definitionOf, type Moment, type Rule } from './rule.ts'
+import { definitionOf, subjectsOf, type Moment, type Rule } from './rule.ts'
+import { Column, Subjects, type AnyLimiter } from './subjects.ts'
 
 /** A rule with its counters. */
-export interface Tracked {
-  readonly rule: Rule
-  readonly definition: string
-  readonly counters: Counters
-  /** Counts every request: there is nothing to match. */
-  readonly countsAll: boolean
+export class Tracked {
   /** Its standing is of interest: for header fields, or for warnings. */
   readonly told: boolean
   readonly watched: boolean
+  readonly #limiter: AnyLimiter
+
+  constructor(
+    readonly rule: Rule,
+    readonly subjects: Subjects,
+    readonly column: Column,
+  ) {
+    this.#limiter = column.another(rule)
+    this.told = rule.enforce && isTold(rule.quantity)
+    this.watched = !rule.enforce || rule.warnAt.length > 0
+  }
+
+  get definition(): string {
+    return this.column.definition
+  }
+
+  /** How the rule counts for the subject of a record; good until the next look. */
+  look(record: number): AnyLimiter {
+    this.subjects.look(this.#limiter, this.column, record)
+    return this.#limiter
+  }
+}
+
+/** Rules that count the same requests by the same subjects. */
+export interface Group {
+  readonly subjects: Subjects
+  /** Counts every request: there is nothing to match. */
+  readonly countsAll: boolean
+  readonly tracked: readonly Tracked[]
+}
+
+/** Rules by the subjects they share. */
+export function groupsOf(rules: readonly Tracked[]): Group[] {
+  return [...Map.groupBy(rules, ({ subjects }) => subjects)].map(([subjects, tracked]) => ({
+    subjects,
+    countsAll: Object.values(tracked[0]!.rule.match).every((globs) => globs === undefined),
+    tracked,
+  }))
 }
 
 /** The time, read once; the wall clock only where a period asks for it. */
@@ -38,7 +72,8 @@ class Now implements Moment {
 }
 
 export class LimitMemory {
-  readonly #counters = new Map<string, { counters: Counters; seen: number; lasting: boolean }>()
+  readonly #tables = new Map<string, Subjects>()
+  readonly #slab = slabOfSums()
   #generation = 0
   readonly #moment: Now
 
@@ -56,8 +91,12 @@ export class LimitMemory {
   track(rules: readonly Rule[]): { tracked: Tracked[]; fresh: Tracked[] } {
     this.#generation += 1
     const kept = rules.map((rule) => this.keep(rule))
-    for (const [definition, { seen, lasting }] of this.#counters)
-      if (!lasting && seen < this.#generation - 1) this.#counters.delete(definition)
+    for (const [name, subjects] of this.#tables) {
+      const unused = subjects.columns.filter(({ seen }) => seen < this.#generation - 1)
+      if (unused.length === 0) continue
+      subjects.drop(unused)
+      if (subjects.columns.length === 0) this.#tables.delete(name)
+    }
     return {
       tracked: kept.map(({ tracked }) => tracked),
       fresh: kept.filter(({ isNew }) => isNew).map(({ tracked }) => tracked),
@@ -67,19 +106,14 @@ export class LimitMemory {
   /** One rule with its counters. `lasting`: it is no configuration's, and stays whatever that says. */
   keep(rule: Rule, lasting = false): { tracked: Tracked; isNew: boolean } {
     const definition = definitionOf(rule)
-    let kept = this.#counters.get(definition)
-    const isNew = kept === undefined
-    if (kept === undefined)
-      this.#counters.set(definition, (kept = { counters: new Counters(), seen: 0, lasting }))
-    kept.seen = this.#generation
-    const tracked = {
-      rule,
-      definition,
-      counters: kept.counters,
-      countsAll: Object.values(rule.match).every((globs) => globs === undefined),
-      told: rule.enforce && isTold(rule.quantity),
-      watched: !rule.enforce || rule.warnAt.length > 0,
-    }
-    return { tracked, isNew }
+    const name = lasting ? definition : subjectsOf(rule)
+    let subjects = this.#tables.get(name)
+    if (subjects === undefined) this.#tables.set(name, (subjects = new Subjects()))
+    const known = subjects.columns.find((column) => column.definition === definition)
+    const column = known ?? new Column(definition, rule, this.#slab)
+    if (known === undefined) subjects.add(column)
+    column.seen = lasting ? Infinity : this.#generation
+    const tracked = new Tracked(rule, subjects, column)
+    return { tracked, isNew: known === undefined }
   }
 }

@@ -3,9 +3,9 @@
 
 import { parseSpan } from '../../base/allowance.ts'
 import { rulesFrom } from './compile.ts'
-import { principalsMax, type Account } from './counters.ts'
 import type { LimitMemory, Tracked } from './memory.ts'
 import { ownBudget } from './plan.ts'
+import { subjectsMax } from './subjects.ts'
 
 /** Texts kept as read. There are as many as different budgets, which is few. */
 const keptMax = 1000
@@ -23,10 +23,10 @@ export class OwnBudgets {
   ) {}
 
   /** Each key that has a budget and used some of it. Budgets of one period share their counters, so amounts do not tell. */
-  *accounts(): Generator<readonly [Tracked, Account]> {
+  *records(): Generator<readonly [Tracked, number]> {
     for (const [key, tracked] of this.#budgets) {
-      const account = tracked.counters.find(key)
-      if (account !== null) yield [tracked, account]
+      const record = tracked.subjects.find(key)
+      if (record >= 0) yield [tracked, record]
     }
   }
 
@@ -39,7 +39,7 @@ export class OwnBudgets {
     }
     const tracked = this.#read(text)
     if (this.#budgets.get(key) === tracked) return tracked
-    if (this.#budgets.size >= principalsMax && !this.#budgets.has(key))
+    if (this.#budgets.size >= subjectsMax && !this.#budgets.has(key))
       this.#budgets.delete(this.#budgets.keys().next().value!)
     this.#budgets.set(key, tracked)
     return tracked

@@ -1,31 +1,70 @@
 // From a request to what it must fit into: which rules count it, under whose account, and with which amount. All amounts
 // are worst cases. Here too: what a budget refuses because nobody can say what it costs.
 
-import { senderOf } from '../../base/address.ts'
 import type { Exchange, Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { visitMembers, type MemberSearch } from '../../openai/json-keys.ts'
 import { firstText } from '../../openai/outermost.ts'
+import { plainNames } from '../../openai/plain-names.ts'
 import { amountOf, type Costs, type Estimate } from './costs.ts'
-import type { Account } from './counters.ts'
-import type { Tracked } from './memory.ts'
-import { matches, type Dimension, type Moment, type Rule, type Subject } from './rule.ts'
+import type { Group, Tracked } from './memory.ts'
+import type { Seating } from './places.ts'
+import { matches, ownerOf, type Moment, type Rule, type Subject } from './rule.ts'
+import type { AnyLimiter } from './subjects.ts'
 
-/** One amount under one rule. */
+/** What a limiter knows nothing by: what was counted is forgotten. */
+const goneHandle = -1
+
+/** One amount under one rule, for one subject. */
 export class Charge {
-  /** What the account knows it by. */
+  /** What the limiter knows it by. */
   handle = 0
+  readonly #subject: Subject
+  #record: number
+  #life: number
 
   constructor(
     readonly tracked: Tracked,
-    readonly account: Account,
     readonly amount: number,
-  ) {}
+    { subject, record }: { readonly subject: Subject; readonly record: number },
+  ) {
+    this.#subject = subject
+    this.#record = record
+    this.#life = tracked.subjects.lifeOf(record)
+  }
+
+  /** Its subject's name, as the rule tells subjects apart. */
+  get owner(): string {
+    const { subjects, rule } = this.tracked
+    const known = subjects.lifeOf(this.#record) === this.#life ? subjects.ownerOf(this.#record) : null
+    return known ?? ownerOf(rule, this.#subject)
+  }
+
+  get principal(): Principal {
+    return this.#subject.x.principal
+  }
+
+  /** Its limiter, moved to its subject; good until another charge of the same rule is looked at. */
+  look(at: Moment): AnyLimiter {
+    return this.tracked.look(this.record(at))
+  }
+
+  /** Where its subject is: somewhere else, where nothing of it counted any more and it was forgotten. */
+  record(at: Moment): number {
+    const { subjects, rule } = this.tracked
+    if (subjects.lifeOf(this.#record) === this.#life) return this.#record
+    // Numbers of a sliding window's entries begin anew with a new record; starts of periods do not.
+    if (rule.span.kind === 'sliding') this.handle = goneHandle
+    this.#record = subjects.of(ownerOf(rule, this.#subject), at)
+    this.#life = subjects.lifeOf(this.#record)
+    return this.#record
+  }
 }
 
 /** What plans are made with. */
 export interface Planning {
-  readonly rules: readonly Tracked[]
+  readonly groups: readonly Group[]
+  readonly seating: Seating
   /** The budget that the principal itself carries; null = none. */
   readonly own: (x: Exchange) => Tracked | null
   readonly costs: Costs
@@ -41,38 +80,47 @@ export function planOf(x: Exchange, planning: Planning, at: Moment): Charge[] {
   const subject: Subject = { x, model: planning.seesModel ? modelOf(x) : null, upstream: null }
   const charges: Charge[] = []
   let estimate: Estimate | null = null
-  const charge = (tracked: Tracked): void => {
+  const charge = (tracked: Tracked, record: number): void => {
     const { rule } = tracked
     let amount: number | null = 1
     if (rule.quantity !== 'requests' && rule.quantity !== 'concurrent') {
       estimate ??= planning.costs.estimate(x)
       amount = rule.quantity === 'cost' ? costOf(x, rule, estimate) : amountOf(estimate, rule.quantity)!
     }
-    charges.push(new Charge(tracked, tracked.counters.of(ownerOf(rule, subject), rule, at), amount))
+    charges.push(new Charge(tracked, amount, { subject, record }))
   }
-  for (const tracked of planning.rules)
-    if (tracked.countsAll || matches(tracked.rule.match, subject)) charge(tracked)
+  const { groups, seating } = planning
+  const found = { places: seating.placesOf(subject), subject }
+  for (let index = 0; index < groups.length; index++) {
+    const { countsAll, tracked } = groups[index]!
+    if (!countsAll && !matches(tracked[0]!.rule.match, subject)) continue
+    const record = seating.recordOf(index, found, at)
+    for (const each of tracked) charge(each, record)
+  }
   const own = planning.own(x)
-  if (own !== null) charge(own)
+  if (own !== null) charge(own, own.subjects.of(ownerOf(own.rule, subject), at))
   return charges
 }
 
 /** The charges of one call of one upstream. */
 export function upstreamPlan(
   x: Exchange,
-  { rules, costs, upstream }: { rules: readonly Tracked[]; costs: Costs; upstream: string },
+  { groups, costs, upstream }: { groups: readonly Group[]; costs: Costs; upstream: string },
   at: Moment,
 ): Charge[] {
   const subject: Subject = { x, model: x.model, upstream }
   const charges: Charge[] = []
-  for (const tracked of rules) {
-    const { rule } = tracked
-    if (!matches(rule.match, subject)) continue
-    const amount =
-      rule.quantity === 'requests' || rule.quantity === 'concurrent'
-        ? 1
-        : (amountOf(costs.estimate(x), rule.quantity) ?? 0)
-    charges.push(new Charge(tracked, tracked.counters.of(ownerOf(rule, subject), rule, at), amount))
+  for (const { subjects, countsAll, tracked } of groups) {
+    const { rule } = tracked[0]!
+    if (!countsAll && !matches(rule.match, subject)) continue
+    const record = subjects.of(ownerOf(rule, subject), at)
+    for (const each of tracked) {
+      const { quantity } = each.rule
+      const counts = quantity === 'requests' || quantity === 'concurrent'
+      charges.push(
+        new Charge(each, counts ? 1 : (amountOf(costs.estimate(x), quantity) ?? 0), { subject, record }),
+      )
+    }
   }
   return charges
 }
@@ -94,7 +142,7 @@ function modelOf(x: Exchange): string | null {
 
 /** Whether the outermost object names another model too. The quick look reaches as far as nearly every body. */
 function namesOther(bytes: Uint8Array, model: string): boolean {
-  if (bytes.length <= quickBytes) return firstText(bytes, modelName) !== model
+  if (bytes.length <= quickBytes) return firstText(plainNames(bytes), modelName) !== model
   let count = 0
   visitMembers(bytes, naming, ({ depth }) => {
     if (depth === 1) count += 1
@@ -131,54 +179,14 @@ function isNamed(x: Exchange, rule: Rule): boolean {
 /** Name of the budget that a key carries. */
 export const ownBudget = 'key-budget'
 
-/** A model's name this long, or with control characters, is no model's name; it must not become an account of its own. */
-const oddModel = /^.{129,}$|[\u0000-\u001f]/
-
-/** Whose account: the values of the rule's dimensions, with NUL between them; '' stands for none. */
-function ownerOf({ per }: Rule, subject: Subject): string {
-  if (per.length === 1) return valueOf(per[0]!, subject)
-  if (per.length === 0) return ''
-  let owner = valueOf(per[0]!, subject)
-  for (let index = 1; index < per.length; index++) owner += `\u0000${valueOf(per[index]!, subject)}`
-  return owner
-}
-
-/** What the account of a key is named by. */
-export function keyOf({ keyId, key }: Principal): string {
-  return keyId ?? key ?? ''
-}
-
-function valueOf(dimension: Dimension, { x, model, upstream }: Subject): string {
-  const { principal } = x
-  switch (dimension) {
-    case 'key':
-      return keyOf(principal)
-    case 'user':
-      return principal.user ?? ''
-    case 'team':
-      return principal.team ?? ''
-    case 'app':
-      return principal.app ?? ''
-    case 'env':
-      return principal.env ?? ''
-    case 'endpoint':
-      return x.endpoint!.operation
-    case 'upstream':
-      return upstream ?? ''
-    case 'model':
-      return model === null || oddModel.test(model) ? '' : model
-    case 'address':
-      return x.clientAddress === null ? '' : senderOf(x.clientAddress)
-  }
-}
-
-/** An owner for people: `team "core", model "gpt-4o"`; '' for a limit on all. */
-export function ownerText(rule: Rule, owner: string): string {
+/** Whose account is charged, for people: `team "core", model "gpt-4o"`; '' for a limit on all. Keys go by their names. */
+export function ownerText({ tracked: { rule }, owner, principal }: Charge): string {
   if (rule.per.length === 0) return ''
   const values = owner.split('\u0000')
   return rule.per
     .map((dimension, index) => {
-      const value = values[index] ?? ''
+      let value = values[index] ?? ''
+      if (dimension === 'key' && value === principal.keyId) value = principal.key ?? value
       return value === '' ? `no ${dimension}` : `${dimension} "${value}"`
     })
     .join(', ')

@@ -5,83 +5,122 @@
 import type { AttemptTarget, Exchange, Reply } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
 import type { Costs, Spent } from './costs.ts'
-import type { LimitMemory, Tracked } from './memory.ts'
-import { upstreamPlan } from './plan.ts'
-import { countAll, firstRefusal, refusalOf, Reservation } from './reservation.ts'
+import type { Group, LimitMemory } from './memory.ts'
+import { upstreamPlan, type Charge } from './plan.ts'
+import { countAll, firstRefusal, refusalOf, Reservation, type Unfit } from './reservation.ts'
+import { Sayings } from './sayings.ts'
+import type { Moment, Rule } from './rule.ts'
+import type { SharedLimits } from './shared.ts'
 
-/** What routing may ask of an upstream's limits. Both are cheap and change nothing. */
+/** What routing may ask of an upstream's limits, for a model as the upstream calls it. Cheap, and changes nothing. */
 export interface UpstreamQuota {
-  /** The share of its tightest limit that is left: 0 = used up, 1 = untouched, or nothing is known. */
-  headroom(upstream: string): number
-  /** Whether a request would be let through to it now. */
-  admits(upstream: string, x: Exchange): boolean
+  /** What is left of its tightest own limit, in requests; Infinity = it has none. */
+  room(upstream: string): number
+  /** How long until a request would be let through to it, in ms; 0 = now. */
+  waitMs(upstream: string, x: Exchange, model: string | null): number
 }
 
-/** What an upstream said of one of its own limits. */
-interface Told {
-  readonly limit: number
-  remaining: number
-  /** Monotonic: from then on it says nothing any more. */
-  readonly untilMs: number
-}
+/** What a request is taken to need where a limit counts tokens. */
+const tokensPerRequest = 1000
+
+/** What the others have used is known anew by then. */
+const askedAgainMs = 1000
 
 type Send<T> = (x: Exchange, target: T) => Promise<Reply>
 const unused: Spent = { requests: 1, inputTokens: 0, outputTokens: 0, costNanoUsd: 0 }
 
 export class Quota implements UpstreamQuota {
-  readonly #told = new Map<string, Told[]>()
+  readonly #said = new Sayings()
+  readonly #now = () => this.parts.memory.now()
+  #calls = 0
 
   constructor(
     private readonly parts: {
-      readonly rules: readonly Tracked[]
+      readonly groups: readonly Group[]
       readonly costs: Costs
       readonly memory: LimitMemory
+      /** Redis; null = every gateway counts for itself. */
+      readonly shared: SharedLimits | null
     },
   ) {}
 
-  headroom(upstream: string): number {
-    const at = this.parts.memory.now()
-    let least = 1
-    for (const { rule, counters } of this.parts.rules) {
-      if (rule.match.upstreams?.includes(upstream) !== true || rule.per.length > 0) continue
-      const used = counters.of('', rule, at).counter.used(rule, at)
-      least = Math.min(least, 1 - used / rule.limit)
+  room(upstream: string): number {
+    let least = Infinity
+    const { groups, memory } = this.parts
+    if (groups.length === 0) return least
+    const at = memory.now()
+    for (const { subjects, tracked } of groups) {
+      const owner = accountOf(tracked[0]!.rule, upstream)
+      if (owner === null) continue
+      const record = subjects.find(owner)
+      for (const each of tracked) {
+        const { rule } = each
+        const others = this.parts.shared?.othersIn(each, record, at) ?? 0
+        const left = rule.limit - others - (record < 0 ? 0 : each.look(record).used(at))
+        const unit = rule.quantity === 'requests' || rule.quantity === 'concurrent' ? 1 : tokensPerRequest
+        if (rule.enforce) least = Math.min(least, left / unit)
+      }
     }
-    for (const told of this.#told.get(upstream) ?? [])
-      if (at.nowMs < told.untilMs && told.limit > 0) least = Math.min(least, told.remaining / told.limit)
     return Math.max(0, least)
   }
 
-  admits(upstream: string, x: Exchange): boolean {
-    const at = this.parts.memory.now()
-    for (const told of this.#told.get(upstream) ?? [])
-      if (at.nowMs < told.untilMs && told.remaining <= 0) return false
-    const { rules } = this.parts
-    return rules.length === 0 || firstRefusal(upstreamPlan(x, { ...this.parts, upstream }, at), at) === null
+  waitMs(upstream: string, x: Exchange, model: string | null): number {
+    const { groups, memory } = this.parts
+    if (groups.length === 0 && this.#said.none) return 0
+    const at = memory.now()
+    const saidMs = this.#said.waitMs(upstream, model, at.nowMs)
+    if (groups.length === 0) return saidMs
+    const unfit = this.#unfit(upstreamPlan(x, { ...this.parts, upstream }, at), at)
+    return Math.max(saidMs, unfit === null ? 0 : unfit.waitMs)
   }
 
   /** `send`, held against the upstream's limits. @throws Failure('rate_limit_exceeded') where one is reached */
   around<T extends AttemptTarget>(send: Send<T>): Send<T> {
     return (x, target) => {
-      const refused = this.parts.rules.length > 0 ? this.#reserve(x, target.name) : null
+      const refused = this.parts.groups.length > 0 ? this.#reserve(x, target.name) : null
       if (refused !== null) return Promise.reject(refused)
+      const model = x.routedModel ?? x.model
       return send(x, target).then((reply) => {
-        this.learn(target.name, reply.headerLines)
+        if (reply.headerLines.includes('atelimit-'))
+          this.#said.note(target.name, model, {
+            headerLines: reply.headerLines,
+            nowMs: this.parts.memory.now().nowMs,
+          })
         return reply
       })
     }
   }
 
+  /** The charge that does not fit, with what the other gateways have used, as they said last. */
+  #unfit(charges: readonly Charge[], at: Moment): Unfit | null {
+    const { shared } = this.parts
+    const here = firstRefusal(charges, at)
+    if (here !== null || shared === null) return here
+    for (const charge of charges) {
+      const { rule } = charge.tracked
+      const others = shared.othersOf(charge, at)
+      if (others === 0 || !rule.enforce) continue
+      const used = charge.look(at).used(at) + others
+      if (used + charge.amount <= rule.limit) continue
+      shared.refresh(charge, this.#now)
+      return { charge, waitMs: askedAgainMs, used }
+    }
+    return null
+  }
+
   /** The refusal where it does not fit. */
   #reserve(x: Exchange, upstream: string): Failure | null {
-    const { memory, costs } = this.parts
+    const { memory, costs, shared } = this.parts
     const at = memory.now()
     const charges = upstreamPlan(x, { ...this.parts, upstream }, at)
     if (charges.length === 0) return null
-    const refused = firstRefusal(charges, at)
+    const refused = this.#unfit(charges, at)
     if (refused !== null) return refusalOf(refused)
     countAll(charges, at)
-    const held = new Reservation(charges, { costs, memory })
+    const id = `${x.id}-upstream-${this.#calls++}`
+    shared?.follow(id, charges, this.#now)
+    const also = shared === null ? null : (actual: readonly number[]) => shared.settle(id, actual)
+    const held = new Reservation(charges, { costs, memory }, also)
     x.holds.push({
       settle: () => {
         // Only the call that answered used tokens, as far as anybody knows.
@@ -91,40 +130,11 @@ export class Quota implements UpstreamQuota {
     })
     return null
   }
-
-  /** Takes down what the header lines of an answer say of the upstream's own limits. */
-  learn(upstream: string, headerLines: string): void {
-    if (!/x-ratelimit-remaining-/i.test(headerLines)) return
-    const { nowMs } = this.parts.memory.now()
-    const found: Told[] = []
-    for (const what of ['requests', 'tokens']) {
-      const limit = numberIn(headerLines, `limit-${what}`)
-      const remaining = numberIn(headerLines, `remaining-${what}`)
-      if (limit === null || remaining === null) continue
-      const waitMs = resetMs(textIn(headerLines, `reset-${what}`))
-      found.push({ limit, remaining, untilMs: nowMs + waitMs })
-    }
-    if (found.length > 0) this.#told.set(upstream, found)
-  }
 }
 
-function textIn(lines: string, name: string): string {
-  return new RegExp(`^x-ratelimit-${name}:[ \\t]*([^\\r\\n]{1,64}?)[ \\t]*\\r?$`, 'im').exec(lines)?.[1] ?? ''
-}
-
-function numberIn(lines: string, name: string): number | null {
-  const text = textIn(lines, name)
-  return /^\d{1,15}$/.test(text) ? Number(text) : null
-}
-
-const toldMaxMs = 60_000
-
-/** `6m0s`, `120ms`, `1s`, or plain seconds; a minute at most, since what is told grows old. */
-function resetMs(text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, toldMaxMs)
-  const unit: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
-  let ms = 0
-  for (const [, number, name] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[dhms])/g))
-    ms += Number(number) * unit[name!]!
-  return Math.min(ms, toldMaxMs)
+/** Who stands for an upstream in a rule that counts nothing but upstreams; null = it tells apart more than that. */
+function accountOf({ per, match }: Rule, upstream: string): string | null {
+  if (match.upstreams?.includes(upstream) === false) return null
+  if (per.length === 0) return match.upstreams === undefined ? null : ''
+  return per.length === 1 && per[0] === 'upstream' ? upstream : null
 }

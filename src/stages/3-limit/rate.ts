@@ -8,41 +8,53 @@ import type { Moment, Rule } from './rule.ts'
 const roundingMs = 0.001
 
 export class RateLimiter implements Limiter {
-  /** When all that passed is made up for. */
-  #clearAtMs = -Infinity
+  /** One cell: when all that passed is made up for. */
+  readonly width = 1
+  readonly #eachMs: number
+  readonly #limit: number
+  #cells: Float64Array = new Float64Array(1)
+  #offset = 0
 
-  used(rule: Rule, at: Moment): number {
-    return Math.ceil(this.#aheadMs(at) / eachOf(rule) - roundingMs)
+  constructor({ span, limit }: Rule) {
+    this.#eachMs = span.kind === 'rate' ? span.eachMs : 0
+    this.#limit = limit
   }
 
-  waitMs(rule: Rule, at: Moment, amount: number): number {
-    if (amount > rule.limit) return Infinity
-    const waitMs = this.#aheadMs(at) - (rule.limit - amount) * eachOf(rule)
+  look(cells: Float64Array, offset: number): void {
+    this.#cells = cells
+    this.#offset = offset
+  }
+
+  begin(): void {
+    this.#cells[this.#offset] = -Infinity
+  }
+
+  release(): void {}
+
+  used(at: Moment): number {
+    return Math.ceil(this.clearMs(at) / this.#eachMs - roundingMs)
+  }
+
+  waitMs(at: Moment, amount: number): number {
+    if (amount > this.#limit) return Infinity
+    const waitMs = this.clearMs(at) - (this.#limit - amount) * this.#eachMs
     return waitMs > roundingMs ? waitMs : 0
   }
 
-  add(rule: Rule, at: Moment, amount: number): number {
-    this.#clearAtMs = at.nowMs + this.#aheadMs(at) + amount * eachOf(rule)
+  add(at: Moment, amount: number): number {
+    this.#cells[this.#offset] = at.nowMs + this.clearMs(at) + amount * this.#eachMs
     return 0
   }
 
-  change(rule: Rule, at: Moment, { delta }: { handle: number; delta: number }): void {
-    this.#clearAtMs = at.nowMs + Math.max(0, this.#aheadMs(at) + delta * eachOf(rule))
+  change(at: Moment, _handle: number, delta: number): void {
+    this.#cells[this.#offset] = at.nowMs + Math.max(0, this.clearMs(at) + delta * this.#eachMs)
   }
 
-  clearMs(_rule: Rule, at: Moment): number {
-    return this.#aheadMs(at)
+  clearMs(at: Moment): number {
+    return Math.max(0, this.#cells[this.#offset]! - at.nowMs)
   }
 
-  isFresh(_rule: Rule, at: Moment): boolean {
-    return this.#clearAtMs <= at.nowMs
+  isFresh(at: Moment): boolean {
+    return this.#cells[this.#offset]! <= at.nowMs
   }
-
-  #aheadMs(at: Moment): number {
-    return Math.max(0, this.#clearAtMs - at.nowMs)
-  }
-}
-
-function eachOf(rule: Rule): number {
-  return rule.span.kind === 'rate' ? rule.span.eachMs : 0
 }

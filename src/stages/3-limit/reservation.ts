@@ -4,9 +4,10 @@
 
 import type { Exchange, Hold } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
-import { refusal, type Standing } from './answers.ts'
+import { linesOf, refusal, type Standing } from './answers.ts'
 import { amountOf, type Costs, type Spent } from './costs.ts'
 import type { LimitMemory } from './memory.ts'
+import { PeriodLimiter } from './period.ts'
 import { ownerText, type Charge } from './plan.ts'
 import type { Moment } from './rule.ts'
 
@@ -23,40 +24,54 @@ export function firstRefusal(charges: readonly Charge[], at: Moment): Unfit | nu
   for (const charge of charges) {
     const { rule } = charge.tracked
     if (!rule.enforce) continue
-    const waitMs = charge.account.counter.waitMs(rule, at, charge.amount)
+    const limiter = charge.look(at)
+    const waitMs = limiter.waitMs(at, charge.amount)
     // The one that takes longest: a client that waits for another would only come back to be refused again.
     if (waitMs > 0 && (worst === null || waitMs > worst.waitMs))
-      worst = { charge, waitMs, used: charge.account.counter.used(rule, at) }
+      worst = { charge, waitMs, used: limiter.used(at) }
   }
   return worst
 }
 
 /** Counts all charges, fit or not. */
 export function countAll(charges: readonly Charge[], at: Moment): void {
-  for (const charge of charges)
-    charge.handle = charge.account.counter.add(charge.tracked.rule, at, charge.amount)
+  for (const charge of charges) charge.handle = charge.look(at).add(at, charge.amount)
 }
 
-/** Where those rules of these charges stand that clients are told of. */
-export function standingsOf(charges: readonly Charge[], at: Moment): Standing[] {
-  const standings: Standing[] = []
-  for (const { tracked, account } of charges) {
-    if (!tracked.told) continue
-    const { rule } = tracked
-    standings.push({ rule, used: account.counter.used(rule, at), clearMs: account.counter.clearMs(rule, at) })
+/** Header lines that say where these charges' rules stand. */
+export function linesHere(charges: readonly Charge[], at: Moment): string {
+  let requests: Charge | null = null
+  let tokens: Charge | null = null
+  let requestsLeft = Infinity
+  let tokensLeft = Infinity
+  for (const charge of charges) {
+    const { told, rule } = charge.tracked
+    if (!told) continue
+    const left = Math.max(0, rule.limit - charge.look(at).used(at))
+    if (rule.quantity === 'requests' && left < requestsLeft) {
+      requests = charge
+      requestsLeft = left
+    } else if (rule.quantity !== 'requests' && left < tokensLeft) {
+      tokens = charge
+      tokensLeft = left
+    }
   }
-  return standings
+  return (
+    (requests === null ? '' : linesOf('requests', standingOf(requests, at))) +
+    (tokens === null ? '' : linesOf('tokens', standingOf(tokens, at)))
+  )
+}
+
+function standingOf(charge: Charge, at: Moment): Standing {
+  const limiter = charge.look(at)
+  return { rule: charge.tracked.rule, used: limiter.used(at), clearMs: limiter.clearMs(at) }
 }
 
 /** The refusal in words. */
 export function refusalOf({ charge, waitMs, used }: Unfit): Failure {
-  const { account, amount, tracked } = charge
-  const { rule } = tracked
-  return refusal({ rule, owner: ownerText(rule, account.owner), waitMs, used, amount })
+  const { amount, tracked } = charge
+  return refusal({ rule: tracked.rule, owner: ownerText(charge), waitMs, used, amount })
 }
-
-/** Used again for each change: counters keep nothing of it. */
-const change = { handle: 0, delta: 0 }
 
 /** Charges that are counted and not settled yet. */
 export class Reservation implements Hold {
@@ -76,16 +91,14 @@ export class Reservation implements Hold {
     const at = this.parts.memory.now()
     const actual: number[] | null = this.also === null ? null : []
     for (const charge of this.charges) {
-      const { account, tracked, amount, handle } = charge
+      const { tracked, amount } = charge
       const used = amountOf(spent, tracked.rule.quantity) ?? amount
       actual?.push(used)
-      if (used !== amount) {
-        change.handle = handle
-        change.delta = used - amount
-        account.counter.change(tracked.rule, at, change)
-      }
-      if (tracked.rule.span.kind === 'period' || tracked.rule.span.kind === 'total')
-        account.settled(handle, used)
+      const isPeriod = tracked.rule.span.kind === 'period' || tracked.rule.span.kind === 'total'
+      if (used === amount && !isPeriod) continue
+      const limiter = charge.look(at)
+      if (used !== amount) limiter.change(at, charge.handle, used - amount)
+      if (limiter instanceof PeriodLimiter) limiter.settled(charge.handle, used)
     }
     if (actual !== null) this.also!(actual)
   }

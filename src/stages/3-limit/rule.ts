@@ -1,8 +1,9 @@
 // What a limit is, once the configuration is read: a quantity, how much of it may pass, over which time, for whom, and
 // which requests it counts. Counters hold only what differs from one principal to the next; everything else is here, once.
 
+import { senderOf } from '../../base/address.ts'
 import { periodAt, type CalendarUnit, type Period } from '../../base/calendar.ts'
-import type { Exchange } from '../../exchange.ts'
+import type { Exchange, Principal } from '../../exchange.ts'
 
 /** What is limited. `cost` counts nano-dollars. */
 export const quantities = ['requests', 'tokens', 'inputTokens', 'outputTokens', 'concurrent', 'cost'] as const
@@ -98,8 +99,16 @@ export function definitionOf(rule: Rule): string {
         : span.kind === 'period'
           ? `${span.calendar.unit} ${span.calendar.zone}`
           : span.kind
-  const match = Object.entries(rule.match).filter(([, globs]) => globs !== undefined)
-  return JSON.stringify([rule.name, rule.quantity, time, rule.per, match])
+  return JSON.stringify([rule.name, rule.quantity, time, rule.per, matchOf(rule)])
+}
+
+/** Whom and which requests a rule counts, as text: rules with the same text count the same subjects. */
+export function subjectsOf(rule: Rule): string {
+  return JSON.stringify([rule.per, matchOf(rule)])
+}
+
+function matchOf({ match }: Rule): unknown[] {
+  return Object.entries(match).filter(([, globs]) => globs !== undefined)
 }
 
 /** What of a request limits are matched and told apart by. `upstream`: the one asked; null = before one is chosen. */
@@ -155,4 +164,45 @@ export function matchesGlob(glob: string, text: string): boolean {
     at = found + part.length
   }
   return true
+}
+
+/** A model's name this long, or with control characters, is no model's name; it must not become an account of its own. */
+const oddModel = /^.{129,}$|[\u0000-\u001f]/
+
+/** Whose account: the values of the rule's dimensions, with NUL between them; '' stands for none. */
+export function ownerOf({ per }: Rule, subject: Subject): string {
+  if (per.length === 1) return valueOf(per[0]!, subject)
+  if (per.length === 0) return ''
+  let owner = valueOf(per[0]!, subject)
+  for (let index = 1; index < per.length; index++) owner += `\u0000${valueOf(per[index]!, subject)}`
+  return owner
+}
+
+/** What the account of a key is named by. */
+export function keyOf({ keyId, key }: Principal): string {
+  return keyId ?? key ?? ''
+}
+
+function valueOf(dimension: Dimension, { x, model, upstream }: Subject): string {
+  const { principal } = x
+  switch (dimension) {
+    case 'key':
+      return keyOf(principal)
+    case 'user':
+      return principal.user ?? ''
+    case 'team':
+      return principal.team ?? ''
+    case 'app':
+      return principal.app ?? ''
+    case 'env':
+      return principal.env ?? ''
+    case 'endpoint':
+      return x.endpoint!.operation
+    case 'upstream':
+      return upstream ?? ''
+    case 'model':
+      return model === null || oddModel.test(model) ? '' : model
+    case 'address':
+      return x.clientAddress === null ? '' : senderOf(x.clientAddress)
+  }
 }

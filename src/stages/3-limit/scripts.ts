@@ -6,6 +6,8 @@
 //   p  period: a hash of s = spent and r = reserved; beside it a sorted set of reservations by when they lapse, each
 //      `id:amount`, so that what a gateway that died had reserved comes back by itself
 //   c  concurrent: a sorted set of slots by when they lapse
+// A clock of Redis that was set ahead empties windows early; each gateway's own counters hold then. One that was set back
+// finds moments that lie ahead: what they stand for counts on as if it were of now, and nobody is locked out for longer.
 // All keys have one hash tag: a cluster keeps them on one node, which is what makes one request atomic.
 
 const shared = `
@@ -18,11 +20,22 @@ local function lapse(k, r, now)
     redis.call('HINCRBY', k, 'r', '-' .. string.match(m, ':(%d+)$'))
   end
 end
+local function redate(k, now, lease)
+  local ahead = redis.call('ZRANGEBYSCORE', k, whole(now + 2 * lease), '+inf', 'LIMIT', 0, 500)
+  for _, m in ipairs(ahead) do redis.call('ZADD', k, 'XX', whole(now + lease), m) end
+end
 local function trim(k, w, now)
   local cur = math.floor(now / w)
   local f = redis.call('HMGET', k, 't', 'o', 'n')
   if not f[1] then return 0, cur, nil, nil end
   local t, o, n = tonumber(f[1]), tonumber(f[2]), tonumber(f[3])
+  if n > cur + 64 then
+    redis.call('DEL', k)
+    if t <= 0 then return 0, cur, nil, nil end
+    redis.call('HSET', k, whole(cur), whole(t), 't', whole(t), 'o', whole(cur), 'n', whole(cur))
+    redis.call('PEXPIRE', k, whole(w * 66 + 1000))
+    return t, cur, cur, cur
+  end
   if n < cur - 64 then redis.call('DEL', k) return 0, cur, nil, nil end
   if o < cur - 64 then
     for b = o, cur - 65 do
@@ -34,11 +47,12 @@ local function trim(k, w, now)
   end
   return t, cur, o, n
 end
-local function put(k, w, cur, o, amount)
+local function put(k, w, seen, amount)
+  local cur = seen.cur
   redis.call('HINCRBY', k, whole(cur), whole(amount))
   redis.call('HINCRBY', k, 't', whole(amount))
-  redis.call('HSET', k, 'n', whole(cur))
-  if not o then redis.call('HSET', k, 'o', whole(cur)) end
+  if not seen.n or cur > seen.n then redis.call('HSET', k, 'n', whole(cur)) end
+  if not seen.o or cur < seen.o then redis.call('HSET', k, 'o', whole(cur)) end
   redis.call('PEXPIRE', k, whole(w * 66 + 1000))
 end
 `
@@ -60,7 +74,7 @@ for i = 1, #KEYS / 2 do
     p1 = tonumber(ARGV[a + 3]), p2 = tonumber(ARGV[a + 4]), wait = 0, clear = 0, handle = 0 }
   if e.kind == 's' then
     local t, cur, o, n = trim(k, e.p1, now)
-    e.used, e.cur, e.o, e.handle = t, cur, o, cur
+    e.used, e.cur, e.o, e.n, e.handle = t, cur, o, n, cur
     if t + e.amount > e.limit and o then
       local left, b = t, o
       while b < n and left + e.amount > e.limit do
@@ -72,13 +86,14 @@ for i = 1, #KEYS / 2 do
     elseif t + e.amount > e.limit then e.wait = 1 end
     if n then e.clear = (n + 65) * e.p1 - now end
   elseif e.kind == 'r' then
-    e.ahead = math.max(0, tonumber(redis.call('GET', k) or '0') - now)
+    e.ahead = math.min(math.max(0, tonumber(redis.call('GET', k) or '0') - now), e.limit * e.p1)
     e.used = math.ceil(e.ahead / e.p1 - 0.001)
     e.wait = e.ahead - (e.limit - e.amount) * e.p1
     if e.wait < 0.01 then e.wait = 0 end
     e.clear = e.ahead
   elseif e.kind == 'p' then
     lapse(k, r, now)
+    redate(r, now, lease)
     local f = redis.call('HMGET', k, 's', 'r')
     local s = tonumber(f[1] or '0')
     if e.p2 > s then s = e.p2 redis.call('HSET', k, 's', whole(s)) end
@@ -87,6 +102,7 @@ for i = 1, #KEYS / 2 do
     e.clear = -1
   else
     redis.call('ZREMRANGEBYSCORE', k, '-inf', now)
+    redate(k, now, lease)
     e.used = redis.call('ZCARD', k)
     if e.used + e.amount > e.limit then e.wait = 1000 end
   end
@@ -99,8 +115,8 @@ for i, e in ipairs(seen) do
   if ok == 1 then
     e.used = e.used + e.amount
     if e.kind == 's' then
-      if e.amount > 0 then put(k, e.p1, e.cur, e.o, e.amount) end
-      e.clear = (e.cur + 65) * e.p1 - now
+      if e.amount > 0 then put(k, e.p1, e, e.amount) end
+      e.clear = (math.max(e.n or e.cur, e.cur) + 65) * e.p1 - now
     elseif e.kind == 'r' then
       e.clear = e.ahead + e.amount * e.p1
       redis.call('SET', k, string.format('%.3f', now + e.clear), 'PX', whole(e.clear + 1000))
@@ -110,7 +126,7 @@ for i, e in ipairs(seen) do
         redis.call('HINCRBY', k, 'r', whole(e.amount))
       end
       if e.p1 > 0 then redis.call('PEXPIRE', k, whole(e.p1)) redis.call('PEXPIRE', r, whole(e.p1)) end
-    else
+    elseif e.amount > 0 then
       redis.call('ZADD', k, whole(now + lease), id)
       redis.call('PEXPIRE', k, whole(lease * 2))
     end
@@ -137,8 +153,8 @@ for i = 1, #KEYS / 2 do
       redis.call('HINCRBY', k, ARGV[a + 4], whole(delta))
       redis.call('HINCRBY', k, 't', whole(delta))
     elseif delta > 0 then
-      local _, cur, o = trim(k, p1, now)
-      put(k, p1, cur, o, delta)
+      local _, cur, o, n = trim(k, p1, now)
+      put(k, p1, { cur = cur, o = o, n = n }, delta)
     end
   elseif kind == 'r' then
     local clear = tonumber(redis.call('GET', k) or '0')

@@ -6,6 +6,8 @@
 import type { Exchange } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
 import { limitLines, type Standing } from './answers.ts'
+import { PeriodLimiter } from './period.ts'
+import type { Tracked } from './memory.ts'
 import type { Charge } from './plan.ts'
 import { refusalOf, type Unfit } from './reservation.ts'
 import type { Moment, Rule } from './rule.ts'
@@ -41,8 +43,15 @@ interface Open {
   readonly id: string
   readonly keys: readonly string[]
   readonly charges: readonly Charge[]
-  readonly handles: readonly number[]
+  /** Null = Redis has not answered yet. */
+  handles: readonly number[] | null
+  /** What it came to, where that was known before the answer. */
+  actual: readonly number[] | null
 }
+
+/** How long what the others had used is believed, and from when on a refusal by it is a reason to ask anew. */
+const othersMs = 60_000
+const othersFreshMs = 250
 
 export class SharedLimits {
   readonly #open = new Map<string, Open>()
@@ -61,31 +70,18 @@ export class SharedLimits {
   /** Reserves all or nothing; where the rules stand. @throws Failure where one refuses, anything else where Redis is away */
   async reserve(x: Exchange, charges: readonly Charge[], at: Moment): Promise<Standing[]> {
     const { nowMs, wallMs } = at
-    const keys = this.#keysOf(charges, at)
-    const args: (string | number)[] = [x.id, this.lease]
-    for (const { tracked, account, amount } of charges) {
-      const { rule } = tracked
-      const floor =
-        rule.span.kind === 'period' || rule.span.kind === 'total' ? account.settledIn(startOf(rule, at)) : 0
-      args.push(kindOf[rule.span.kind], rule.limit, amount, paramOf(rule, at), floor, rule.enforce ? 1 : 0)
-    }
-    const call = { script: reserveScript, keys, args }
-    const late = (answer: unknown): void => {
-      const { ok, handles } = readAnswer(answer, charges.length)
-      if (ok)
-        this.#tellSettled(
-          { id: x.id, keys, charges, handles },
-          charges.map(() => 0),
-        )
-    }
+    const call = this.#reserveCall(x.id, charges, { at, enforce: true, counts: true })
+    const { keys } = call
+    const late = (answer: unknown): void =>
+      this.#giveBack({ id: x.id, keys, charges, handles: null, actual: null }, answer)
     const { ok, used, waits, clears, handles } = readAnswer(
       await this.store.run({ ...call, late }),
       charges.length,
     )
     const then = { nowMs, wallMs }
-    const standings = charges.map(({ tracked: { rule }, account }, index): Standing => {
-      account.sharedUsed = used[index]!
-      account.sharedAtMs = nowMs
+    const standings = charges.map((charge, index): Standing => {
+      const { rule, column } = charge.tracked
+      column.shared.set(charge.record(then), { used: used[index]!, atMs: nowMs, others: 0 })
       return {
         rule,
         used: used[index]!,
@@ -96,7 +92,7 @@ export class SharedLimits {
       x.limitLines = limitLines(standings)
       throw this.#refused(charges, { used, waits }, then)
     }
-    this.#open.set(x.id, { id: x.id, keys, charges, handles })
+    this.#open.set(x.id, { id: x.id, keys, charges, handles, actual: null })
     this.#schedule()
     return standings
   }
@@ -105,14 +101,115 @@ export class SharedLimits {
   settle(id: string, actual: readonly number[]): void {
     const open = this.#open.get(id)
     if (open === undefined) return
+    if (open.handles === null) {
+      open.actual = actual
+      return
+    }
     this.#open.delete(id)
     this.#tellSettled(open, actual)
+  }
+
+  /**
+   * Counts there what has been counted here, whatever it comes to; to be settled by the same id. Nobody waits for the
+   * answer, which says what the others have used.
+   */
+  follow(id: string, charges: readonly Charge[], clock: () => Moment): void {
+    if (!this.store.up) return
+    const call = this.#reserveCall(id, charges, { at: clock(), enforce: false, counts: true })
+    const open: Open = { id, keys: call.keys, charges, handles: null, actual: null }
+    this.#open.set(id, open)
+    this.#schedule()
+    const came = (answer: unknown): void => {
+      open.handles = readAnswer(answer, charges.length).handles
+      if (open.actual !== null) this.settle(id, open.actual)
+    }
+    const lost = (): void => void this.#open.delete(id)
+    this.#learnOthers(
+      { ...call, late: (answer) => this.#giveBack(open, answer) },
+      { charges, clock, came, lost },
+    )
+  }
+
+  /** What the other gateways have used of a charge's rule, as far as is known; where that refuses, ask anew with `refresh`. */
+  othersOf(charge: Charge, at: Moment): number {
+    return this.othersIn(charge.tracked, charge.record(at), at)
+  }
+
+  /** The same for a record. */
+  othersIn({ column }: Tracked, record: number, at: Moment): number {
+    if (!this.store.up) return 0
+    const told = column.shared.get(record)
+    return told === undefined || at.nowMs - told.atMs > othersMs ? 0 : told.others
+  }
+
+  /** Asks what the others have used by now, unless that is known or being asked. */
+  refresh(charge: Charge, clock: () => Moment): void {
+    const at = clock()
+    const { shared } = charge.tracked.column
+    const record = charge.record(at)
+    const told = shared.get(record)
+    if (told === undefined || at.nowMs - told.atMs < othersFreshMs || !this.store.up) return
+    shared.set(record, { ...told, atMs: at.nowMs })
+    const call = this.#reserveCall('', [charge], { at, enforce: false, counts: false })
+    this.#learnOthers(call, { charges: [charge], clock, came: () => {}, lost: () => {} })
+  }
+
+  /** Runs a reservation and takes down what it says of the others. What is asked of Redis is done there in its order. */
+  #learnOthers(
+    call: StoreCall,
+    then: {
+      readonly charges: readonly Charge[]
+      readonly clock: () => Moment
+      readonly came: (answer: unknown) => void
+      readonly lost: () => void
+    },
+  ): void {
+    const asked = then.clock()
+    const here = then.charges.map((charge) => charge.look(asked).used(asked))
+    const came = (answer: unknown): void => {
+      const at = then.clock()
+      const { used } = readAnswer(answer, then.charges.length)
+      for (const [index, charge] of then.charges.entries()) {
+        const others = Math.max(0, used[index]! - here[index]!)
+        charge.tracked.column.shared.set(charge.record(at), { used: used[index]!, atMs: at.nowMs, others })
+      }
+      then.came(answer)
+    }
+    this.store.run(call).then(came, then.lost)
+  }
+
+  #reserveCall(
+    id: string,
+    charges: readonly Charge[],
+    { at, enforce, counts }: { at: Moment; enforce: boolean; counts: boolean },
+  ): StoreCall {
+    const args: (string | number)[] = [id, this.lease]
+    for (const charge of charges) {
+      const { rule } = charge.tracked
+      const limiter = charge.look(at)
+      const floor = limiter instanceof PeriodLimiter ? limiter.settledIn(startOf(rule, at)) : 0
+      const amount = counts ? charge.amount : 0
+      const holds = enforce && rule.enforce ? 1 : 0
+      args.push(kindOf[rule.span.kind], rule.limit, amount, paramOf(rule, at), floor, holds)
+    }
+    return { script: reserveScript, keys: this.#keysOf(charges, at), args }
   }
 
   /** Ends the renewing. */
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+  }
+
+  /** Redis counted when nobody waited any more. */
+  #giveBack(open: Open, answer: unknown): void {
+    const { ok, handles } = readAnswer(answer, open.charges.length)
+    if (!ok) return
+    open.handles = handles
+    this.#tellSettled(
+      open,
+      open.charges.map(() => 0),
+    )
   }
 
   #tellSettled({ id, keys, charges, handles }: Open, actual: readonly number[]): void {
@@ -124,7 +221,7 @@ export class SharedLimits {
         amount,
       },
     ] of charges.entries())
-      args.push(kindOf[rule.span.kind], amount, actual[index]!, lifeOf(rule), handles[index]!)
+      args.push(kindOf[rule.span.kind], amount, actual[index]!, lifeOf(rule), handles![index]!)
     this.store.tell({ script: settleScript, keys, args })
   }
 
@@ -143,13 +240,13 @@ export class SharedLimits {
   /** Two for each charge, all with one hash tag. A period's keys bear its start. */
   #keysOf(charges: readonly Charge[], at: Moment): string[] {
     const keys: string[] = []
-    for (const { tracked, account } of charges) {
+    for (const { tracked, owner } of charges) {
       let hash = this.#hashes.get(tracked.definition)
       if (hash === undefined)
         this.#hashes.set(tracked.definition, (hash = Bun.hash(tracked.definition).toString(36)))
       const { span } = tracked.rule
       const label = span.kind === 'period' ? `${span.calendar.at(at.wallMs).startMs}:` : ''
-      const key = `{headgate}:limit:${hash}:${label}${account.owner}`
+      const key = `{headgate}:limit:${hash}:${label}${owner}`
       keys.push(key, `${key}:open`)
     }
     return keys

@@ -1,46 +1,62 @@
 // A limit in any window of a length: exact but for amounts that lie within a 64th of a window, which count together
 // until the last of them is over. See base/sliding-sum.ts.
 
-import { SlidingSum } from '../../base/sliding-sum.ts'
+import { SlidingSum, sumWidth } from '../../base/sliding-sum.ts'
+import type { Slab } from '../../base/slab.ts'
 import type { Limiter } from './limiter.ts'
 import type { Moment, Rule } from './rule.ts'
 
 export class SlidingLimiter implements Limiter {
-  readonly #sum = new SlidingSum()
+  readonly width = sumWidth
+  readonly #sum: SlidingSum
+  readonly #windowMs: number
+  readonly #limit: number
 
-  used(rule: Rule, at: Moment): number {
-    this.#sum.trim(at.nowMs, windowOf(rule))
+  constructor({ span, limit }: Rule, slab: Slab) {
+    this.#sum = new SlidingSum(slab)
+    this.#windowMs = span.kind === 'sliding' ? span.windowMs : 0
+    this.#limit = limit
+  }
+
+  look(cells: Float64Array, offset: number): void {
+    this.#sum.look(cells, offset)
+  }
+
+  begin(): void {
+    this.#sum.begin()
+  }
+
+  release(): void {
+    this.#sum.clear()
+  }
+
+  used(at: Moment): number {
+    this.#sum.trim(at.nowMs, this.#windowMs)
     return this.#sum.total
   }
 
-  waitMs(rule: Rule, at: Moment, amount: number): number {
-    if (amount > rule.limit) return Infinity
-    const windowMs = windowOf(rule)
-    this.#sum.trim(at.nowMs, windowMs)
-    if (this.#sum.total + amount <= rule.limit) return 0
-    return Math.max(1, this.#sum.waitMs(at.nowMs, windowMs, rule.limit - amount))
+  waitMs(at: Moment, amount: number): number {
+    if (amount > this.#limit) return Infinity
+    if (this.used(at) + amount <= this.#limit) return 0
+    return Math.max(1, this.#sum.waitMs(at.nowMs, this.#windowMs, this.#limit - amount))
   }
 
-  add(rule: Rule, at: Moment, amount: number): number {
-    this.#sum.trim(at.nowMs, windowOf(rule))
-    return this.#sum.add(at.nowMs, windowOf(rule), amount)
+  add(at: Moment, amount: number): number {
+    this.#sum.trim(at.nowMs, this.#windowMs)
+    return this.#sum.add(at.nowMs, this.#windowMs, amount)
   }
 
-  change(rule: Rule, at: Moment, { handle, delta }: { handle: number; delta: number }): void {
+  change(at: Moment, handle: number, delta: number): void {
     // More than was reserved, and its window is over: it is counted now rather than never.
-    if (!this.#sum.change(handle, delta) && delta > 0) this.add(rule, at, delta)
+    if (!this.#sum.change(handle, delta) && delta > 0) this.add(at, delta)
   }
 
-  clearMs(rule: Rule, at: Moment): number {
-    return this.#sum.clearMs(at.nowMs, windowOf(rule))
+  clearMs(at: Moment): number {
+    return this.#sum.clearMs(at.nowMs, this.#windowMs)
   }
 
-  isFresh(rule: Rule, at: Moment): boolean {
-    this.#sum.trim(at.nowMs, windowOf(rule))
+  isFresh(at: Moment): boolean {
+    this.#sum.trim(at.nowMs, this.#windowMs)
     return this.#sum.isEmpty
   }
-}
-
-function windowOf(rule: Rule): number {
-  return rule.span.kind === 'sliding' ? rule.span.windowMs : 0
 }

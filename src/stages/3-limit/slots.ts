@@ -7,30 +7,49 @@ import type { Moment, Rule } from './rule.ts'
 const guessMs = 1000
 
 export class SlotLimiter implements Limiter {
-  #used = 0
+  /** One cell: slots taken. */
+  readonly width = 1
+  readonly #limit: number
+  #cells: Float64Array = new Float64Array(1)
+  #offset = 0
+
+  constructor({ limit }: Rule) {
+    this.#limit = limit
+  }
+
+  look(cells: Float64Array, offset: number): void {
+    this.#cells = cells
+    this.#offset = offset
+  }
+
+  begin(): void {
+    this.#cells[this.#offset] = 0
+  }
+
+  release(): void {}
 
   used(): number {
-    return this.#used
+    return this.#cells[this.#offset]!
   }
 
-  waitMs(rule: Rule, _at: Moment, amount: number): number {
-    return this.#used + amount <= rule.limit ? 0 : guessMs
+  waitMs(_at: Moment, amount: number): number {
+    return this.#cells[this.#offset]! + amount <= this.#limit ? 0 : guessMs
   }
 
-  add(_rule: Rule, _at: Moment, amount: number): number {
-    this.#used += amount
+  add(_at: Moment, amount: number): number {
+    this.#cells[this.#offset]! += amount
     return 0
   }
 
-  change(_rule: Rule, _at: Moment, { delta }: { handle: number; delta: number }): void {
-    this.#used = Math.max(0, this.#used + delta)
+  change(_at: Moment, _handle: number, delta: number): void {
+    this.#cells[this.#offset] = Math.max(0, this.#cells[this.#offset]! + delta)
   }
 
   clearMs(): number {
-    return this.#used === 0 ? 0 : guessMs
+    return this.#cells[this.#offset] === 0 ? 0 : guessMs
   }
 
   isFresh(): boolean {
-    return this.#used === 0
+    return this.#cells[this.#offset] === 0
   }
 }

@@ -1,8 +1,8 @@
 // What was used before this process began, so that a restart gives nobody a budget anew: sums of the ledger are put into
 // the counters of periods that are still running, and of sliding windows of an hour or more.
 
-import type { Account } from './counters.ts'
 import type { LimitMemory, Tracked } from './memory.ts'
+import { PeriodLimiter } from './period.ts'
 import { matchesGlob, type Dimension, type Match, type Moment, type Rule } from './rule.ts'
 
 /** Dimensions that the ledger knows. */
@@ -85,7 +85,7 @@ function remembers({ span, quantity, per }: Rule): boolean {
 
 /** Puts into fresh counters what the ledger says. @throws what the look-up throws */
 async function recall(tracked: Tracked, lookup: SpendLookup, at: Moment): Promise<void> {
-  const { rule, counters } = tracked
+  const { rule, subjects } = tracked
   const then = { nowMs: at.nowMs, wallMs: at.wallMs }
   const hourly = rule.span.kind === 'sliding'
   const rows = await lookup({ fromMs: startOf(rule, then), by: dimensionsOf(rule), hourly })
@@ -96,11 +96,9 @@ async function recall(tracked: Tracked, lookup: SpendLookup, at: Moment): Promis
     if (amount <= 0) continue
     // An hour counts as if all of it had been used at its end.
     const ageMs = hourly ? then.wallMs - Math.min(row.atMs + hourMs, then.wallMs) : 0
-    const account: Account = counters.of(ownerOf(rule, row), rule, then)
-    account.settled(
-      account.counter.add(rule, { nowMs: then.nowMs - ageMs, wallMs: then.wallMs }, amount),
-      amount,
-    )
+    const limiter = tracked.look(subjects.of(ownerOf(rule, row), then))
+    const handle = limiter.add({ nowMs: then.nowMs - ageMs, wallMs: then.wallMs }, amount)
+    if (limiter instanceof PeriodLimiter) limiter.settled(handle, amount)
   }
 }
 

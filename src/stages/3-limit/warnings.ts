@@ -24,18 +24,22 @@ export class Warnings {
   ) {}
 
   /** After a charge was counted: `used` counts with it. */
-  look({ tracked: { rule }, account }: Charge, used: number, at: Moment): void {
+  look(charge: Charge, used: number, at: Moment): void {
+    const { rule, column } = charge.tracked
     const thresholds = rule.enforce ? rule.warnAt : rule.warnAt.length > 0 ? rule.warnAt : over
     if (thresholds.length === 0) return
     const share = used / rule.limit
+    const record = charge.record(at)
+    const before = column.warned.get(record) ?? 0
     // Back to where it began: the next period's warnings are due again.
-    if (account.warned > 0 && share < thresholds[0]! / 2) account.warned = 0
-    let passed = -1
-    while (account.warned < thresholds.length && share >= thresholds[account.warned]!)
-      passed = thresholds[account.warned++]!
-    if (passed < 0) return
-    this.onThreshold({ rule, owner: account.owner, share: passed })
-    this.#tell(rule, ownerText(rule, account.owner), { percent: Math.round(passed * 100), nowMs: at.nowMs })
+    const from = before > 0 && share < thresholds[0]! / 2 ? 0 : before
+    let passed = from
+    while (passed < thresholds.length && share >= thresholds[passed]!) passed += 1
+    if (passed !== before) column.warned.set(record, passed)
+    if (passed === from) return
+    const last = thresholds[passed - 1]!
+    this.onThreshold({ rule, owner: charge.owner, share: last })
+    this.#tell(rule, ownerText(charge), { percent: Math.round(last * 100), nowMs: at.nowMs })
   }
 
   #tell(rule: Rule, whose: string, { percent, nowMs }: { percent: number; nowMs: number }): void {

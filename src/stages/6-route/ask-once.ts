@@ -77,10 +77,11 @@ function broken<T extends Target>(outcome: Outcome<T>, failure: Failure | null):
   if (attempt.fault === null && status >= 200 && status < 300)
     attempt.fault = failure?.code === 'upstream_timeout' ? 'idle_timeout' : 'truncated'
   const { fault } = attempt
+  const isFull = fault === null && status === 0 && failure?.code === 'rate_limit_exceeded'
   const failed: FailedFacts = {
     fault,
     status,
-    kind: null,
+    kind: isFull ? 'full' : null,
     shouldRetry: null,
     // Without a fault and without an answer it was we who did not send it.
     sent: sent && !(fault === null && status === 0),

@@ -5,7 +5,8 @@ import type { Reply } from '../../exchange.ts'
 import { HeaderBlock } from '../../net/wire/headers.ts'
 
 /** What kind of refusal it is, where its text says so. */
-export type RefusalKind = 'context' | 'filter' | 'quota' | null
+/** `full`: we did not ask, since its own limits in our configuration have no room. */
+export type RefusalKind = 'context' | 'filter' | 'quota' | 'full' | null
 
 /** What is known of a refusal. */
 export interface ErrorFacts {

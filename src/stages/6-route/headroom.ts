@@ -1,6 +1,6 @@
 // The upstream with the most left of its own rate limit, as it says with each answer (`x-ratelimit-remaining-…`). What has
 // been sent since is taken off. One that says nothing
-// counts as having a thousand for each unit of its weight.
+// counts as having a thousand for each unit of its weight. Limits that it has in the configuration bound it too.
 
 import type { Choice } from './choice.ts'
 import { remainingMs } from './health.ts'
@@ -13,7 +13,7 @@ export const headroom: Picker = {
     let most = -Infinity
     let at = set.turn % (choices.length || 1)
     for (let step = 0; step < choices.length; step++, at = at + 1 < choices.length ? at + 1 : 0) {
-      const left = room(choices[at]!, ask.nowMs)
+      const left = Math.min(room(choices[at]!, ask.nowMs), ask.room(choices[at]!))
       if (left > most && ask.usable(choices[at]!)) {
         most = left
         best = at

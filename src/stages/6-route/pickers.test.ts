@@ -55,7 +55,14 @@ function drawsOf(seed: number): () => number {
 }
 
 function askOf(more: Partial<Ask> = {}): Ask {
-  return { nowMs: 1000, random: drawsOf(7), prefix: () => 42, usable: () => true, ...more }
+  return {
+    nowMs: 1000,
+    random: drawsOf(7),
+    prefix: () => 42,
+    usable: () => true,
+    room: () => Infinity,
+    ...more,
+  }
 }
 
 /** How often each place is picked. */

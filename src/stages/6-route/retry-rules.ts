@@ -57,7 +57,7 @@ export function verdictOf(failed: FailedFacts, request: RequestFacts): Verdict {
 function blameOf({ fault, status, kind, errorEvent }: FailedFacts): Verdict['blame'] {
   if (fault === 'aborted' || fault === 'too_large') return 'nothing'
   if (fault !== null) return 'failure'
-  if (kind === 'context' || kind === 'filter') return 'nothing'
+  if (kind === 'context' || kind === 'filter' || kind === 'full') return 'nothing'
   if (kind === 'quota') return 'quota'
   if (errorEvent) return 'failure'
   if (status === 429) return 'limit'
@@ -88,6 +88,7 @@ function wanted(
       : 'no'
   }
   if (kind === 'filter') return 'no'
+  if (kind === 'full') return 'yes'
   if (kind === 'context') return 'context'
   if (status === 401) return 'yes'
   if (shouldRetry === false) return 'no'

@@ -26,7 +26,7 @@ import { priority } from './priority.ts'
 import { roundRobin } from './round-robin.ts'
 import type { Picker } from './router.ts'
 import { Trial } from './trial.ts'
-import type { Send, TrialParts } from './trial-parts.ts'
+import type { AccountQuota, Send, TrialParts } from './trial-parts.ts'
 import { weighted } from './weighted.ts'
 
 export {
@@ -66,6 +66,7 @@ export interface RouteParts<T extends Target> {
   readonly memory: AccountMemory
   readonly probe: Probe<T>
   readonly lookup?: AccountLookup
+  readonly quota?: AccountQuota
   readonly random?: () => number
 }
 

@@ -12,6 +12,8 @@ export interface Ask {
   prefix(): number
   /** Whether the way may be taken: open, and not tried already. */
   usable(choice: Choice): boolean
+  /** What the account's own quota leaves, in requests; Infinity = it has none. */
+  room(choice: Choice): number
 }
 
 /** One kind of choice among upstreams. */

@@ -12,6 +12,7 @@ export type Send<T extends Target> = (x: Exchange, target: T) => Promise<Reply>
 export interface TrialParts<T extends Target> extends PlanParts {
   readonly sweeper: Sweeper
   random(): number
+  readonly quota?: AccountQuota
   /** Longest wait for the first content of a stream; a day or more = none. */
   firstTokenMs(target: T): number
   /** A stream has announced an object that its account now holds. */
@@ -28,4 +29,13 @@ export interface Asking {
   random(): number
   prefix(): number
   usable(choice: Choice): boolean
+  room(choice: Choice): number
+}
+
+/** What is left of the limits that accounts have in the configuration, or have told; see stage 3. */
+export interface AccountQuota {
+  /** In requests; Infinity = no limit. */
+  room(upstream: string): number
+  /** How long until it takes a request for a model, in ms; 0 = now. */
+  waitMs(upstream: string, x: Exchange, model: string | null): number
 }

@@ -105,7 +105,17 @@ export class Trial<T extends Target> implements Asking {
 
   usable(choice: Choice): boolean {
     if (this.#tried.includes(choice as Choice<T>) || !choice.isOpen(this.nowMs)) return false
-    return this.#doubts || !choice.health.breaker.doubted(this.nowMs)
+    if (!this.#doubts && choice.health.breaker.doubted(this.nowMs)) return false
+    return this.#quotaWaitMs(choice) === 0
+  }
+
+  room(choice: Choice): number {
+    return this.about.parts.quota?.room(choice.target.name) ?? Infinity
+  }
+
+  /** How long until the account's own quota takes this request; 0 = now. */
+  #quotaWaitMs({ target, model }: Choice): number {
+    return this.about.parts.quota?.waitMs(target.name, this.x, model ?? this.x.model) ?? 0
   }
 
   /** The next way that is open; where none is and none was tried yet, the one that is likeliest to work. */
@@ -128,9 +138,11 @@ export class Trial<T extends Target> implements Asking {
     if (left.length <= 1) return left[0] ?? null
     const broken = left.filter((choice) => choice.limitedUntilMs(this.nowMs) === 0)
     if (broken.length === 0) return null
-    return broken.reduce((best, each) =>
-      each.health.breaker.opensUntilMs < best.health.breaker.opensUntilMs ? each : best,
-    )
+    return broken.reduce((best, each) => (this.#opensInMs(each) < this.#opensInMs(best) ? each : best))
+  }
+
+  #opensInMs(choice: Choice): number {
+    return Math.max(choice.health.breaker.opensUntilMs - this.nowMs, this.#quotaWaitMs(choice))
   }
 
   // --- asking -----------------------------------------------------------------------------------------------------

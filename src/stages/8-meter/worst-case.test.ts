@@ -40,7 +40,10 @@ describe('rules 1 and 11: the bound of a reservation', () => {
     ['{"model":"gpt-4o","max_tokens":1e9999}', tokensMax],
     ['{"model":"gpt-4o","max_tokens" : "7"}', 7],
     ['{"model":"gpt-4o","max_tokens":5,"n":2,"n":4}', 20],
-    ['{"model":"gpt-4o","max_tokens":5,"\\u006e":100}', 16_384 * 128],
+    ['{"model":"gpt-4o","max_tokens":5,"\\u006e":100}', 5 * 100],
+    ['{"model":"gpt-4o","max\\u005ftokens":7}', 7],
+    ['{"model":"gpt-4o","max_tokens":5,"messages":[{"content":"how \\u006e is written: \\\\u006e"}]}', 5],
+    ['{"mod\\u0065l":"gpt-4o"}', 16_384],
     [{ model: 'gpt-4o', tools: [{ properties: { n: { type: 'x' }, max_tokens: {} } }] }, 16_384],
     [{ model: 'gpt-4o', messages: [{ content: '"n": 100, "max_tokens": 9' }] }, 16_384],
   ])('%j writes at most %d', (body, tokens) => {

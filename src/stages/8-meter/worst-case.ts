@@ -2,12 +2,12 @@
 // least a byte of text, so the body's length bounds what is read of it; pictures, files and earlier turns that the body
 // only names are bounded by what the model can read at all. What may be written is what the request allows, or the
 // model's ceiling, times the answers asked for. Nothing is parsed: members are looked for by name, and the largest
-// number wins wherever it stands, so that a name given twice, or put deeper, never makes the bound smaller. Names written
-// with escapes would be missed, so a body with such escapes counts as asking for all. Every factor is bounded before
-// it is multiplied.
+// number wins wherever it stands, so that a name given twice, or put deeper, never makes the bound smaller. Every factor is bounded
+// before it is multiplied.
 
 import type { Exchange } from '../../exchange.ts'
 import { limitsOf } from '../../openai/model-limits.ts'
+import { plainNames } from '../../openai/plain-names.ts'
 import { tokensMax } from '../../openai/usage.ts'
 
 /** Tokens; integers from 0 to `tokensMax`. */
@@ -32,7 +32,6 @@ const namedNames = [
   '"conversation"', '"assistant_id"', '"web_search', '"file_search"', '"mcp"',
 ].map((name) => Buffer.from(name)) // prettier-ignore
 const promptName = Buffer.from('"prompt"')
-const escapes = [Buffer.from('\\u005'), Buffer.from('\\u006'), Buffer.from('\\u007')]
 const colon = 58
 
 /** The bound of this exchange's call. A few native searches over the body; nothing where no model is run. */
@@ -44,16 +43,16 @@ export function worstCase(x: Exchange): WorstCase {
     // A form or a socket: what is in it is not known here.
     return { inputTokens: limits.context, outputTokens: Math.max(limits.output, secondsOfSpeech) }
   }
-  const escaped = escapes.some((escape) => Buffer.prototype.indexOf.call(bodyBytes, escape) >= 0)
-  const answers = escaped ? answersMax : Math.min(answersMax, Math.max(1, largestOf(bodyBytes, answerNames)))
+  const body = plainNames(bodyBytes)
+  const answers = Math.min(answersMax, Math.max(1, largestOf(body, answerNames)))
   if (endpoint.operation.startsWith('images.'))
     return { inputTokens: bounded(bodyBytes.length + imageTokensMax), outputTokens: imageTokensMax * answers }
   if (endpoint.operation === 'embeddings') return { inputTokens: bodyBytes.length, outputTokens: 0 }
   if (endpoint.operation === 'audio.speech')
     return { inputTokens: bodyBytes.length, outputTokens: secondsOfSpeech }
-  const asked = escaped ? 0 : largestOf(bodyBytes, lengthNames)
+  const asked = largestOf(body, lengthNames)
   const each = Math.min(asked > 0 ? asked : limits.output, tokensMax)
-  const more = namesMore(bodyBytes, endpoint.operation)
+  const more = namesMore(body, endpoint.operation)
   return {
     // What a conversation has grown to cannot be more than the model reads, nor less than what is sent now.
     inputTokens: bounded(more ? Math.max(bodyBytes.length, limits.context) : bodyBytes.length),
