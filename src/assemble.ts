@@ -24,7 +24,7 @@ import {
   type SharedStore,
   type SpendLookup,
 } from './stages/3-limit/limit.ts'
-import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
+import { createRoute, usualRoute, type AccountMemory, type BreakerShare, type SeenObjects } from './stages/6-route/route.ts' // prettier-ignore
 import { createCache, Idempotency, type CacheKeeper, type IdempotencyParts } from './stages/5-cache/cache.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter, type Estimator, type Pricing } from './stages/8-meter/meter.ts'
@@ -51,6 +51,8 @@ export interface AssemblyParts {
   readonly objects?: Objects
   /** Redis; absent = there is none. */
   readonly redis?: SharedStore
+  /** What gateways tell each other of upstreams; absent = each is on its own. */
+  readonly breakers?: BreakerShare
   /** Sums of the ledger; absent = there is none. */
   readonly spend?: SpendLookup
   /** What requests cost at most, and what they did cost; absent = counted in bytes, without prices. */

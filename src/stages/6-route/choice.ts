@@ -67,7 +67,7 @@ export class Choice<T extends Target = Target> implements UnderWay {
     const { account, health, target } = this
     if (account.draining || account.down || nowMs < account.emptyUntilMs || nowMs < health.limitedUntilMs)
       return false
-    return health.breaker.allows(nowMs) && target.hasKey()
+    return health.allows(nowMs) && target.hasKey()
   }
 
   /** When it is open again as far as limits go; 0 = they do not keep it shut. */
@@ -100,10 +100,9 @@ export class Choice<T extends Target = Target> implements UnderWay {
     if (outcome === 'nothing') this.health.breaker.nothing()
     else if (outcome === 'failure') {
       this.health.failures++
-      if (this.health.breaker.failed(nowMs, this.#rules))
-        this.health.told('opened', this.health.breaker.opensUntilMs)
+      if (this.health.breaker.failed(nowMs, this.#rules)) this.health.breakerMoved()
     } else {
-      if (this.health.breaker.succeeded()) this.health.told('closed', 0)
+      if (this.health.breaker.succeeded()) this.health.breakerMoved()
       if (attempt.firstByteAtMs > 0)
         this.health.measure(attempt.firstByteAtMs - attempt.startedAtMs, attempt.firstByteAtMs)
     }

@@ -179,7 +179,7 @@ export class Trial<T extends Target> implements Asking {
     const { nowMs } = this
     if (blame === 'quota') {
       const { quotaPause } = this.about.route.config.breaker
-      choice.account.emptyUntilMs = nowMs + (retryAfterMs ?? quotaPause)
+      choice.account.empty(nowMs + (retryAfterMs ?? quotaPause), nowMs)
     } else if (blame === 'limit' || (failed!.status === 503 && retryAfterMs !== null))
       choice.health.limitedUntilMs = nowMs + (retryAfterMs ?? pauseMs * 2)
   }
