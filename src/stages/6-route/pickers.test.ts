@@ -166,6 +166,22 @@ describe('prefixAffinity', () => {
     expect(after).not.toContain(1)
   })
 
+  test('what is found by its hash alone is what looking at each finds', () => {
+    const set = setOf([1, 2, 3, 1, 2, 3, 1, 1, 2.5])
+    for (const out of set.choices) {
+      // Where the highest may not be taken everybody is looked at; where it is not there nobody is.
+      const rest = new ChoiceSet(set.choices.filter((choice) => choice !== out))
+      const looked = placesOf(set, (choice) => choice !== out).map((at) => set.choices[at])
+      expect(looked).toEqual(placesOf(rest).map((at) => rest.choices[at]))
+    }
+    let looks = 0
+    for (const prefix of prefixes) {
+      const usable = () => (looks++, true)
+      prefixAffinity.pick(set, askOf({ prefix: () => prefix, usable }))
+    }
+    expect(looks).toBe(prefixes.length)
+  })
+
   test('passes over one that has far more under way than its share', () => {
     const set = setOf([1, 1])
     const ask = askOf({ prefix: () => prefixes[0]! })
