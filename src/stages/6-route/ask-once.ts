@@ -123,7 +123,6 @@ async function looked<T extends Target>(
   const beginning = await peek(reply.body!, {
     events,
     json: chat || operation === 'responses',
-    needsLastWord: chat && events,
     firstTokenMs,
     sweeper: parts.sweeper,
   })
