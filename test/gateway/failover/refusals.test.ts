@@ -2,7 +2,8 @@
 // reaches the client as it is.
 
 import { describe, expect, test } from 'bun:test'
-import { promiseTests, startGate, upstreamAt } from '../harness.ts'
+import { eventually, promiseTests, startGate, upstreamAt } from '../harness.ts'
+import { KeptLedger } from '../ledger-kept.ts'
 import { reply, ScriptedUpstream } from '../scripted-upstream.ts'
 import { chat, chats, post, twoAccounts } from './accounts.ts'
 
@@ -150,6 +151,36 @@ describe('a request that is too long', () => {
     first.faults.add({ match: {}, fault: 'fault-context-length' })
     expect(await chat(gate)).toMatchObject({ status: 200, upstream: 'second', attempts: 2 })
   })
+})
+
+test('the books say of each attempt why it was no good', async () => {
+  const ledger = new KeptLedger()
+  const { first, second } = await twoAccounts()
+  const upstreams = [upstreamAt(first.url, { name: 'first' }), upstreamAt(second.url, { name: 'second' })]
+  for (const [fault, failure, status] of [
+    ['fault-429', 'rate_limit_exceeded', 429],
+    ['fault-insufficient-quota', 'rate_limit_exceeded', 429],
+    ['fault-503', 'upstream_unavailable', 503],
+    ['fault-context-length', 'bad_request', 400],
+    ['fault-401', 'upstream_auth_failed', 401],
+  ] as const) {
+    const gate = await startGate(
+      { upstreams, routes: [{ pick: 'priority', contextFallback: 'second' }] },
+      { ledger },
+    )
+    first.faults.add({ match: {}, fault, times: 1 })
+    const answer = await chat(gate)
+    expect(answer).toMatchObject({ status: 200, upstream: 'second', attempts: 2 })
+    const id = answer.headers.get('x-headgate-id')!
+    await eventually(() => ledger.of(id).length === 2, 'both rows')
+    const rows = ledger.of(id).toSorted((a, b) => a.id.localeCompare(b.id))
+    expect(
+      rows.map(({ upstream, failure, status, state }) => ({ upstream, failure, status, state })),
+    ).toEqual([
+      { upstream: 'first', failure, status, state: 'void' },
+      { upstream: 'second', failure: null, status: 200, state: 'settled' },
+    ])
+  }
 })
 
 describe('where every upstream fails', () => {
