@@ -203,7 +203,7 @@ async function upstreamStage(
 
 function routeStage(
   config: Config,
-  { clock, objects }: AssemblyParts,
+  { clock }: AssemblyParts,
   { kept, upstream }: { kept: Kept; upstream: Stages['upstream'] },
 ): Stages['route'] {
   const members = config.upstreams.map((each, index) => ({
@@ -219,15 +219,7 @@ function routeStage(
       sweeper: kept.sweeper,
       memory: kept.accounts,
       probe: upstream.probe,
-      lookup: lookupOf(objects ?? kept.objects, kept.seen),
+      lookup: kept.seen,
     },
   )
-}
-
-/** Who keeps an object: as the table of owners says, else as answers have said. */
-function lookupOf(objects: Objects, seen: SeenObjects) {
-  return {
-    accountOf: (id: string) => objects.accountOf(id) ?? seen.accountOf(id),
-    made: (id: string, upstream: string) => seen.made(id, upstream),
-  }
 }
