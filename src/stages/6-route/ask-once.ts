@@ -146,8 +146,5 @@ function noteRoom<T extends Target>(
   { clock }: TrialParts<T>,
 ): void {
   const said = remainingOf(headerLines)
-  if (said === null) return
-  health.remainingRequests = said.requests
-  health.remainingTokens = said.tokens
-  health.remainingAtMs = clock.nowMs()
+  if (said !== null) health.remains(said.requests, said.tokens, clock.nowMs())
 }

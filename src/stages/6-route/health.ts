@@ -13,6 +13,10 @@ const claimEveryMs = 1000
 
 /** Time for the running mean to forget two thirds. */
 const decayMs = 10_000
+/** Tokens that a request is taken to need, to compare tokens with requests. */
+const tokensPerRequest = 1000
+/** Answers that the mean is of, about. */
+const meanOf = 10
 
 /** One model at one account. */
 export class ModelHealth {
@@ -23,7 +27,9 @@ export class ModelHealth {
   remainingRequests: number | null = null
   remainingTokens: number | null = null
   /** When what is said to remain was said; it counts for a minute. */
-  remainingAtMs = 0
+  remainingAtMs = -Infinity
+  /** The same in requests, the lesser of both; Infinity = not said. */
+  room = Infinity
   /** Under way now. */
   busy = 0
   requests = 0
@@ -35,6 +41,8 @@ export class ModelHealth {
   #claimAtMs = -Infinity
   /** Answers measured. */
   measured = 0
+  /** Mean of the same, in which one that was slow by chance counts little; to compare upstreams by. */
+  meanMs = 0
 
   constructor(
     readonly account: AccountHealth,
@@ -47,8 +55,22 @@ export class ModelHealth {
     return this.#latencyMs
   }
 
+  /** The same as it counts now: what was slow long ago, and has not been asked since, may be fast by now. */
+  latencyAt(nowMs: number): number {
+    return this.#latencyMs * Math.exp(Math.min(0, this.#latencyAtMs - nowMs) / decayMs)
+  }
+
+  /** The upstream said what is left of its limits. */
+  remains(requests: number | null, tokens: number | null, nowMs: number): void {
+    this.remainingRequests = requests
+    this.remainingTokens = tokens
+    this.remainingAtMs = nowMs
+    this.room = Math.min(requests ?? Infinity, (tokens ?? Infinity) / tokensPerRequest)
+  }
+
   measure(durationMs: number, nowMs: number): void {
     this.measured++
+    this.meanMs += (durationMs - this.meanMs) / Math.min(this.measured, meanOf)
     if (durationMs >= this.#latencyMs) this.#latencyMs = durationMs
     else {
       const share = Math.exp(-(nowMs - this.#latencyAtMs) / decayMs)
@@ -88,6 +110,7 @@ export class ModelHealth {
   /** Nothing measured so far counts any more: after an ejection it gets another chance. */
   forgetLatency(): void {
     this.#latencyMs = 0
+    this.meanMs = 0
     this.measured = 0
   }
 }

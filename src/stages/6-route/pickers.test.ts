@@ -137,10 +137,10 @@ test('leastLatency prefers the faster of two, and tries what it has not measured
 test('headroom goes where most is left, and not by what was said long ago', () => {
   const set = setOf([1, 1])
   const [a, b] = [set.choices[0]!.health, set.choices[1]!.health]
-  Object.assign(a, { remainingRequests: 5, remainingAtMs: 1000 })
-  Object.assign(b, { remainingRequests: 50, remainingTokens: 4000, remainingAtMs: 1000 })
+  a.remains(5, null, 1000)
+  b.remains(50, 4000, 1000)
   expect(headroom.pick(set, askOf())).toBe(0)
-  Object.assign(b, { remainingTokens: 400_000 })
+  b.remains(50, 400_000, 1000)
   expect(headroom.pick(set, askOf())).toBe(1)
   expect(headroom.pick(set, askOf({ nowMs: 100_000 }))).toBe(0)
 })
