@@ -24,7 +24,7 @@ const evil = '=HYPERLINK("http://x","y")'
 beforeAll(async () => {
   writeFileSync(config, 'upstreams: [{ name: main, provider: sandbox }]\n')
   const storage = await openStorage({ path: data, postgres: null }, systemClock)
-  await addRows(storage.db, [
+  await addRows(storage, [
     ledgerRow({ id: '1', at_ms: at('2026-10-31T22:30:00Z'), cost_nano: 4500, billed_nano: 4500 }),
     ledgerRow({ id: '2', at_ms: at('2026-10-31T23:30:00Z'), cost_nano: 1_234_567_890, billed_nano: 1_300_000_000 }),
     ledgerRow({ id: '3', at_ms: at('2026-11-03T12:00:00Z'), state: 'estimated', cost_nano: 1_000_000, billed_nano: 1_000_000 }),

@@ -23,7 +23,7 @@ const data = join(gate.folder, 'data')
 const storage = await openStorage({ path: data, postgres: null }, systemClock)
 const atMs = Date.parse('2026-11-03T12:00:00Z')
 await addRows(
-  storage.db,
+  storage,
   Array.from({ length: 25 }, (_, i) =>
     ledgerRow({
       id: `row-${String(i).padStart(2, '0')}`,
