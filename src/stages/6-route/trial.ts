@@ -214,8 +214,10 @@ export class Trial<T extends Target> implements Asking {
     if (wanted === null || this.#longer) return null
     this.#longer = true
     const named = ways.all.find(({ target }) => target.name === wanted)
-    if (named !== undefined) return this.#tried.includes(named) ? null : named
-    const others = waysOfModel({ route, model: wanted }, this.x, parts).all
+    if (named !== undefined) return this.#tried.includes(named) || named.account.draining ? null : named
+    const others = waysOfModel({ route, model: wanted }, this.x, parts).all.filter(
+      ({ account }) => !account.draining,
+    )
     return others.find((choice) => choice.isOpen(this.nowMs)) ?? others[0] ?? null
   }
 
