@@ -78,18 +78,18 @@ test.skipIf(!redisFound)(
   async () => {
     const redis = await redisHere()
     const ups = twoUpstreams()
-    const tree = { ...treeOf(ups, '8s'), storage: undefined }
+    const tree = { ...treeOf(ups, '12s'), storage: undefined }
     const withRedis = (folder: string) => ({ ...tree, storage: { path: folder, redis: redis.url } })
     const a = await served({ tree: withRedis('./data') })
     const b = await gateOver(redis, tree)
     await trip(a)
     const openedAtMs = performance.now()
-    await eventually(async () => (await rowOf(b)).breaker === 'open', 'the other to hear of it', 1000)
+    await eventually(async () => (await rowOf(b)).breaker === 'open', 'the other to hear of it', 5000)
     const asked = ups.first.requests.length
     for (let count = 0; count < 5; count++)
       expect(await chat(b)).toMatchObject({ status: 200, upstream: 'second', attempts: 1 })
     const c = await gateOver(redis, tree)
-    await eventually(async () => (await rowOf(c)).breaker === 'open', 'one that started later to know', 2000)
+    await eventually(async () => (await rowOf(c)).breaker === 'open', 'one that started later to know', 5000)
     expect(await chat(c)).toMatchObject({ upstream: 'second', attempts: 1 })
     expect(ups.first.requests).toHaveLength(asked)
     ups.state.works = true
@@ -107,7 +107,7 @@ test.skipIf(!redisFound)(
     await eventually(
       async () => (await Promise.all([a, b, c].map(rowOf))).every(({ breaker }) => breaker === 'closed'),
       'all to hear of it',
-      1000,
+      5000,
     )
     for (const gate of [a, b, c]) expect((await chat(gate)).upstream).toBe('first')
   },
@@ -145,7 +145,7 @@ test.skipIf(!redisFound)('a spent quota is known to the others (needs redis)', a
   const tree = treeOf(ups, '1s')
   const [a, b] = [await gateOver(redis, tree), await gateOver(redis, tree)]
   expect(await chat(a)).toMatchObject({ upstream: 'second', attempts: 2 })
-  await eventually(async () => (await rowOf(b)).limitedForMs > 500_000, 'the other to hear of it', 1000)
+  await eventually(async () => (await rowOf(b)).limitedForMs > 500_000, 'the other to hear of it', 5000)
   expect(await chat(b)).toMatchObject({ upstream: 'second', attempts: 1 })
   expect(ups.first.requests).toHaveLength(1)
 })
@@ -205,7 +205,7 @@ test.skipIf(!redisFound)('what makes no sense is not heard (needs redis)', async
   expect((await rowOf(gate)).breaker).toBe('closed')
   // What does make sense is.
   await publish(JSON.stringify(['x', 'breaker', 'first', model, 5000, 1]))
-  await eventually(async () => (await rowOf(gate)).breaker === 'open', 'a message that fits', 1000)
+  await eventually(async () => (await rowOf(gate)).breaker === 'open', 'a message that fits', 5000)
   ups.state.works = false
   const late = await gateOver(redis, treeOf(ups, '60s'))
   await trip(late)

@@ -53,89 +53,92 @@ async function breakers(gate: Gate): Promise<string[]> {
   return (json.rows as { breaker: string }[]).map(({ breaker }) => breaker)
 }
 
-const some = (gate: Gate, count: number) => Promise.all(Array.from({ length: count }, () => chat(gate)))
+/** Upstreams that let the time pass before each answer: so slow as it says, and nobody waits. */
+async function slowGate(ms: readonly number[], route: ConfigTree) {
+  const clock = ownClock()
+  const ups = ms.map((each) => ({ ms: each, asked: 0 }))
+  const upstreams = ups.map((state, index) => {
+    const upstream = ScriptedUpstream.start((_, peer) => {
+      state.asked++
+      clock.aheadMs += state.ms
+      return peer.write(reply(200, answer))
+    })
+    finallyClose(() => upstream.stop())
+    return upstreamAt(upstream.url, { name: `u${index}` })
+  })
+  const gate = await startGate({ admin, upstreams, routes: [route] }, { clock })
+  /** One request after the other; how many the first upstream got. */
+  const some = async (count: number): Promise<number> => {
+    const before = ups[0]!.asked
+    for (let each = 0; each < count; each++) expect((await chat(gate)).status).toBe(200)
+    return ups[0]!.asked - before
+  }
+  return { gate, clock, ups, some }
+}
+
+const closed = ['closed', 'closed', 'closed']
 
 describe('an upstream that answers far slower than the others', () => {
   const route = { pick: 'roundRobin', breaker: { slowFactor: 4, cooldown: '60s' } }
 
   test('is left alone for the cooldown, and then probed', async () => {
-    const ups = [waiting(0), waiting(0), waiting(400)]
-    const { gate, clock } = await gateOver(
-      ups.map(({ url }) => url),
-      route,
-    )
-    await some(gate, 36)
-    clock.aheadMs += 2000
-    await some(gate, 1)
+    const { gate, clock, ups, some } = await slowGate([1000, 1000, 9000], route)
+    await some(36)
     expect(await breakers(gate)).toEqual(['closed', 'closed', 'open'])
-    const asked = ups[2]!.state.asked
-    expect((await some(gate, 12)).every(({ upstream }) => upstream !== 'u2')).toBe(true)
-    expect(ups[2]!.state.asked).toBe(asked)
-    ups[2]!.state.ms = 0
+    const { asked } = ups[2]!
+    await some(12)
+    expect(ups[2]!.asked).toBe(asked)
+    ups[2]!.ms = 1000
     clock.aheadMs += 60_000
-    for (let count = 0; count < 6; count++) await chat(gate)
-    expect(ups[2]!.state.asked).toBeGreaterThan(asked)
-    expect(await breakers(gate)).toEqual(['closed', 'closed', 'closed'])
+    await some(6)
+    expect(ups[2]!.asked).toBeGreaterThan(asked)
+    expect(await breakers(gate)).toEqual(closed)
   })
 
   test('is not ejected for one answer that took long, nor where all are slow', async () => {
-    const ups = [waiting(5), waiting(5), waiting(5)]
-    const { gate, clock } = await gateOver(
-      ups.map(({ url }) => url),
-      route,
-    )
-    await some(gate, 33)
-    ups[2]!.state.ms = 300
-    await some(gate, 3)
-    ups[2]!.state.ms = 5
-    clock.aheadMs += 2000
-    await some(gate, 3)
-    expect(await breakers(gate)).toEqual(['closed', 'closed', 'closed'])
-    for (const { state } of ups) state.ms = 300
-    await some(gate, 60)
-    clock.aheadMs += 2000
-    await some(gate, 3)
-    expect(await breakers(gate)).toEqual(['closed', 'closed', 'closed'])
+    const { gate, ups, some } = await slowGate([1000, 1000, 1000], route)
+    await some(33)
+    ups[2]!.ms = 20_000
+    await some(3)
+    ups[2]!.ms = 1000
+    await some(6)
+    expect(await breakers(gate)).toEqual(closed)
+    for (const state of ups) state.ms = 20_000
+    await some(60)
+    expect(await breakers(gate)).toEqual(closed)
+  })
+
+  test('no more than a third of them is ejected at once', async () => {
+    const { gate, some } = await slowGate([1000, 1000, 1000, 9000, 9000], route)
+    let most = 0
+    for (let count = 0; count < 80; count++) {
+      await some(1)
+      most = Math.max(most, (await breakers(gate)).filter((state) => state !== 'closed').length)
+    }
+    expect(most).toBe(1)
   })
 
   test('is asked all the same where the route says nothing of it', async () => {
-    const ups = [waiting(0), waiting(0), waiting(300)]
-    const { gate, clock } = await gateOver(
-      ups.map(({ url }) => url),
-      { pick: 'roundRobin' },
-    )
-    await some(gate, 36)
-    clock.aheadMs += 2000
-    await some(gate, 3)
-    expect(await breakers(gate)).toEqual(['closed', 'closed', 'closed'])
+    const { gate, some } = await slowGate([1000, 1000, 9000], { pick: 'roundRobin' })
+    await some(36)
+    expect(await breakers(gate)).toEqual(closed)
   })
 })
 
 test('leastLatency follows the faster one as that changes, and comes back to one that was slow', async () => {
-  const ups = [waiting(0), waiting(150)]
-  const { gate, clock } = await gateOver(
-    ups.map(({ url }) => url),
-    { pick: 'leastLatency' },
-  )
-  const shares = async (count: number): Promise<number> => {
-    const before = ups[0]!.state.asked
-    for (let each = 0; each < count; each++) await chat(gate)
-    return ups[0]!.state.asked - before
-  }
-  await shares(4)
-  expect(await shares(10)).toBe(10)
-  ups[0]!.state.ms = 300
-  ups[1]!.state.ms = 0
-  await shares(3)
-  clock.aheadMs += 5000
-  await shares(3)
-  expect(await shares(10)).toBe(0)
+  const { ups, clock, some } = await slowGate([100, 500], { pick: 'leastLatency' })
+  await some(4)
+  expect(await some(10)).toBe(10)
+  ups[0]!.ms = 2000
+  ups[1]!.ms = 100
+  await some(3)
+  expect(await some(10)).toBe(0)
   // Nobody has asked the first for a minute: it may be fast again, and is.
-  ups[0]!.state.ms = 0
-  ups[1]!.state.ms = 100
+  ups[0]!.ms = 100
+  ups[1]!.ms = 500
   clock.aheadMs += 60_000
-  await shares(4)
-  expect(await shares(10)).toBe(10)
+  await some(4)
+  expect(await some(10)).toBe(10)
 })
 
 describe('priority spills over', () => {
@@ -179,16 +182,19 @@ describe('priority spills over', () => {
   })
 
   test('an upstream that is drained ends what is under way there', async () => {
-    const ups = [waiting(300), waiting(0)]
+    const ups = [waiting(0), waiting(0)]
     const { gate } = await gateOver(
       ups.map(({ url }) => url),
       { pick: 'priority' },
     )
+    let release = () => {}
+    ups[0]!.upstream.script = (_, peer) => void (release = () => void peer.write(reply(200, answer)))
     const under = chat(gate)
-    await eventually(() => ups[0]!.state.asked === 1, 'the call to be under way')
+    await eventually(() => ups[0]!.upstream.requests.length === 1, 'the call to be under way')
     const { json } = await callAdmin(gate.adminPort, 'POST /api/upstreams/u0/drain', { token })
     expect(json).toMatchObject({ draining: true, inFlight: 1 })
     expect((await chat(gate)).upstream).toBe('u1')
+    release()
     expect(await under).toMatchObject({ status: 200, upstream: 'u0', attempts: 1 })
   })
 })
@@ -200,7 +206,7 @@ describe('hedging', () => {
     const ups = [waiting(0), waiting(0)]
     const { gate } = await gateOver(
       ups.map(({ url }) => url),
-      route,
+      { ...route, retry: { hedge: { after: '20s' } } },
     )
     expect(await chat(gate)).toMatchObject({ upstream: 'u0', attempts: 1 })
     expect(ups[1]!.state.asked).toBe(0)
