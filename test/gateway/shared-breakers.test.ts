@@ -74,7 +74,7 @@ async function trip(gate: Port): Promise<void> {
 }
 
 test.skipIf(!redisFound)(
-  'what one finds broken two others leave alone within a second, one of which started later; so it is when it works again (needs redis)',
+  'what one finds broken two others leave alone at once, one of which started later; so it is when it works again (needs redis)',
   async () => {
     const redis = await redisHere()
     const ups = twoUpstreams()
@@ -211,4 +211,22 @@ test.skipIf(!redisFound)('what makes no sense is not heard (needs redis)', async
   await trip(late)
   expect(await redis.cli('hkeys', 'headgate:{breakers}:shut')).toContain('"breaker","first"')
   expect(Number(await redis.cli('pttl', 'headgate:{breakers}:shut'))).toBeWithin(50_000, 60_001)
+})
+
+test.skipIf(!redisFound)('what is kept there has a bound, and an end (needs redis)', async () => {
+  const redis = await redisHere()
+  const key = 'headgate:{breakers}:shut'
+  const fill = "for i = 1, 5000 do redis.call('HSET', KEYS[1], 'field' .. i, '9999999999999 1') end"
+  await redis.cli('eval', fill, '1', key)
+  const ups = twoUpstreams()
+  const gate = await gateOver(redis, treeOf(ups, '60s'))
+  await trip(gate)
+  await redis.cli('hdel', key, 'field1')
+  await eventually(async () => {
+    await chat(gate, { model: 'gpt-4o' })
+    return (await redis.cli('hkeys', key)).includes('"gpt-4o"')
+  }, 'the one for which there is room')
+  expect(await redis.cli('hlen', key)).toBe('5000')
+  expect(await redis.cli('hkeys', key)).not.toContain('"gpt-4o-mini"')
+  await eventually(async () => Number(await redis.cli('pttl', key)) > 0, 'an end')
 })
