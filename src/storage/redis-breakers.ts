@@ -36,6 +36,8 @@ const learnEveryMs = 15_000
 const learnSoonMs = 20
 /** Until Redis is known to be back. */
 const learnAgainMs = 250
+/** No request waits for these answers: a slow one must not make Redis look away to those that do. */
+const waitMs = 1000
 
 const nowLua = `local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -162,7 +164,9 @@ export class RedisBreakers {
     if (field.length > textLengthMax / 2) return true
     const keys = [stateKey, leaseKey + field]
     try {
-      return (await this.commands.run({ script: claimScript, keys, args: [field, this.#id, ms] })) === 1
+      return (
+        (await this.commands.run({ script: claimScript, keys, args: [field, this.#id, ms], waitMs })) === 1
+      )
     } catch {
       return true
     }
@@ -180,7 +184,7 @@ export class RedisBreakers {
     const told = this.#told
     let answer: unknown
     try {
-      answer = await this.commands.run({ script: learnScript, keys: [stateKey], args: [] })
+      answer = await this.commands.run({ script: learnScript, keys: [stateKey], args: [], waitMs })
     } catch {
       return
     }

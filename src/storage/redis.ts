@@ -23,6 +23,8 @@ export interface ScriptCall {
   readonly args: readonly (string | number)[]
   /** Called with an answer that came after the wait was over. */
   readonly late?: (answer: unknown) => void
+  /** In place of the usual wait, where no request waits for the answer. */
+  readonly waitMs?: number
 }
 
 export interface RedisSettings {
@@ -101,11 +103,14 @@ export class RedisStore {
     if (!this.#up) return Promise.reject(new RedisAway(this.#lastReason))
     return new Promise((resolve, reject) => {
       let waiting = true
-      const timer = setTimeout(() => {
-        waiting = false
-        this.#away('no answer in time')
-        reject(new RedisAway('no answer in time'))
-      }, this.settings.waitMs ?? defaultWaitMs)
+      const timer = setTimeout(
+        () => {
+          waiting = false
+          this.#away('no answer in time')
+          reject(new RedisAway('no answer in time'))
+        },
+        call.waitMs ?? this.settings.waitMs ?? defaultWaitMs,
+      )
       this.#send(call).then(
         (answer) => {
           clearTimeout(timer)
