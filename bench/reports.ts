@@ -64,16 +64,17 @@ async function fill(): Promise<void> {
   }
   rollup('ledger_days', dayMs, days)
   rollup('ledger_hours', hourMs, days * 24)
-  const named = rollupGroups.filter((name) => name !== 'price_version')
+  db.run(`with recursive ${counted('combos', combinations)}
+    insert into ledger_dimensions (id, list, ${rollupGroups.join(', ')}, method, state, cache, attempt, is_last, status, stream,
+      client_gone, retry_count, unmetered)
+    select c + 1, c, ${rollupGroups.map((name) => groups[name]).join(', ')}, 'POST', 'settled', 'MISS', 1, 1, 200, 0, 0, 0, 0
+    from combos`)
   for (let day = 0; day < days; day++) {
     const at = `(${start + day * dayMs} + s * ${hourMs} + (c * ${rowsEach} + r) * 3600)`
     db.run(`with recursive ${counted('slots', 24)}, ${counted('combos', combinations)}, ${counted('rows_', rowsEach)}
-      insert into ledger (id, operation_id, at_ms, method, state, cache, ${named.join(', ')}, price_version, input,
-        cached_input, cache_write, output, reasoning, audio_input, audio_output, total, cost_nano, billed_nano,
-        saved_nano, attempt, is_last, status, duration_us, stream, client_gone, retry_count, unmetered)
-      select ${at} || '-row-of-the-bench-' || c, ${at} || '-operation', ${at}, 'POST', 'settled', 'MISS',
-        ${named.map((name) => groups[name]).join(', ')}, ${groups.price_version}, 1200, 300, 0, 400, 0, 0, 0, 1600, 375000,
-        375000, 0, 1, 1, 200, 900000, 0, 0, 0, 0
+      insert into ledger_rows (id, at_ms, input, cached_input, cache_write, output, reasoning, total, cost_nano, billed_nano,
+        saved_nano, duration_us, dimensions)
+      select ${at} || '-operation-1', ${at}, 1200, 300, 0, 400, 0, 1600, 375000, 375000, 0, 900000, c + 1
       from slots cross join combos cross join rows_`)
   }
   db.run('PRAGMA wal_checkpoint(TRUNCATE)')

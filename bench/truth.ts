@@ -142,7 +142,14 @@ const reader = gate.stderr.getReader()
 while (!/Try it:/.test(said)) said += Buffer.from((await reader.read()).value ?? []).toString()
 const url = `${/listening {2}(\S+)/.exec(said)![1]}/v1/chat/completions`
 
+const told = (async () => {
+  for (let read = await reader.read(); !read.done; read = await reader.read())
+    said += Buffer.from(read.value).toString()
+})()
+
 const aborted = new Set<number>()
+/** What the gateway shed before any upstream was asked: owed no row. */
+const shed = new Set<number>()
 let next = 0
 const startedAtMs = performance.now()
 
@@ -164,6 +171,7 @@ async function lane(): Promise<void> {
         }),
         signal: controller.signal,
       })
+      if (answer.status === 503 && answer.headers.has('retry-after')) shed.add(number)
       if (leaves) {
         aborted.add(number)
         if (stream) await answer.body?.getReader().read()
@@ -178,6 +186,7 @@ await Promise.all(Array.from({ length: lanes }, lane))
 const tookMs = performance.now() - startedAtMs
 gate.kill('SIGTERM')
 await gate.exited
+await told
 
 interface Row {
   operation_id: string
@@ -222,7 +231,7 @@ for (const row of rows) {
 for (const [operation, last] of lastOf) if (last !== 1) wrong.push(`${operation} has ${last} last rows`)
 for (let number = 0; number < calls; number++) {
   const found = byCall.get(number) ?? []
-  if (found.length === 0 && !aborted.has(number)) wrong.push(`call ${number} has no row`)
+  if (found.length === 0 && !aborted.has(number) && !shed.has(number)) wrong.push(`call ${number} has no row`)
   const settled = found.filter(({ state, input }) => state === 'settled' && input !== null).length
   const finished = (books.get(number) ?? []).filter((entry) => entry.finished).length
   if (settled > finished) wrong.push(`call ${number}: ${settled} settled rows, ${finished} finished answers`)
@@ -233,10 +242,10 @@ process.stdout.write(
   `${calls} calls, ${rows.length} rows (${Object.entries(states)
     .map(([state, count]) => `${count} ${state}`)
     .join(', ')}), ` +
-    `${hits} of them stored answers, ${aborted.size} clients left, ${Math.round(calls / (tookMs / 1000))} calls/s\n` +
+    `${hits} of them stored answers, ${aborted.size} clients left, ${shed.size} calls shed, ${Math.round(calls / (tookMs / 1000))} calls/s\n` +
     (wrong.length === 0
       ? 'every settled row is the upstream’s own figure, every operation has one end\n'
-      : `${wrong.length} differ:\n${wrong.slice(0, 20).join('\n')}\n`),
+      : `${wrong.length} differ:\n${wrong.slice(0, 20).join('\n')}\nThe gateway said:\n${said.slice(-4000)}\n`),
 )
 await upstream.stop(true)
 rmSync(folder, { recursive: true, force: true })

@@ -25,7 +25,7 @@ import {
   type SpendLookup,
   type UpstreamQuota,
 } from './stages/3-limit/limit.ts'
-import { createRoute, usualRoute, type AccountMemory, type SeenObjects } from './stages/6-route/route.ts'
+import { createRoute, usualRoute, type AccountMemory, type BreakerShare, type SeenObjects } from './stages/6-route/route.ts' // prettier-ignore
 import { createCache, Idempotency, type CacheKeeper, type IdempotencyParts } from './stages/5-cache/cache.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter, type Estimator, type Pricing } from './stages/8-meter/meter.ts'
@@ -52,6 +52,8 @@ export interface AssemblyParts {
   readonly objects?: Objects
   /** Redis; absent = there is none. */
   readonly redis?: SharedStore
+  /** What gateways tell each other of upstreams; absent = each is on its own. */
+  readonly breakers?: BreakerShare
   /** Sums of the ledger; absent = there is none. */
   readonly spend?: SpendLookup
   /** What requests cost at most, and what they did cost; absent = counted in bytes, without prices. */
@@ -203,7 +205,7 @@ async function upstreamStage(
 
 function routeStage(
   config: Config,
-  { clock, objects }: AssemblyParts,
+  { clock }: AssemblyParts,
   { kept, upstream, quota }: { kept: Kept; upstream: Stages['upstream']; quota: UpstreamQuota },
 ): Stages['route'] {
   const members = config.upstreams.map((each, index) => ({
@@ -219,16 +221,8 @@ function routeStage(
       sweeper: kept.sweeper,
       memory: kept.accounts,
       probe: upstream.probe,
-      lookup: lookupOf(objects ?? kept.objects, kept.seen),
+      lookup: kept.seen,
       quota,
     },
   )
-}
-
-/** Who keeps an object: as the table of owners says, else as answers have said. */
-function lookupOf(objects: Objects, seen: SeenObjects) {
-  return {
-    accountOf: (id: string) => objects.accountOf(id) ?? seen.accountOf(id),
-    made: (id: string, upstream: string) => seen.made(id, upstream),
-  }
 }

@@ -251,6 +251,7 @@ export class Exchange {
   #json: unknown = undefined
   #parsed: 'not yet' | 'good' | 'broken' = 'not yet'
   #modelSeen: string | null | undefined = undefined
+  #endUserSeen: string | null | undefined = undefined
 
   // 2-authenticate
   principal: Principal = nobody
@@ -380,7 +381,9 @@ export class Exchange {
 
   /** The end user that the JSON body names, read from its bytes: to report, never to decide by. */
   get endUser(): string | null {
-    return this.bodyBytes === null ? null : endUserIn(this.bodyBytes)
+    if (this.#endUserSeen === undefined && this.bodyBytes !== null)
+      this.#endUserSeen = endUserIn(this.bodyBytes)
+    return this.#endUserSeen ?? null
   }
 }
 

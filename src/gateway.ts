@@ -50,6 +50,7 @@ export class Gateway {
       estimator: new Estimator(),
       cacheKeeper: new CacheKeeper(parts.clock, (text) => parts.log.event('warn', text)),
     }
+    if (parts.breakers !== undefined) this.#kept.accounts.shareOver(parts.breakers, parts.clock)
     const tell = (text: string): void => parts.log.event('info', text)
     this.#expiry = new ExpiryWatch({ running: this.running, clock: parts.clock, tell })
     const warn = (text: string): void => parts.log.event('warn', text)

@@ -3,7 +3,8 @@
 import { z } from 'zod'
 import { listOf } from './paging.ts'
 import { ApiProblem } from './problem.ts'
-import { actor, route, type Call, type Route } from './route.ts'
+import { actor, route, type AdminWorld, type Call, type Route } from './route.ts'
+import { spendOfUpstreams } from './upstream-spend.ts'
 
 const nullableText = z.string().nullable()
 const nullableNumber = z.number().nullable()
@@ -39,6 +40,10 @@ const upstreamRow = z.object({
   models: z.array(
     z.object({ model: nullableText, breaker, latencyMs: nullableNumber, limitedForMs: z.number() }),
   ),
+  spend: z.object({ todayNanoUsd: count, monthNanoUsd: count }).nullable().meta({
+    description:
+      'What it has cost since the start of the day and of the month (UTC), over all gateways of the ledger; null = the ledger cannot be read now, or there is none.',
+  }),
 })
 
 const upstreams = route({
@@ -49,8 +54,16 @@ const upstreams = route({
   status: 200,
   answer: listOf(upstreamRow),
   refusals: [],
-  handle: ({ world }) => ({ rows: world.upstreams(), next: null }),
+  handle: async ({ world }) => ({ rows: await rowsOf(world), next: null }),
 })
+
+async function rowsOf(world: AdminWorld) {
+  const spent = await spendOfUpstreams(world)
+  return world.upstreams().map((row) => ({
+    ...row,
+    spend: spent === null ? null : (spent.get(row.name) ?? { todayNanoUsd: 0, monthNanoUsd: 0 }),
+  }))
+}
 
 function drained(action: 'drain' | 'resume', summary: string): Route {
   return route({
@@ -79,7 +92,7 @@ async function setDraining({ params, operator, world }: Call<unknown, unknown>, 
   await world.audit
     ?.add({ by: actor(operator), action: `upstream.${action}`, target: name, details: {} })
     .catch(() => {})
-  return world.upstreams().find((each) => each.name === name)
+  return (await rowsOf(world)).find((each) => each.name === name)
 }
 
 /** Routes of upstreams. */

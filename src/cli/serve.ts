@@ -19,6 +19,7 @@ import { StartFailure } from '../listeners.ts'
 import { PriceKeeper } from '../prices/keeper.ts'
 import { StorageFailure } from '../storage/open.ts'
 import type { RedisStore } from '../storage/redis.ts'
+import type { RedisBreakers } from '../storage/redis-breakers.ts'
 import type { Sandbox } from '../sandbox/sandbox.ts'
 import { banner } from './banner.ts'
 import { withFirstKey } from './first-key.ts'
@@ -26,7 +27,7 @@ import { FileWatch } from './file-watch.ts'
 import { LogSwitch } from './log-switch.ts'
 import { priceSettings } from './price-settings.ts'
 import { printError } from './print.ts'
-import { openRedis, openStore, type Store } from './store.ts'
+import { openBreakers, openRedis, openStore, type Store } from './store.ts'
 import { ServingMark } from './sole-server.ts'
 
 /** A signal to a whole process group arrives twice: from its sender, and passed on by the launcher. */
@@ -74,6 +75,7 @@ class Server {
   #store!: Store
   #prices!: PriceKeeper
   #redis: RedisStore | null = null
+  #breakers: RedisBreakers | null = null
   readonly #mark = new ServingMark()
   #sandbox: Promise<Sandbox> | null = null
   #watch: FileWatch | null = null
@@ -108,6 +110,7 @@ class Server {
       this.#prices = new PriceKeeper(priceSettings(config), (level, text) => this.#log.event(level, text))
       this.#redis = await openRedis(config.storage, (...said) => this.#log.event(...said))
       const redis = this.#redis ?? undefined
+      if (redis !== undefined) this.#breakers = await openBreakers(config.storage, redis)
       const reload = (by: string) => this.#reload({ why: 'POST /api/reload', by })
       const reports = new Reports(sourceBeside(this.#store.storage, config.storage.path), () =>
         ledger!.flush(),
@@ -131,11 +134,12 @@ class Server {
         ledger: ledger!,
         idempotency,
         pricing: this.#pricing(),
-        ...(redis === undefined ? {} : { redis }),
+        ...(redis === undefined ? {} : { redis, breakers: this.#breakers! }),
         spend: this.#store.spend,
       })
     } catch (cause) {
       await this.#log.close()
+      this.#breakers?.close()
       await this.#redis?.close()
       await this.#store.close()
       await (await this.#sandbox)?.close()
@@ -327,6 +331,7 @@ class Server {
   #end(how: string): void {
     this.#watch?.close()
     this.#gateway.stop()
+    this.#breakers?.close()
     this.#mark.release()
     this.#log.event('info', how)
     // A step later: what was read on without its client ends now, and has a row to write.

@@ -17,6 +17,7 @@ import { openStorage, reason, StorageFailure, type Storage } from '../storage/op
 /** What the ledger is told by the configuration, asked for anew each time. */
 export type MeterSettings = () => Pick<Config['meter'], 'durability' | 'retention'>
 import type { RedisStore } from '../storage/redis.ts'
+import type { RedisBreakers } from '../storage/redis-breakers.ts'
 
 /** The open store. */
 export interface Store {
@@ -120,4 +121,12 @@ export async function openRedis(
   })
   await store.open(redisStartMs)
   return store
+}
+
+/** Breakers that gateways share over it. */
+export async function openBreakers(
+  { redis = [] }: Config['storage'],
+  commands: RedisStore,
+): Promise<RedisBreakers> {
+  return new (await import('../storage/redis-breakers.ts')).RedisBreakers(redis, commands)
 }

@@ -52,7 +52,7 @@ describe('headgate upstreams', () => {
       const shown = await run(folder, '--admin', admin)
       expect(shown).toMatchObject({ code: 0, err: '' })
       expect(shown.out).toMatch(/^NAME\s+PROVIDER\s+HEALTH/)
-      expect(shown.out).toMatch(/^toy\s+sandbox\s+healthy\s+closed/m)
+      expect(shown.out).toMatch(/^toy\s+sandbox\s+healthy\s+closed.*\$0\.00\s+\$0\.00/m)
       const drained = await run(folder, 'drain', 'toy', '--admin', admin)
       expect(drained.out).toBe('Draining  toy: no new requests, 0 under way\n')
       const json = await run(folder, '--admin', admin, '--format', 'json')

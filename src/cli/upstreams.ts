@@ -1,12 +1,16 @@
 // `headgate upstreams`: how the upstreams of a running gateway are, and taking one out of use. It asks the gateway's admin
 // port, where the configuration says that is, with the admin token of the configuration or of $HEADGATE_ADMIN_TOKEN.
 
-import type { UpstreamRow } from '../admin/route.ts'
+import type { UpstreamRow as Row } from '../admin/route.ts'
+import type { UpstreamSpend } from '../admin/upstream-spend.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
 import { loadConfig } from '../config/load.ts'
 import { ConfigProblems } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
+import { dollarsText, placesFor } from '../reports/money.ts'
 import { printed, printError } from './print.ts'
+
+type UpstreamRow = Row & { readonly spend: UpstreamSpend | null }
 
 export interface UpstreamsOptions {
   readonly config?: string
@@ -100,8 +104,11 @@ function table(rows: readonly UpstreamRow[]): string {
     'REQUESTS',
     'FAILURES',
     'LATENCY',
+    'TODAY',
+    'MONTH',
     'LEFT',
   ]
+  const places = placesFor(rows.flatMap(({ spend }) => (spend === null ? [] : Object.values(spend))))
   const lines = rows.map((row) => [
     row.name,
     row.provider,
@@ -111,6 +118,8 @@ function table(rows: readonly UpstreamRow[]): string {
     String(row.requests),
     String(row.failures),
     row.latencyMs === null ? '-' : `${row.latencyMs} ms`,
+    dollarsOf(row.spend?.todayNanoUsd, places),
+    dollarsOf(row.spend?.monthNanoUsd, places),
     leftOf(row),
   ])
   const widths = head.map((title, column) =>
@@ -124,6 +133,10 @@ function table(rows: readonly UpstreamRow[]): string {
         .trimEnd(),
     )
     .join('\n')
+}
+
+function dollarsOf(nano: number | undefined, places: number): string {
+  return nano === undefined ? '-' : dollarsText(nano, places)
 }
 
 function leftOf({ remainingRequests, remainingTokens }: UpstreamRow): string {

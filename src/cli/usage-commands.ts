@@ -21,7 +21,7 @@ export function addUsageCommands(program: Command, finish: Finish): void {
   located(period(usage))
     .option(
       '-b, --by <groups>',
-      'groups, with commas: key, user, team, app, model, endpoint, upstream, env, hour, day, month (default: key,model)',
+      'groups, with commas: key, user, team, app, model, upstreamModel, endpoint, upstream, env, priceVersion, hour, day, month (default: key,model)',
     )
     .addOption(formats(['table', 'csv', 'json']))
     .option('-p, --plot', 'draw what it cost in the terminal')

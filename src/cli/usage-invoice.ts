@@ -35,7 +35,8 @@ export async function runUsageInvoice(options: InvoiceOptions): Promise<number> 
       throw new WrongUsage(`--team: nothing was ever used by this team (${hint})`)
     }
     const invoice = await invoiceOf(storage, { team, month, ...period, zone })
-    if (period.toMs > nowMs) printError('note: this month is not over: what follows will still grow\n')
+    if (period.fromMs > nowMs) printError(`note: ${month} has not begun\n`)
+    else if (period.toMs > nowMs) printError('note: this month is not over: what follows will still grow\n')
     if (format === 'json') return printed(JSON.stringify(invoiceJson(invoice), null, 2))
     if (format === 'csv') return printed(invoiceCsv(invoice).replace(/\r\n$/, '\r'))
     return printed(invoiceMarkdown(invoice))

@@ -16,9 +16,11 @@ const barMin = 10
 
 /** The bars, without a line end. Negative values have none. */
 export function plotText(bars: readonly Bar[], width: number): string {
-  const labels = bars.map(({ label }) => cut(printable(label), Math.max(8, Math.floor(width / 3))))
-  const left = Math.max(0, ...labels.map((label) => Bun.stringWidth(label)))
   const right = Math.max(0, ...bars.map(({ text }) => text.length))
+  // A label says which bar it is: bars give way first.
+  const labelMax = Math.max(8, width - right - 4 - barMin)
+  const labels = bars.map(({ label }) => cut(printable(label), labelMax))
+  const left = Math.max(0, ...labels.map((label) => Bun.stringWidth(label)))
   const room = Math.max(barMin, width - left - right - 4)
   const most = Math.max(0, ...bars.map(({ value }) => value))
   return bars

@@ -31,7 +31,8 @@ export async function runUsageReconcile(options: ReconcileOptions): Promise<numb
     const { upstream } = options
     const tolerance = toleranceOf(options.tolerance ?? '1%')
     const source = sourceOf(config, upstream)
-    const period = wholeDays(options, nowMs)
+    const { leftOut, ...period } = wholeDays(options, nowMs)
+    if (leftOut) printError('note: today (UTC) is not over and is left out\n')
     const theirs = await providerBooks(source, period).catch((cause: unknown) => {
       throw cause instanceof BooksFailure ? new SaidProblem(cause.message) : cause
     })
@@ -78,7 +79,7 @@ function sourceOf({ upstreams }: Config, name: string): BooksSource {
 }
 
 /** Days the provider counts are UTC's, and only a day that is over can be compared. */
-function wholeDays({ from = '7d', to }: ReconcileOptions, nowMs: number): { fromMs: number; toMs: number } {
+function wholeDays({ from = '7d', to }: ReconcileOptions, nowMs: number) {
   const period = periodOf({ from, to }, new Zone('UTC'), nowMs)
   if ('wrong' in period) throw new WrongUsage(`--${period.wrong}: ${period.message}`)
   const today = Math.floor(nowMs / dayMs) * dayMs
@@ -86,7 +87,7 @@ function wholeDays({ from = '7d', to }: ReconcileOptions, nowMs: number): { from
   const toMs = Math.min(Math.ceil(period.toMs / dayMs) * dayMs, today)
   if (toMs <= fromMs) throw new WrongUsage('--to: no day of this period is over yet (days are UTC)')
   if (toMs - fromMs > 366 * dayMs) throw new WrongUsage('--from: at most a year at once')
-  return { fromMs, toMs }
+  return { fromMs, toMs, leftOut: to !== undefined && period.toMs > today }
 }
 
 interface Shown {

@@ -11,7 +11,9 @@ import { systemClock } from '../base/clock.ts'
 import { addRows } from '../reports/add-rows.ts'
 import { csvText } from '../reports/csv.ts'
 import { dollarsText, exactDollars, placesFor } from '../reports/money.ts'
+import { groups } from '../reports/usage.ts'
 import { openStorage } from '../storage/open.ts'
+import { buildProgram } from './cli.ts'
 import { plotText } from './usage-plot.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-usage-'))
@@ -24,7 +26,7 @@ const evil = '=HYPERLINK("http://x","y")'
 beforeAll(async () => {
   writeFileSync(config, 'upstreams: [{ name: main, provider: sandbox }]\n')
   const storage = await openStorage({ path: data, postgres: null }, systemClock)
-  await addRows(storage.db, [
+  await addRows(storage, [
     ledgerRow({ id: '1', at_ms: at('2026-10-31T22:30:00Z'), cost_nano: 4500, billed_nano: 4500 }),
     ledgerRow({ id: '2', at_ms: at('2026-10-31T23:30:00Z'), cost_nano: 1_234_567_890, billed_nano: 1_300_000_000 }),
     ledgerRow({ id: '3', at_ms: at('2026-11-03T12:00:00Z'), state: 'estimated', cost_nano: 1_000_000, billed_nano: 1_000_000 }),
@@ -98,6 +100,23 @@ test('--plot draws days, those without a call too', async () => {
   expect(lines[0]).toMatch(/^2026-11-03 {2}█{20,} ~\$0\.001000000$/)
   expect(lines[2]).toMatch(/^2026-11-05 {2}▏ \$0\.000000007$/)
   expect(plotText([{ label: 'a', value: 0, text: '$0.00' }], 40)).toBe('a   $0.00')
+})
+
+test('a label is shown whole where there is room for it', () => {
+  const label = 'a-key-with-a-long-name / gpt-4o-mini-2024-07-18'
+  expect(plotText([{ label, value: 1, text: '$1.00' }], 80)).toStartWith(`${label}  █`)
+  expect(plotText([{ label: 'x'.repeat(90), value: 1, text: '$1.00' }], 40)).toStartWith(
+    `${'x'.repeat(20)}…  █`,
+  )
+})
+
+test('help names every group, and a plot for machines says that it is none', async () => {
+  const help = buildProgram(() => {})
+    .commands.find((command) => command.name() === 'usage')!
+    .helpInformation()
+  expect(help.replace(/\s+/g, ' ')).toContain(`groups, with commas: ${groups.join(', ')} (default`)
+  const { err } = await usage('--plot', '--format', 'csv', ...november)
+  expect(err).toContain('--format csv has the numbers without bars')
 })
 
 describe('wrong usage is exit code 2 and says what was meant', () => {

@@ -40,6 +40,8 @@ export interface UsageOptions extends StoreOptions {
 
 /** Prints the report. @returns the exit code */
 export async function runUsage(options: UsageOptions): Promise<number> {
+  if (options.plot === true && options.format !== undefined && options.format !== 'table')
+    printError(`note: --plot draws for people; --format ${options.format} has the numbers without bars\n`)
   return withLedger(options, async ({ storage, nowMs }) => {
     const query = queryOf(options, nowMs)
     const reports = new Reports(storage)

@@ -35,7 +35,7 @@ export const storageOptions = z
         .optional()
         .describe(
           'Redis 6 or later, as `redis://user:password@host:6379/0` (`rediss://` for TLS), or a list of nodes of a cluster: for limits ' +
-            'and budgets that several gateways share, and their stored answers. Taken in at start.',
+            'and budgets that several gateways share, their stored answers, and what they know of broken upstreams. Taken in at start.',
         ),
       whenRedisDown: z
         .enum(['local', 'refuse'], { error: expected('local or refuse') })

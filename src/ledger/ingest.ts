@@ -4,10 +4,10 @@
 import type { Journal } from './journal.ts'
 import type { RowSink } from './sink.ts'
 
-/** Rows of a batch: half a millisecond of the process with SQLite. */
-const batchRows = 128
+/** Rows of a batch: a millisecond of the process with SQLite at most. */
+const batchRows = 256
 /** A row waits this long for others to come along. */
-const gatherMs = 15
+const gatherMs = 25
 const busyMs = 10
 const againMs = 500
 
@@ -75,13 +75,13 @@ export class Ingest {
     const { journal, sink, tell } = this.options
     const { rows, end } = journal.read(batchRows)
     if (rows.length === 0) {
-      journal.advance(end, 0)
+      journal.advance(end)
       return 0
     }
     try {
       const written = sink.write(rows)
       if (written !== undefined) await written
-      journal.advance(end, rows.length)
+      journal.advance(end)
       if (this.#failing) tell('warn', 'The database takes rows of the ledger again.')
       this.#failing = false
     } catch (cause) {

@@ -4,9 +4,9 @@
 
 import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Values } from './columns.ts'
+import type { Entry, ReservationEntry } from './columns.ts'
 import { LedgerFailure } from './ledger.ts'
-import { kinds, Segment, type Kind } from './segment.ts'
+import { kinds, Segment, type Kind, type RecordAt, type RecordParts } from './segment.ts'
 
 /** Room kept for the final row of every call under way. */
 const rowBytesMax = 40 * 1024
@@ -24,9 +24,6 @@ export interface JournalOptions {
   readonly tell: (level: 'warn' | 'error', text: string) => void
 }
 
-/** Rows kept as they are beside their text, so that they need not be read again; beyond it the journal is read. */
-const freshMax = 4096
-
 /** A place in the journal: everything before it is in the database. */
 export interface Cursor {
   segment: Segment
@@ -38,10 +35,8 @@ export class Journal {
   readonly cursor: Cursor
   readonly #waiting: Segment[]
   #spares: Segment[] = []
-  /** Calls under way: the segment that holds the reservation, and its text. */
-  readonly #open = new Map<string, { segment: Segment; readonly text: string }>()
-  /** Rows from the cursor on, as they were given; null = there are more than that, and the text is read. */
-  #fresh: Values[] | null = []
+  /** Calls under way, and where the reservation of each stands. */
+  readonly #open = new Map<string, Cursor>()
   #made = 1
   #making: Promise<void> | null = null
   #trouble: string | null = null
@@ -83,18 +78,17 @@ export class Journal {
   }
 
   /** Adds a reservation. @throws LedgerFailure */
-  reserve(id: string, text: string): void {
+  reserve({ id, operationId, numbers, head }: ReservationEntry): void {
     const { trouble } = this
     if (trouble !== null) throw new LedgerFailure(trouble)
-    this.#append(kinds.reservation, text)
-    this.#open.set(id, { segment: this.#current, text })
+    this.#hold(id, { id, numbers, rest: operationId ?? '', shared: head })
   }
 
   /** Adds a final row; closes its reservation, where there is one. @throws LedgerFailure */
-  settle(id: string, values: Values): void {
-    this.#append(kinds.row, JSON.stringify(values))
+  settle({ id, operationId, numbers, more, dimensions }: Entry): void {
+    const rest = operationId === null && more === null ? '' : `${operationId ?? ''}${between}${more ?? ''}`
+    this.#append(kinds.row, { id, numbers, rest, shared: dimensions })
     this.#open.delete(id)
-    if (this.#fresh !== null && this.#fresh.push(values) > freshMax) this.#fresh = null
   }
 
   /** Everything so far reaches the disk. @throws the system's error */
@@ -103,17 +97,14 @@ export class Journal {
   }
 
   /** Rows from the cursor on, `max` at most, and where they end. */
-  read(max: number): { rows: Values[]; end: Cursor } {
-    const rows: Values[] = []
+  read(max: number): { rows: Entry[]; end: Cursor } {
+    const rows: Entry[] = []
     let { segment, offset } = this.cursor
     while (rows.length < max) {
-      const record = segment.read(offset)
-      if (record !== null) {
-        if (record.kind === kinds.row)
-          rows.push(this.#fresh?.[rows.length] ?? (JSON.parse(record.text()) as Values))
-        offset = record.next
-        continue
-      }
+      const { kind, next } = segment.skim(offset)
+      if (kind === kinds.row) rows.push(entryOf(segment.partsAt(offset)))
+      offset = next
+      if (kind !== 0) continue
       const following = this.#waiting[this.#waiting.indexOf(segment) + 1]
       if (following === undefined) break
       segment = following
@@ -122,11 +113,8 @@ export class Journal {
     return { rows, end: { segment, offset } }
   }
 
-  /** What is before `end`, `rows` of them, is in the database: segments behind it are free. */
-  advance(end: Cursor, rows: number): void {
-    if (this.#fresh !== null) this.#fresh.splice(0, rows)
-    // Caught up: from here on rows are at hand again.
-    else if (rows === 0) this.#fresh = []
+  /** What is before `end` is in the database: segments behind it are free. */
+  advance(end: Cursor): void {
     Object.assign(this.cursor, end)
     while (this.#waiting[0] !== end.segment && this.#retire(this.#waiting[0]!)) this.#waiting.shift()
   }
@@ -137,17 +125,23 @@ export class Journal {
     for (const segment of [...this.#waiting, ...this.#spares]) segment.close()
   }
 
-  #append(kind: Kind, text: string): void {
-    if (!this.#current.fits(text.length)) this.#turnOver(text)
-    this.#current.append(kind, text)
-    // The next one is made while there is time.
-    if (this.#spares.length === 0 && this.#making === null && this.#trouble === null) void this.#makeSpare()
+  #hold(id: string, parts: RecordParts): void {
+    const offset = this.#append(kinds.reservation, parts)
+    this.#open.set(id, { segment: this.#current, offset })
   }
 
-  #turnOver(text: string): void {
+  #append(kind: Kind, parts: RecordParts): number {
+    if (!this.#current.fits(parts)) this.#turnOver(parts)
+    const offset = this.#current.append(kind, parts)
+    // The next one is made while there is time.
+    if (this.#spares.length === 0 && this.#making === null && this.#trouble === null) void this.#makeSpare()
+    return offset
+  }
+
+  #turnOver(parts: RecordParts): void {
     const spare = this.#spares.shift() ?? this.#makeNow()
     spare.renew()
-    if (!spare.fits(text.length)) throw new LedgerFailure('the row is too long')
+    if (!spare.fits(parts)) throw new LedgerFailure('the row is too long')
     this.#waiting.push(spare)
   }
 
@@ -156,11 +150,10 @@ export class Journal {
     for (const [id, held] of this.#open) {
       if (held.segment !== segment) continue
       try {
-        this.#append(kinds.reservation, held.text)
+        this.#hold(id, segment.partsAt(held.offset))
       } catch {
         return false
       }
-      this.#open.set(id, { segment: this.#current, text: held.text })
     }
     if (this.#spares.length < sparesMax) this.#spares.push(segment)
     else {
@@ -204,4 +197,25 @@ export class Journal {
       setTimeout(() => void (this.#closed || this.#makeSpare()), againMs).unref()
     }
   }
+}
+
+/** Between an operation's id and what few rows have. */
+const between = '\n'
+
+function entryOf({ id, numbers, rest, shared }: RecordParts): Entry {
+  const at = rest.indexOf(between)
+  const operationId = at > 0 ? rest.slice(0, at) : null
+  const more = at >= 0 && at + 1 < rest.length ? rest.slice(at + 1) : null
+  return { id, operationId, numbers, more, dimensions: shared }
+}
+
+/** The row a record holds. */
+export function readEntry(record: RecordAt): Entry {
+  return entryOf(record.parts())
+}
+
+/** The reservation a record holds. */
+export function readReservation(record: RecordAt): ReservationEntry {
+  const { id, numbers, rest, shared } = record.parts()
+  return { id, operationId: rest === '' ? null : rest, numbers, head: shared }
 }

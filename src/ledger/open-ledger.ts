@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Storage } from '../storage/open.ts'
-import { reservationValues, valuesOf } from './columns.ts'
+import { entryOf, reservationEntry } from './columns.ts'
 import { Ingest } from './ingest.ts'
 import { Journal } from './journal.ts'
 import { LedgerFailure, type Ledger } from './ledger.ts'
@@ -116,11 +116,11 @@ class JournalLedger implements OpenLedger {
 
   reserve(reservation: Reservation): void {
     if (this.#unsynced !== null) throw new LedgerFailure(this.#unsynced)
-    this.parts.journal.reserve(reservation.id, JSON.stringify(reservationValues(reservation)))
+    this.parts.journal.reserve(reservationEntry(reservation))
   }
 
   settle(row: LedgerRow): Promise<void> | null {
-    this.parts.journal.settle(row.id, valuesOf(row))
+    this.parts.journal.settle(entryOf(row))
     this.#ingest.wake()
     return this.parts.options.durability() === 'power' ? this.#sync() : null
   }
@@ -177,7 +177,7 @@ class JournalLedger implements OpenLedger {
     try {
       const recovered = await recoverRuns(journalsOf(options.path), sink)
       if (recovered.estimated > 0) options.event('warn', recoveredText(recovered))
-      await forget(storage.db, options.clock.wallMs() - options.retentionMs())
+      await forget(storage, options.clock.wallMs() - options.retentionMs())
     } catch (cause) {
       options.event('warn', `The ledger could not be looked after: ${String(cause)}`)
     }

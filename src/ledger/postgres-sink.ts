@@ -4,17 +4,21 @@
 
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../storage/database.ts'
-import { at, columns, type Values } from './columns.ts'
+import { tableRow, type Entry } from './columns.ts'
+import { DimensionReader } from './dimensions.ts'
 import { rollupRow, sumByDay, sumByHour, type Sum } from './rollup.ts'
 import { addSums, type RowSink } from './sink.ts'
 
 export class PostgresSink implements RowSink {
+  readonly #reader = new DimensionReader()
+
   constructor(private readonly db: Kysely<Database>) {}
 
-  async write(rows: readonly Values[]): Promise<void> {
+  async write(entries: readonly Entry[]): Promise<void> {
     await this.db.transaction().execute(async (tx) => {
-      const fresh = await addRows(tx, rows)
-      const hours = sumByHour(rows.filter((row) => fresh.delete(row[at.id] as string)))
+      const fresh = await addRows(tx, entries)
+      const added = entries.filter(({ id }) => fresh.delete(id))
+      const hours = sumByHour(added, this.#reader)
       await addAll(tx, 'ledger_hours', hours)
       await addAll(tx, 'ledger_days', sumByDay(hours))
     })
@@ -28,8 +32,8 @@ export class PostgresSink implements RowSink {
 }
 
 /** Ids of the rows that were not there. */
-async function addRows(tx: Transaction<Database>, rows: readonly Values[]): Promise<Set<string>> {
-  const objects = rows.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])))
+async function addRows(tx: Transaction<Database>, entries: readonly Entry[]): Promise<Set<string>> {
+  const objects = entries.map(tableRow)
   const { rows: added } = await sql<{ id: string }>`
     insert into ledger select * from json_populate_recordset(null::ledger, ${JSON.stringify(objects)}::json)
     on conflict (id) do nothing returning id`.execute(tx)

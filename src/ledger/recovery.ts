@@ -6,8 +6,9 @@ import { Database as File } from 'bun:sqlite'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { randomText } from '../base/id.ts'
-import { crashedRow, type Values } from './columns.ts'
-import { kinds, Segment } from './segment.ts'
+import { readEntry, readReservation } from './journal.ts'
+import { crashedEntry, type Entry, type ReservationEntry } from './columns.ts'
+import { kinds, Segment, type RecordAt } from './segment.ts'
 import type { RowSink } from './sink.ts'
 
 const batchRows = 500
@@ -85,9 +86,9 @@ function foldersOf(path: string): string[] {
 }
 
 async function recoverRun(folder: string, sink: RowSink): Promise<Recovered> {
-  const open = new Map<string, Values>()
+  const open = new Map<string, ReservationEntry>()
   const final = new Set<string>()
-  let batch: Values[] = []
+  let batch: Entry[] = []
   let rows = 0
   const write = async (): Promise<void> => {
     if (batch.length === 0) return
@@ -95,24 +96,25 @@ async function recoverRun(folder: string, sink: RowSink): Promise<Recovered> {
     rows += batch.length
     batch = []
   }
-  for (const { kind, values } of recordsOf(folder)) {
-    const id = values[0] as string
-    if (kind === kinds.reservation) {
-      // A reservation may have been taken along into a file that is read before the one with its row.
-      if (!final.has(id)) open.set(id, values)
-      continue
+  for (const record of recordsOf(folder)) {
+    if (record.kind === kinds.reservation) {
+      const reservation = readReservation(record)
+      // It may have been taken along into a file that is read before the one with its row.
+      if (!final.has(reservation.id)) open.set(reservation.id, reservation)
+    } else if (record.kind === kinds.row) {
+      const entry = readEntry(record)
+      final.add(entry.id)
+      open.delete(entry.id)
+      batch.push(entry)
+      if (batch.length >= batchRows) await write()
     }
-    final.add(id)
-    open.delete(id)
-    batch.push(values)
-    if (batch.length >= batchRows) await write()
   }
-  for (const values of open.values()) batch.push(crashedRow(values))
+  for (const reservation of open.values()) batch.push(crashedEntry(reservation))
   await write()
   return { rows, estimated: open.size }
 }
 
-async function insist(sink: RowSink, batch: readonly Values[]): Promise<void> {
+async function insist(sink: RowSink, batch: readonly Entry[]): Promise<void> {
   for (let left = 100; ; left--) {
     try {
       await sink.write(batch)
@@ -124,7 +126,7 @@ async function insist(sink: RowSink, batch: readonly Values[]): Promise<void> {
   }
 }
 
-function* recordsOf(folder: string): Generator<{ kind: number; values: Values }> {
+function* recordsOf(folder: string): Generator<RecordAt> {
   for (const name of readdirSync(folder).filter((one) => one.endsWith('.journal'))) {
     let segment: Segment
     try {
@@ -135,7 +137,7 @@ function* recordsOf(folder: string): Generator<{ kind: number; values: Values }>
     }
     try {
       for (let record = segment.read(segment.start); record !== null; record = segment.read(record.next))
-        yield { kind: record.kind, values: JSON.parse(record.text()) as Values }
+        yield record
     } finally {
       segment.close()
     }

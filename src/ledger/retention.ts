@@ -4,6 +4,7 @@
 
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../storage/database.ts'
+import type { Storage } from '../storage/open.ts'
 import { dayMs } from './rollup.ts'
 
 const rowsAtOnce = 500
@@ -16,7 +17,7 @@ export async function keptFromMs(db: Kysely<Database>): Promise<number> {
 }
 
 /** Lets go of rows of whole days before `beforeMs`. */
-export async function forget(db: Kysely<Database>, beforeMs: number): Promise<void> {
+export async function forget({ db, kind }: Storage, beforeMs: number): Promise<void> {
   const before = Math.floor(beforeMs / dayMs) * dayMs
   if (before <= (await keptFromMs(db))) return
   const oldest = await db.selectFrom('ledger').select('id').where('at_ms', '<', before).limit(1).execute()
@@ -27,11 +28,13 @@ export async function forget(db: Kysely<Database>, beforeMs: number): Promise<vo
     .values({ name: factName, value: String(before) })
     .onConflict((conflict) => conflict.column('name').doUpdateSet({ value: String(before) }))
     .execute()
+  const table = sql.table(kind === 'sqlite' ? 'ledger_rows' : 'ledger')
   for (let deleted = rowsAtOnce; deleted === rowsAtOnce;) {
-    const old = db.selectFrom('ledger').select('id').where('at_ms', '<', before).limit(rowsAtOnce)
-    const result = await db.deleteFrom('ledger').where('id', 'in', old).executeTakeFirst()
-    deleted = Number(result.numDeletedRows)
+    const { numAffectedRows } = await sql`delete from ${table} where (at_ms, id) in
+      (select at_ms, id from ${table} where at_ms < ${before} limit ${sql.lit(rowsAtOnce)})`.execute(db)
+    deleted = Number(numAffectedRows)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+  if (kind === 'sqlite') await sql`delete from ledger_named where at_ms < ${before}`.execute(db)
   await sql`delete from ledger_hours where at_ms < ${before}`.execute(db)
 }

@@ -3,41 +3,11 @@
 
 import type { RollupTable } from '../storage/database.ts'
 import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
-import { at, type columns, type Values } from './columns.ts'
+import { numberAt, type Entry } from './columns.ts'
+import type { DimensionReader, Dimensions } from './dimensions.ts'
 
 export const hourMs = 3_600_000
 export const dayMs = 24 * hourMs
-
-const groupsAt = rollupGroups.map((name) => at[name])
-
-/** The sums one row adds, in the order of `rollupSums`. */
-function sumsOf(row: Values): number[] {
-  const number = (name: (typeof columns)[number]): number => (row[at[name]] as number | null) ?? 0
-  const last = number('is_last')
-  const estimated = row[at.state] === 'estimated'
-  const wrong = row[at.failure] !== null || number('status') >= 400
-  const cached = row[at.cache] !== 'MISS' && row[at.cache] !== 'BYPASS' && row[at.cache] !== 'EXPIRED'
-  return [
-    last,
-    number('attempt') > 0 ? 1 : 0,
-    last === 1 && wrong ? 1 : 0,
-    estimated ? 1 : 0,
-    row[at.cost_nano] === null ? 1 : 0,
-    number('input'),
-    number('cached_input'),
-    number('cache_write'),
-    number('output'),
-    number('reasoning'),
-    number('audio_input'),
-    number('audio_output'),
-    number('cost_nano'),
-    number('billed_nano'),
-    number('saved_nano'),
-    estimated ? number('billed_nano') : 0,
-    cached && last === 1 ? 1 : 0,
-    1,
-  ]
-}
 
 /** One line of sums. */
 export interface Sum {
@@ -47,21 +17,55 @@ export interface Sum {
 }
 
 /** The sums of these rows by hour, one for each combination of groups. */
-export function sumByHour(rows: readonly Values[]): Sum[] {
-  const found = new Map<string, Sum>()
-  for (const row of rows) {
-    const atMs = Math.floor((row[at.at_ms] as number) / hourMs) * hourMs
-    let key = String(atMs)
-    for (const index of groupsAt) key += `\u0000${row[index] ?? ''}`
-    const sums = sumsOf(row)
-    const known = found.get(key)
-    if (known === undefined) {
-      const groups = groupsAt.map((index) => (row[index] as string | null) ?? '')
-      found.set(key, { atMs, groups, sums })
-    } else addTo(known.sums, sums)
+export function sumByHour(entries: readonly Entry[], reader: DimensionReader): Sum[] {
+  const found = new Map<string, Map<number, Sum>>()
+  for (const entry of entries) {
+    const read = reader.read(entry.dimensions)
+    const moment = entry.numbers[numberAt.at_ms]!
+    const atMs = moment - (moment % hourMs)
+    let hours = found.get(read.groupKey)
+    if (hours === undefined) found.set(read.groupKey, (hours = new Map()))
+    let sum = hours.get(atMs)
+    if (sum === undefined) {
+      sum = { atMs, groups: read.groups, sums: rollupSums.map(() => 0) }
+      hours.set(atMs, sum)
+    }
+    addRow(sum.sums, entry, read)
   }
-  return [...found.values()]
+  return [...found.values()].flatMap((hours) => [...hours.values()])
 }
+
+/** Adds what one row is to sums in the order of `rollupSums`. */
+function addRow(sums: number[], { numbers, more }: Entry, read: Dimensions): void {
+  const cost = numbers[numberAt.cost_nano] ?? null
+  const billed = numbers[numberAt.billed_nano] ?? 0
+  sums[sumAt.operations]! += read.last
+  sums[sumAt.attempts]! += read.attempt
+  sums[sumAt.errors]! += read.error
+  sums[sumAt.estimated]! += read.estimated
+  if (cost === null) sums[sumAt.unpriced]! += 1
+  sums[sumAt.input]! += numbers[numberAt.input] ?? 0
+  sums[sumAt.cached_input]! += numbers[numberAt.cached_input] ?? 0
+  sums[sumAt.cache_write]! += numbers[numberAt.cache_write] ?? 0
+  sums[sumAt.output]! += numbers[numberAt.output] ?? 0
+  sums[sumAt.reasoning]! += numbers[numberAt.reasoning] ?? 0
+  if (more !== null) {
+    const { audio_input: heard, audio_output: spoken } = JSON.parse(more) as Record<string, number>
+    sums[sumAt.audio_input]! += heard ?? 0
+    sums[sumAt.audio_output]! += spoken ?? 0
+  }
+  sums[sumAt.cost_nano]! += cost ?? 0
+  sums[sumAt.billed_nano]! += billed
+  sums[sumAt.saved_nano]! += numbers[numberAt.saved_nano] ?? 0
+  if (read.estimated === 1) sums[sumAt.estimated_nano]! += billed
+  sums[sumAt.cached]! += read.cached
+  sums[sumAt.rows]! += 1
+}
+
+const sumAt = Object.fromEntries(rollupSums.map((name, index) => [name, index])) as Record<
+  (typeof rollupSums)[number],
+  number
+>
 
 /** Hours' sums as days'. */
 export function sumByDay(hours: readonly Sum[]): Sum[] {

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { kinds, Segment } from './segment.ts'
+import { kinds, Segment, type RecordParts } from './segment.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-segment-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -10,17 +10,30 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 function texts(segment: Segment): string[] {
   const found: string[] = []
   for (let record = segment.read(segment.start); record !== null; record = segment.read(record.next))
-    found.push(`${record.kind}:${record.text()}`)
+    if (record.kind !== kinds.shared) found.push(`${record.kind}:${told(record.parts())}`)
   return found
+}
+
+function told({ id, numbers, rest, shared }: RecordParts): string {
+  return JSON.stringify([id, numbers, rest, shared])
+}
+
+function record(id: string, shared = '["chat"]'): RecordParts {
+  return { id, numbers: [1764000000000.5, null, 0], rest: '', shared }
 }
 
 test('records are there for whoever opens the file, at once and in order', async () => {
   const segment = await Segment.create(join(folder, 'a'), 64 * 1024)
-  segment.append(kinds.reservation, '["a"]')
-  segment.append(kinds.row, '["ü€😀"]')
-  expect(texts(segment)).toEqual(['1:["a"]', '2:["ü€😀"]'])
+  const first = record('a')
+  const second = { ...record('ü€😀', '["ä"]'), numbers: [Number.MAX_SAFE_INTEGER, null], rest: 'é\n{}' }
+  const third = { ...record('b'), numbers: [] }
+  segment.append(kinds.reservation, first)
+  segment.append(kinds.row, second)
+  segment.append(kinds.row, third)
+  const expected = [`1:${told(first)}`, `2:${told(second)}`, `2:${told(third)}`]
+  expect(texts(segment)).toEqual(expected)
   const other = Segment.open(join(folder, 'a'))
-  expect(texts(other)).toEqual(['1:["a"]', '2:["ü€😀"]'])
+  expect(texts(other)).toEqual(expected)
   await segment.sync()
   segment.close()
   other.close()
@@ -29,7 +42,7 @@ test('records are there for whoever opens the file, at once and in order', async
 test('a file that breaks off at any byte, or has any byte wrong, gives whole records only', async () => {
   const path = join(folder, 'b')
   const segment = await Segment.create(path, 1024)
-  for (const text of ['["one"]', '["two"]', '["three"]']) segment.append(kinds.row, text)
+  for (const id of ['one', 'two', 'three']) segment.append(kinds.row, record(id, `["${id.length}"]`))
   const whole = readFileSync(path)
   const all = texts(segment)
   for (let end = 0; end < segment.end; end++) {
@@ -49,12 +62,12 @@ test('a file that breaks off at any byte, or has any byte wrong, gives whole rec
 
 test('what an earlier use left behind is never read again', async () => {
   const segment = await Segment.create(join(folder, 'd'), 4096)
-  for (let index = 0; index < 20; index++) segment.append(kinds.row, `["old ${index}"]`)
+  for (let index = 0; index < 20; index++) segment.append(kinds.row, record(`old ${index}`, `["${index}"]`))
   segment.renew()
   expect(texts(segment)).toEqual([])
   // Ends exactly where an old record began, too.
   for (let index = 0; index < 7; index++) {
-    segment.append(kinds.row, `["new ${index}"]`)
+    segment.append(kinds.row, record(`new ${index}`, `["${index}"]`))
     expect(texts(segment)).toHaveLength(index + 1)
   }
   segment.close()
@@ -62,10 +75,10 @@ test('what an earlier use left behind is never read again', async () => {
 
 test('what does not fit is known before it is written', async () => {
   const segment = Segment.createNow(join(folder, 'e'), 512)
-  const text = '"' + 'é'.repeat(60) + '"'
+  const long = record('é'.repeat(60))
   let count = 0
-  while (segment.fits(text.length)) {
-    segment.append(kinds.row, text)
+  while (segment.fits(long)) {
+    segment.append(kinds.row, long)
     count++
   }
   expect(count).toBeGreaterThan(1)

@@ -2,28 +2,36 @@
 // bytes are copied, without a system call. The file has its full size from the start, so that a full disk shows when it is made
 // and never amid a record. A segment that is done with is used again; the checksum of a record starts from the segment's
 // generation, so what an earlier use left behind is never read as a record.
-// Layout: `HGL1`, generation, then records: length, checksum, kind, text. The length is written last: a process killed
-// amid a record leaves none.
+// Layout: `HGL2`, generation, then records: length, checksum, kind, number of numbers, length of the id, offset of the record
+// with the shared text; then id, numbers (64 bits, not a number = null) and rest. What many records have in common is
+// written once in a segment, and numbers are written as they are: a record is made and read without JSON, and nothing of
+// it has to stay in memory meanwhile. The length is written last: a process killed amid a record leaves none.
 
 import { closeSync, fdatasync, fstatSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 
 const headerBytes = 16
-const recordBytes = 9
-const magic = 0x48474c31
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const recordBytes = 16
+const magic = 0x48474c32
 
-/** What a record is: kept before the call, or final. */
-export const kinds = { reservation: 1, row: 2 } as const
+/** What a record is: kept before the call, final, or a text that others refer to. */
+export const kinds = { reservation: 1, row: 2, shared: 3 } as const
 export type Kind = (typeof kinds)[keyof typeof kinds]
 
-/** A record as it is read, and where the next one begins. */
+/** What a record says. */
+export interface RecordParts {
+  readonly id: string
+  readonly numbers: readonly (number | null)[]
+  readonly rest: string
+  /** Text that other records have as well. */
+  readonly shared: string
+}
+
+/** A record as it is read, and where the next one begins. Its parts are decoded when asked for. */
 export interface RecordAt {
   readonly kind: number
   readonly next: number
-  /** The text, decoded when asked for. */
-  text(): string
+  parts(): RecordParts
 }
 
 export class Segment {
@@ -31,6 +39,9 @@ export class Segment {
   end = headerBytes
   #generation: number
   readonly #view: DataView
+  /** Offsets of shared texts, and texts by their offsets. */
+  readonly #offsets = new Map<string, number>()
+  readonly #texts = new Map<number, string>()
 
   private constructor(
     readonly path: string,
@@ -97,11 +108,14 @@ export class Segment {
     this.#view.setUint32(headerBytes, 0)
     this.#view.setUint32(4, (this.#generation = (this.#generation + 1) >>> 0))
     this.end = headerBytes
+    this.#offsets.clear()
+    this.#texts.clear()
   }
 
-  /** Whether a text of this length fits, whatever its characters. */
-  fits(characters: number): boolean {
-    return this.end + recordBytes + characters * 3 + 4 <= this.bytes.length
+  /** Whether a record fits, whatever its characters. */
+  fits({ id, numbers, rest, shared }: RecordParts): boolean {
+    const characters = id.length + rest.length + shared.length
+    return this.end + 2 * recordBytes + numbers.length * 8 + characters * 3 + 4 <= this.bytes.length
   }
 
   /** Bytes left. */
@@ -109,17 +123,27 @@ export class Segment {
     return this.bytes.length - this.end
   }
 
-  /** Adds a record; it must fit. */
-  append(kind: Kind, text: string): void {
+  /** Adds a record; it must fit. Gives where it is. */
+  append(kind: Kind, { id, numbers, rest, shared }: RecordParts): number {
+    const common = this.#offsetOf(shared)
+    const view = this.#view
     const { end } = this
-    const start = end + recordBytes
-    const { written } = encoder.encodeInto(text, this.bytes.subarray(start))
+    let at = end + recordBytes
+    const idBytes = this.#write(id, at)
+    at += idBytes
+    for (let index = 0; index < numbers.length; index++, at += 8)
+      view.setFloat64(at, numbers[index] ?? Number.NaN)
+    if (rest !== '') at += this.#write(rest, at)
+    view.setUint8(end + 8, kind)
+    view.setUint8(end + 9, numbers.length)
+    view.setUint16(end + 10, idBytes)
+    view.setUint32(end + 12, common)
     // What follows must not be taken for a record of this generation.
-    this.#view.setUint32(start + written, 0)
-    this.#view.setUint8(end + 8, kind)
-    this.#view.setUint32(end + 4, this.#checksum(end + 8, start + written))
-    this.#view.setUint32(end, written)
-    this.end = start + written
+    view.setUint32(at, 0)
+    view.setUint32(end + 4, this.#checksum(end + 8, at))
+    view.setUint32(end, at - end - recordBytes + 1)
+    this.end = at
+    return end
   }
 
   /** The record at `offset`; null where there is none. */
@@ -127,15 +151,22 @@ export class Segment {
     const view = this.#view
     if (offset + recordBytes > view.byteLength || view.getUint32(0) !== magic) return null
     const length = view.getUint32(offset)
-    const next = offset + recordBytes + length
+    const next = offset + recordBytes + length - 1
     if (length === 0 || next > view.byteLength) return null
     if (view.getUint32(offset + 4) !== this.#checksum(offset + 8, next)) return null
-    const { bytes } = this
-    return {
-      kind: view.getUint8(offset + 8),
-      next,
-      text: () => decoder.decode(bytes.subarray(offset + recordBytes, next)),
-    }
+    return { kind: view.getUint8(offset + 8), next, parts: () => this.#parts(offset, next) }
+  }
+
+  /** Kind of a record that this process wrote, and where the next one begins; 0 = there is none. */
+  skim(offset: number): { kind: number; next: number } {
+    if (offset >= this.end) return { kind: 0, next: offset }
+    const view = this.#view
+    return { kind: view.getUint8(offset + 8), next: offset + recordBytes + view.getUint32(offset) - 1 }
+  }
+
+  /** The parts of a record that is known to be whole. */
+  partsAt(offset: number): RecordParts {
+    return this.#parts(offset, offset + recordBytes + this.#view.getUint32(offset) - 1)
   }
 
   /** Offset of the first record. */
@@ -153,6 +184,47 @@ export class Segment {
   /** Lets go of the file, which stays. */
   close(): void {
     closeSync(this.fd)
+  }
+
+  #parts(offset: number, next: number): RecordParts {
+    const view = this.#view
+    let at = offset + recordBytes
+    const id = this.#text(at, (at += view.getUint16(offset + 10)))
+    const numbers: (number | null)[] = []
+    for (let left = view.getUint8(offset + 9); left > 0; left--, at += 8) {
+      const value = view.getFloat64(at)
+      numbers.push(Number.isNaN(value) ? null : value)
+    }
+    const rest = at === next ? '' : this.#text(at, next)
+    return { id, numbers, rest, shared: this.#sharedAt(view.getUint32(offset + 12)) }
+  }
+
+  /** Where a shared text stands; written where it does not stand yet. 0 = it is empty. */
+  #offsetOf(shared: string): number {
+    if (shared === '') return 0
+    const known = this.#offsets.get(shared)
+    if (known !== undefined) return known
+    const offset = this.append(kinds.shared, { id: '', numbers: [], rest: shared, shared: '' })
+    this.#offsets.set(shared, offset)
+    this.#texts.set(offset, shared)
+    return offset
+  }
+
+  #sharedAt(offset: number): string {
+    if (offset === 0) return ''
+    const known = this.#texts.get(offset)
+    if (known !== undefined) return known
+    const { rest } = this.partsAt(offset)
+    this.#texts.set(offset, rest)
+    return rest
+  }
+
+  #write(text: string, at: number): number {
+    return Buffer.prototype.utf8Write.call(this.bytes, text, at)
+  }
+
+  #text(start: number, end: number): string {
+    return Buffer.prototype.utf8Slice.call(this.bytes, start, end)
   }
 
   #checksum(from: number, to: number): number {

@@ -1,7 +1,7 @@
 // The contract of the databases that rows go to, and what both have in common.
 
 import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
-import type { Values } from './columns.ts'
+import type { Entry } from './columns.ts'
 
 /** Takes rows and their sums, all or none. */
 export interface RowSink {
@@ -9,7 +9,7 @@ export interface RowSink {
    * Adds rows that are not there yet, with their sums: a row that comes twice counts once.
    * @throws the database's error; then nothing was added
    */
-  write(rows: readonly Values[]): void | Promise<void>
+  write(entries: readonly Entry[]): void | Promise<void>
   /** Whether an error says no more than that another process was writing: to be tried again at once. */
   isBusy(cause: unknown): boolean
   close(): void

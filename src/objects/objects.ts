@@ -19,8 +19,6 @@ export interface Objects {
   /** Adds ids; one that has an owner keeps it. Resolves when every gateway on the store can see them. */
   record(ids: readonly string[], record: ObjectRecord): Promise<void>
   forget(id: string): Promise<void>
-  /** The upstream that keeps an object, where that is in memory: true of any that `find` has just given. */
-  accountOf(id: string): string | null
 }
 
 /** Ids of which the record is kept in memory. */
@@ -68,9 +66,5 @@ export class MemoryObjects implements Objects {
   forget(id: string): Promise<void> {
     this.#records.delete(id)
     return Promise.resolve()
-  }
-
-  accountOf(id: string): string | null {
-    return this.#records.get(id)?.account ?? null
   }
 }

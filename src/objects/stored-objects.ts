@@ -78,10 +78,6 @@ export class StoredObjects implements Objects {
     this.#remembered.delete(id)
   }
 
-  accountOf(id: string): string | null {
-    return this.#remembered.get(id)?.account ?? null
-  }
-
   /** Forgets what nobody has used for long. */
   async prune(): Promise<void> {
     const { storage, clock, keepMs } = this.options

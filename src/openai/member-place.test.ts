@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { endOfItems, firstMember, memberPlaces, withValue } from './member-place.ts'
+import { endOfItems, firstMember, memberNames, memberPlaces, withValue } from './member-place.ts'
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)
 const at = (text: string, { start, end }: { start: number; end: number }): string =>
@@ -35,13 +35,46 @@ test('another value in its place changes nothing else', () => {
   )
 })
 
+const names = memberNames('input', 'messages')
+
 test('the first items of a list', () => {
   const text = '{"x":1, "messages" : [ {"a":"]"} , {"b":[2]},3 ]}'
-  const found = firstMember(bytes(text), ['input', 'messages'])!
-  expect(found.name).toBe('messages')
+  const found = firstMember(bytes(text), names)
   const until = (count: number) =>
     Buffer.from(text)
-      .subarray(found.start, endOfItems(bytes(text), found.start, count))
+      .subarray(found, endOfItems(bytes(text), found, count))
       .toString()
   expect([until(1), until(2)]).toEqual(['[ {"a":"]"}', '[ {"a":"]"} , {"b":[2]}'])
+})
+
+test('the first member of some names, however it is spelt, and of the outermost object only', () => {
+  const first = (text: string): number => firstMember(bytes(text), names)
+  const long = 'x'.repeat(100)
+  expect(first('{"input":1}')).toBe(9)
+  expect(first('{"in\\u0070ut":1}')).toBe(14)
+  const behind = `{"${long}":"${long}\\"","in":0,"inputs":0,"messages":1}`
+  expect(first(behind)).toBe(behind.indexOf('1}'))
+  for (const none of [
+    '',
+    '{',
+    '[',
+    '{}',
+    '{"a":{"input":1}}',
+    '["input"]',
+    '{"input"',
+    '{"input',
+    '{"input\\',
+    '{"a":"input"}',
+  ])
+    expect(first(none)).toBe(-1)
+})
+
+test('a string of any length and any escapes ends where JSON says', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom('a', '"', '\\', '\u00e4'), maxLength: 80 }), (text) => {
+      const json = JSON.stringify({ [`${text}-`]: text, input: 7 })
+      const at = firstMember(bytes(json), names)
+      expect(Buffer.from(json).subarray(at).toString()).toBe('7}')
+    }),
+  )
 })

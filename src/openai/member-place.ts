@@ -7,6 +7,8 @@ const quote = 34
 const backslash = 92
 const comma = 44
 const colon = 58
+/** A native search costs as much as this many steps. */
+const nearBytes = 32
 
 /** Offsets of a value: its first byte, and the byte behind its last. */
 export interface Place {
@@ -24,12 +26,16 @@ function skipSpace(bytes: Uint8Array, at: number): number {
   return index
 }
 
-/** Offset behind the string that begins at `at`. */
+/** Offset behind the string that begins at `at`. Names are walked through, long texts searched natively. */
 function behindString(bytes: Uint8Array, at: number): number {
-  let end = bytes.indexOf(quote, at + 1)
+  let from = at + 1
+  const near = Math.min(bytes.length, from + nearBytes)
+  while (from < near && bytes[from] !== quote) from += bytes[from] === backslash ? 2 : 1
+  if (from < near) return from + 1
+  let end = bytes.indexOf(quote, from)
   while (end >= 0) {
     let before = end
-    while (before - 1 > at && bytes[before - 1] === backslash) before--
+    while (before > from && bytes[before - 1] === backslash) before--
     if ((end - before) % 2 === 0) return end + 1
     end = bytes.indexOf(quote, end + 1)
   }
@@ -97,19 +103,47 @@ export function memberPlaces(bytes: Uint8Array, name: string): Place[] {
   return places
 }
 
-/** The start of the first member that has one of these names, and which; null where there is none. */
-export function firstMember(
-  bytes: Uint8Array,
-  names: readonly string[],
-): { readonly name: string; readonly start: number } | null {
-  let found: { name: string; start: number } | null = null
-  eachMember(bytes, (place, value) => {
-    const name = nameAt(bytes, place)
-    if (!names.includes(name)) return true
-    found = { name, start: value }
-    return false
-  })
-  return found
+/** Names of members, each with its bytes up to the closing quote. */
+export type MemberNames = readonly { readonly name: string; readonly bytes: Uint8Array }[]
+
+/** @param names ASCII */
+export function memberNames(...names: readonly string[]): MemberNames {
+  return names.map((name) => ({ name, bytes: Buffer.from(`${name}"`) }))
+}
+
+/** Where the value of the first member begins that has one of these names; -1 where there is none. Cheap. */
+export function firstMember(bytes: Uint8Array, names: MemberNames): number {
+  let at = skipSpace(bytes, 0)
+  if (bytes[at] !== 123) return -1
+  at = skipSpace(bytes, at + 1)
+  while (bytes[at] === quote) {
+    const end = behindString(bytes, at)
+    const sign = skipSpace(bytes, end)
+    if (bytes[sign] !== colon) return -1
+    const value = skipSpace(bytes, sign + 1)
+    if (isOneOf(names, bytes, at)) return value
+    at = skipSpace(bytes, behindValue(bytes, value))
+    if (bytes[at] !== comma) return -1
+    at = skipSpace(bytes, at + 1)
+  }
+  return -1
+}
+
+/** Whether the string that begins at `at` is one of the names. */
+function isOneOf(names: MemberNames, bytes: Uint8Array, at: number): boolean {
+  let first = at + 1
+  while (first < bytes.length && bytes[first] !== quote && bytes[first] !== backslash) first++
+  if (bytes[first] === backslash) {
+    const text = nameAt(bytes, { start: at, end: behindString(bytes, at) })
+    return names.some(({ name }) => name === text)
+  }
+  for (let index = 0; index < names.length; index++) {
+    const wanted = names[index]!.bytes
+    let same = 0
+    while (same < wanted.length && bytes[at + 1 + same] === wanted[same]) same++
+    if (same === wanted.length) return true
+  }
+  return false
 }
 
 /** The end of a list's first `count` items: the list begins at `start`. For anything else the end of the value. */

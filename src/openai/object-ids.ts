@@ -125,10 +125,22 @@ function isNameOfId(text: string, at: number, value: number): boolean {
   // An escaped quote ends no name: a string holds JSON.
   if ((end - before) % 2 === 1) return false
   const name = text.slice(text.lastIndexOf('"', end - 1) + 1, end)
-  if (name.length > nameMax || !/^[ !#-[\]-~]*$/.test(name)) return true
-  const sureness = knownWeight(lenient(name))
+  if (name.length > nameMax) return true
+  const sureness = weightInBytes(name)
+  if (sureness === null) return true
   if (sureness === 'model') return text[value] === '[' || maybeFineTuned.test(text.slice(value, value + 16))
   return sureness === 2 || (sureness === 1 && !text.startsWith('"call_', value))
+}
+
+const inBytes = new Map<string, Weight | null>()
+
+/** Weight of a name as it stands in a text; null = it is not to be judged by its bytes. */
+function weightInBytes(name: string): Weight | null {
+  const known = inBytes.get(name)
+  if (known !== undefined) return known
+  const found = /^[ !#-[\]-~]*$/.test(name) ? knownWeight(lenient(name)) : null
+  if (inBytes.size < 512) inBytes.set(name, found)
+  return found
 }
 
 /** Adds the ids that a valid JSON text names to `ids`. */

@@ -34,6 +34,8 @@ describe('rule 13: a price file is checked whole, each mistake with its line', (
     ['prices:\n  - { model: a, input: 1, tiers: [{ above: 5, input: 1 }, { above: 5, input: 2 }] }\n', 'must go from smaller to larger inputs'],
     ['prices:\n  - { model: a, input: 1, serviceTiers: { flex: cheap } }\n', 'prices[0].serviceTiers.flex: expected a factor such as 0.5, or a mapping of prices'],
     ['providers: { main: opanai }\n', 'providers.main: the bundled list has no provider of this name'],
+    ['aliases:\n  a: b\n  b: gpt-4o\n', 'prices.yaml:2: aliases.a: b is an alias itself (name the model whose price it has)'],
+    ['aliases: { a: a }\n', 'aliases.a: a is an alias itself'],
     ['- 1\n', 'expected a mapping'],
     ['prices: [\n', 'prices.yaml:1: [ is opened here and never closed'],
   ])('%j', (text, message) => {

@@ -166,7 +166,10 @@ export function readPriceFile(text: string, shownName: string): PriceFile {
     const issues = result.error.issues.flatMap((issue) => meant(issue))
     throw new ConfigProblems(issues.slice(0, 50).flatMap((issue) => words(issue, problem)))
   }
-  const contradictions = contradictionsIn(result.data.prices, problem)
+  const contradictions = [
+    ...contradictionsIn(result.data.prices, problem),
+    ...chainsIn(result.data.aliases, problem),
+  ]
   if (contradictions.length > 0) throw new ConfigProblems(contradictions)
   return { ...result.data, digest: createHash('sha256').update(text).digest('hex').slice(0, 8) }
 }
@@ -215,6 +218,15 @@ export const priceNames = [...Object.keys(tokenPrices), ...Object.keys(otherPric
 /** Whether an entry has prices of its own; otherwise it changes those of the bundled list. */
 export function hasOwnPrices(one: PriceEntry): boolean {
   return one.free === true || priceNames.some((key) => one[key as keyof PriceEntry] !== undefined)
+}
+
+/** An alias is followed once: one that leads to another would silently have no price. */
+function chainsIn(aliases: Readonly<Record<string, string>>, problem: MakeProblem): Problem[] {
+  return Object.entries(aliases)
+    .filter(([, target]) => Object.hasOwn(aliases, target))
+    .map(([alias, target]) =>
+      problem(['aliases', alias], `${target} is an alias itself`, 'name the model whose price it has'),
+    )
 }
 
 function contradictionsIn(entries: readonly PriceEntry[], problem: MakeProblem): Problem[] {

@@ -3,7 +3,7 @@
 // line here raises `revision`: it is part of every row's price version.
 
 /** Part of the price version. */
-export const revision = 1
+export const revision = 2
 
 /** A price as the list has it. */
 export interface SupplementPrice {
@@ -51,7 +51,10 @@ export const supplement: Readonly<Record<string, SupplementPrice | null>> = {
   'ft:gpt-4.1-nano': { input: 0.2, cachedInput: 0.05, output: 0.8 },
 }
 
-/** Input, cached input and output of OpenAI’s service tier `priority`, by model without its date. */
+/**
+ * Input, cached input and output of OpenAI’s service tier `priority`, by model without its date, up to 272,000 tokens of
+ * input (openai.com/api-priority-processing, read November 2026).
+ */
 export const priorityPrices: Readonly<
   Record<string, readonly [input: number, cached: number, output: number]>
 > = {
@@ -63,7 +66,11 @@ export const priorityPrices: Readonly<
   'gpt-5': [2.5, 0.25, 20],
   'gpt-5-mini': [0.45, 0.045, 3.6],
   'gpt-5.1': [2.5, 0.25, 20],
+  'gpt-5-codex': [2.5, 0.25, 20],
+  'gpt-5.1-codex': [2.5, 0.25, 20],
   'gpt-5.2': [3.5, 0.35, 28],
+  'gpt-5.4': [5, 0.5, 30],
+  'gpt-5.4-mini': [1.5, 0.15, 9],
   o3: [3.5, 0.875, 14],
   'o4-mini': [2, 0.5, 8],
 }

@@ -4,6 +4,7 @@
 import { sql, type Kysely } from 'kysely'
 import type { Database, LedgerTable, RollupTable } from '../storage/database.ts'
 import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
+import type { Storage } from '../storage/open.ts'
 
 const hourMs = 3_600_000
 
@@ -13,19 +14,14 @@ const hourMs = 3_600_000
  * @returns the ids that were added
  */
 export async function addRows(
-  db: Kysely<Database>,
+  { db, kind }: Storage,
   rows: readonly LedgerTable[],
   also: (change: Kysely<Database>, ids: readonly string[]) => Promise<void> = async () => {},
 ): Promise<string[]> {
   return db.transaction().execute(async (change) => {
     const added: LedgerTable[] = []
     for (const row of rows) {
-      const done = await change
-        .insertInto('ledger')
-        .values(row)
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .executeTakeFirst()
-      if (Number(done.numInsertedOrUpdatedRows ?? 0) > 0) added.push(row)
+      if (await add(change, kind, row)) added.push(row)
     }
     for (const [table, lengthMs] of [
       ['ledger_hours', hourMs],
@@ -37,6 +33,24 @@ export async function addRows(
     if (ids.length > 0) await also(change, ids)
     return ids
   })
+}
+
+/** False where it is there already. */
+async function add(change: Kysely<Database>, kind: Storage['kind'], row: LedgerTable): Promise<boolean> {
+  const insert = change.insertInto('ledger').values(row)
+  if (kind === 'postgres') {
+    const done = await insert.onConflict((conflict) => conflict.column('id').doNothing()).executeTakeFirst()
+    return Number(done.numInsertedOrUpdatedRows ?? 0) > 0
+  }
+  // A view knows no conflicts, and the transaction has the only right to write.
+  const known = change
+    .selectFrom('ledger')
+    .select('id')
+    .where('at_ms', '=', row.at_ms)
+    .where('id', '=', row.id)
+  if ((await known.executeTakeFirst()) !== undefined) return false
+  await insert.execute()
+  return true
 }
 
 async function addSums(

@@ -134,7 +134,7 @@ export interface Booking {
 }
 
 /** Adds a correction row for each difference in cost. @returns ids of the rows that were added */
-export async function bookCorrections({ db }: Storage, booking: Booking): Promise<string[]> {
+export async function bookCorrections(storage: Storage, booking: Booking): Promise<string[]> {
   const { upstream, drifts } = booking
   const rows: LedgerTable[] = []
   for (const drift of drifts) {
@@ -142,18 +142,20 @@ export async function bookCorrections({ db }: Storage, booking: Booking): Promis
     const prefix = `correction-${upstream}-${drift.day}-${drift.model}-`
     let number = 1
     // A later change of the provider's books is one more correction of the same day.
-    while ((await exists(`${prefix}${number}`)) && number < 1000) number++
-    rows.push(correctionRow(`${prefix}${number}`, upstream, drift))
+    let row = correctionRow(`${prefix}${number}`, upstream, drift)
+    while ((await exists(row)) && number < 1000) row = correctionRow(`${prefix}${++number}`, upstream, drift)
+    rows.push(row)
   }
-  return addRows(db, rows, async (change, ids) => {
+  return addRows(storage, rows, async (change, ids) => {
     const added = rows.filter(({ id }) => ids.includes(id))
     const nanoUsd = added.reduce((sum, { cost_nano: cost }) => sum + (cost ?? 0), 0)
     const details = { rows: ids.length, nanoUsd }
     await audit(change, { by: booking.by, action: 'usage.book', target: upstream, details }, booking.atMs)
   })
 
-  async function exists(id: string): Promise<boolean> {
-    return (await db.selectFrom('ledger').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
+  async function exists({ id, at_ms }: LedgerTable): Promise<boolean> {
+    const known = storage.db.selectFrom('ledger').select('id').where('at_ms', '=', at_ms).where('id', '=', id)
+    return (await known.executeTakeFirst()) !== undefined
   }
 }
 

@@ -126,7 +126,7 @@ const anyQuery = fc
 async function sameAsPlain(open: () => Promise<Storage>, numRuns: number): Promise<void> {
   const storage = await open()
   const rows = fc.sample(anyRow, { numRuns: 400, seed: 7 })
-  expect(await addRows(storage.db, rows)).toHaveLength(400)
+  expect(await addRows(storage, rows)).toHaveLength(400)
   await fc.assert(
     fc.asyncProperty(anyQuery, async (query) => {
       expect(await reported(storage, query)).toEqual(plainly(rows, query))
@@ -166,7 +166,7 @@ describe('a report is the sum of the rows', () => {
 
   test('where rows were let go, whole days are counted and it is said', async () => {
     const storage = await sqliteStore()
-    await addRows(storage.db, [ledgerRow({ id: 'old', at_ms: base + 5, cost_nano: 7 })])
+    await addRows(storage, [ledgerRow({ id: 'old', at_ms: base + 5, cost_nano: 7 })])
     await storage.db.deleteFrom('ledger').execute()
     await storage.db.deleteFrom('ledger_hours').execute()
     await storage.db.insertInto('facts').values({ name: 'ledger.kept_from_ms', value: String(base + 86_400_000) }).execute() // prettier-ignore
@@ -197,8 +197,8 @@ describe('a report is the sum of the rows', () => {
   test('rows twice are counted once', async () => {
     const storage = await sqliteStore()
     const row = ledgerRow({ id: 'one', at_ms: base, cost_nano: 5, is_last: 1 })
-    expect(await addRows(storage.db, [row])).toEqual(['one'])
-    expect(await addRows(storage.db, [row])).toEqual([])
+    expect(await addRows(storage, [row])).toEqual(['one'])
+    expect(await addRows(storage, [row])).toEqual([])
     const query = { by: [], fromMs: base, toMs: base + 86_400_000, zone: 'UTC', filter: {} }
     expect((await usageReport(storage, query)).totals).toMatchObject({ operations: 1, costNanoUsd: 5 })
   })

@@ -1,22 +1,48 @@
-// The tables of the ledger. Few indexes, since each is paid for with every call: rows are found by their id and by time,
-// everything else is answered by the sums.
+// The tables of the ledger. Few indexes, since each is paid for with every call: rows are found by time, everything else is
+// answered by the sums. PostgreSQL has one table of rows. SQLite, which works in this process, has what many rows have in
+// common once, in a table of its own, and a view that looks like PostgreSQL's table and takes single rows as it does.
 
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import type { Database } from './database.ts'
 
-const texts = [
-  'model', 'upstream_model', 'upstream', 'account', 'key_name', 'key_id', 'team', 'app', 'user_name', 'env', 'estimator',
-  'units', 'service_tier', 'price_version', 'failure', 'end_user', 'metadata',
+/** Columns that thousands of rows have in common. */
+export const dimensionColumns = [
+  'endpoint', 'method', 'model', 'upstream_model', 'upstream', 'account', 'key_name', 'key_id', 'team', 'app', 'user_name',
+  'env', 'state', 'estimator', 'service_tier', 'price_version', 'cache', 'attempt', 'is_last', 'status', 'failure', 'stream',
+  'client_gone', 'retry_count', 'unmetered',
 ] as const // prettier-ignore
 
-const counts = [
-  'input', 'cached_input', 'cache_write', 'output', 'reasoning', 'audio_input', 'audio_output', 'cached_audio',
-  'image_input', 'image_output', 'cached_image', 'total', 'cost_nano', 'billed_nano', 'first_byte_us', 'overhead_us',
+/** Numbers of a row's own; null = not known. */
+export const numberColumns = [
+  'at_ms', 'input', 'cached_input', 'cache_write', 'output', 'reasoning', 'total', 'cost_nano', 'billed_nano',
+  'saved_nano', 'first_byte_us', 'duration_us', 'overhead_us',
 ] as const // prettier-ignore
 
-const numbers = [
-  'saved_nano', 'attempt', 'is_last', 'status', 'duration_us', 'stream', 'client_gone', 'retry_count', 'unmetered',
+/** Columns of a row's own in SQLite. `more`: JSON of those below, null where there are none. */
+export const factColumns = ['id', 'operation_id', ...numberColumns, 'more'] as const
+
+/** What few rows have: first the counts, 0 where usage is known and has none of them. */
+export const rareFacts = [
+  'audio_input', 'audio_output', 'cached_audio', 'image_input', 'image_output', 'cached_image', 'units', 'end_user',
+  'metadata',
 ] as const // prettier-ignore
+/** How many of them are counts. */
+export const rareCounts = 6
+
+const texts = new Set([
+  'id', 'operation_id', 'endpoint', 'method', 'model', 'upstream_model', 'upstream', 'account', 'key_name', 'key_id', 'team',
+  'app', 'user_name', 'env', 'state', 'estimator', 'units', 'service_tier', 'price_version', 'cache', 'failure', 'end_user',
+  'metadata', 'more',
+]) // prettier-ignore
+
+const always = new Set([
+  'id', 'at_ms', 'endpoint', 'method', 'state', 'cache', 'saved_nano', 'attempt', 'is_last', 'status', 'duration_us', 'stream',
+  'client_gone', 'retry_count', 'unmetered',
+]) // prettier-ignore
+
+function column(name: string): string {
+  return `${name} ${texts.has(name) ? 'text' : 'bigint'}${always.has(name) ? ' not null' : ''}`
+}
 
 /** Columns that rolled-up rows are grouped by. */
 export const rollupGroups = [
@@ -31,21 +57,9 @@ export const rollupSums = [
 ] as const // prettier-ignore
 
 /** Makes them. */
-export async function ledgerTables(db: Transaction<Database>): Promise<void> {
-  let ledger = db.schema
-    .createTable('ledger')
-    .addColumn('id', 'text', (column) => column.primaryKey())
-    .addColumn('operation_id', 'text', (column) => column.notNull())
-    .addColumn('at_ms', 'bigint', (column) => column.notNull())
-    .addColumn('endpoint', 'text', (column) => column.notNull())
-    .addColumn('method', 'text', (column) => column.notNull())
-    .addColumn('state', 'text', (column) => column.notNull())
-    .addColumn('cache', 'text', (column) => column.notNull())
-  for (const name of texts) ledger = ledger.addColumn(name, 'text')
-  for (const name of counts) ledger = ledger.addColumn(name, 'bigint')
-  for (const name of numbers) ledger = ledger.addColumn(name, 'bigint', (column) => column.notNull())
-  await ledger.execute()
-  await db.schema.createIndex('ledger_at').on('ledger').column('at_ms').execute()
+export async function ledgerTables(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
+  for (const statement of kind === 'sqlite' ? sqliteRows() : postgresRows())
+    await sql.raw(statement).execute(db)
   for (const table of ['ledger_hours', 'ledger_days'] as const) {
     let rollup = db.schema.createTable(table).addColumn('at_ms', 'bigint', (column) => column.notNull())
     for (const name of rollupGroups) rollup = rollup.addColumn(name, 'text', (column) => column.notNull())
@@ -58,4 +72,68 @@ export async function ledgerTables(db: Transaction<Database>): Promise<void> {
       .unique()
       .execute()
   }
+}
+
+function postgresRows(): string[] {
+  const names = [...factColumns.filter((name) => name !== 'more'), ...dimensionColumns, ...rareFacts]
+  return [
+    `create table ledger (${names.map(column).join(', ')}, primary key (id))`,
+    'create index ledger_at on ledger (at_ms, id)',
+  ]
+}
+
+/**
+ * `ledger_rows` has no index but its own order. An id is unique by the way it is made, but for those that come from
+ * something else than an operation of this gateway (lines of batches, corrections): these are in `ledger_named` as well.
+ */
+function sqliteRows(): string[] {
+  const dimensions = dimensionColumns.join(', ')
+  return [
+    `create table ledger_rows (${factColumns.map(column).join(', ')}, dimensions integer not null, primary key (at_ms, id))
+      without rowid`,
+    `create table ledger_dimensions (id integer primary key, list text not null unique, ${dimensionColumns.map(column).join(', ')})`,
+    'create table ledger_named (id text primary key, at_ms bigint not null) without rowid',
+    `create view ledger as select ${viewed().join(', ')}
+      from ledger_rows as r cross join ledger_dimensions as d on d.id = r.dimensions`,
+    `create trigger ledger_insert instead of insert on ledger begin
+      insert into ledger_named select new.id, new.at_ms where new.id <> new.operation_id || '-' || new.attempt;
+      insert into ledger_dimensions (list, ${dimensions})
+        values (json_array(${dimensionColumns.map((name) => `new.${name}`).join(', ')}), ${dimensionColumns.map((name) => `new.${name}`).join(', ')})
+        on conflict (list) do nothing;
+      insert into ledger_rows (${factColumns.join(', ')}, dimensions) values (${inserted().join(', ')},
+        (select id from ledger_dimensions where list = json_array(${dimensionColumns.map((name) => `new.${name}`).join(', ')})));
+    end`,
+    `create trigger ledger_delete instead of delete on ledger begin
+      delete from ledger_rows where at_ms = old.at_ms and id = old.id;
+      delete from ledger_named where id = old.id;
+    end`,
+  ]
+}
+
+/** The columns of the view. */
+function viewed(): string[] {
+  const own = factColumns.filter((name) => name !== 'operation_id' && name !== 'more')
+  return [
+    ...own.map((name) => `r.${name} as ${name}`),
+    'coalesce(r.operation_id, substr(r.id, 1, length(r.id) - length(d.attempt) - 1)) as operation_id',
+    ...dimensionColumns.map((name) => `d.${name} as ${name}`),
+    ...rareFacts.map((name, index) =>
+      index < rareCounts
+        ? `case when r.input is null then null else coalesce(r.more ->> '${name}', 0) end as ${name}`
+        : `r.more ->> '${name}' as ${name}`,
+    ),
+  ]
+}
+
+/** What the trigger puts into each fact. */
+function inserted(): string[] {
+  const rare = rareFacts.map((name) => `'${name}', new.${name}`).join(', ')
+  const none = rareFacts.map((name, index) =>
+    index < rareCounts ? `coalesce(new.${name}, 0) = 0` : `new.${name} is null`,
+  )
+  const given: Record<string, string> = {
+    operation_id: `nullif(new.operation_id, substr(new.id, 1, length(new.id) - length(new.attempt) - 1))`,
+    more: `case when ${none.join(' and ')} then null else json_patch('{}', json_object(${rare})) end`,
+  }
+  return factColumns.map((name) => given[name] ?? `new.${name}`)
 }

@@ -449,6 +449,8 @@ describe('an answer that names something new', () => {
   const added =
     'event: response.output_item.added\ndata: {"type":"response.output_item.added","item":{"type":"message","id":"msg_item00000001"}}\n\n'
 
+  const completed = 'event: response.completed\ndata: {"type":"response.completed"}\n\n'
+
   test('does not reach its maker before it is kept: whole, and at its frame in a stream', async () => {
     const objects = new Slow()
     const slow = await startGate(treeAt(upstream.url), { objects })
@@ -469,6 +471,7 @@ describe('an answer that names something new', () => {
       await goneOn
       await to.write(chunk(added.slice(0, 40)))
       await to.write(chunk(added.slice(40) + delta))
+      await to.write(chunk(completed))
       await to.write(lastChunk)
     }
     const stream = await dial(slow.port)
@@ -485,7 +488,7 @@ describe('an answer that names something new', () => {
     await eventually(() => objects.release.length === 1)
     expect(seen()).toBe(created('resp_new000000001') + delta)
     objects.release.pop()!()
-    await eventually(() => seen() === created('resp_new000000001') + delta + added + delta)
+    await eventually(() => seen() === created('resp_new000000001') + delta + added + delta + completed)
     stream.close()
     const [one, other] = [callerOf(slow.port, amy), callerOf(slow.port, bob)]
     upstream.script = fine

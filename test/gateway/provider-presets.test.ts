@@ -99,7 +99,15 @@ describe('what cannot work is said at once', () => {
 })
 
 describe('parameters that would be an error', () => {
-  const body = { model: 'm', messages: [], logit_bias: { 1: 2 }, user: 'u', max_completion_tokens: 9, big: 1 }
+  const body = {
+    model: 'm',
+    messages: [],
+    logit_bias: { 1: 2 },
+    user: 'u',
+    max_completion_tokens: 9,
+    seed: 7,
+    big: 1,
+  }
 
   test('are left out and named', async () => {
     const { port } = await gateOf('mistral')
@@ -109,6 +117,7 @@ describe('parameters that would be an error', () => {
       model: 'm',
       messages: [],
       max_tokens: 9,
+      random_seed: 7,
       big: 1,
     })
     expect(answer.lines.find((line) => /^x-headgate-dropped/i.test(line))).toBe(

@@ -404,12 +404,22 @@ describe('refusing instead of leaving out', () => {
     expect(upstream.requests.length).toBe(0)
   })
 
-  test('also what only the provider package knows of', async () => {
+  test('also what only the provider package knows of: before anything is sent', async () => {
     upstream.script = (_request, peer) => peer.write(message([{ type: 'text', text: 'Hello' }]))
-    const refused = await client.chat.completions
-      .create({ model, messages, temperature: 1.7 })
+    for (const stream of [false, true]) {
+      const refused = await client.chat.completions
+        .create({ model, messages, temperature: 1.7, stream })
+        .catch((cause: unknown) => cause)
+      expect(refused).toMatchObject({ status: 400, param: 'temperature' })
+    }
+    const responses = await client.responses
+      .create({ model, input: 'Hi', temperature: 1.7 })
       .catch((cause: unknown) => cause)
-    expect(refused).toMatchObject({ status: 400, param: 'temperature' })
+    expect(responses).toMatchObject({ status: 400, param: 'temperature' })
+    expect(upstream.requests.length).toBe(0)
+    const taken = await client.chat.completions.create({ model, messages, temperature: 0.7 })
+    expect(taken.choices[0]!.message.content).toBe('Hello')
+    expect(upstream.requests.length).toBe(1)
   })
 })
 

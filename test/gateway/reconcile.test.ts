@@ -72,7 +72,7 @@ async function ledgerOf(
     return change(row, index)
   }) // prettier-ignore
   const storage = await openStorage({ path: data, postgres: null }, systemClock)
-  await addRows(storage.db, rows.filter((row) => row !== null)) // prettier-ignore
+  await addRows(storage, rows.filter((row) => row !== null)) // prettier-ignore
   await storage.close()
   return { config, data }
 }

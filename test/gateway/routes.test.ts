@@ -2,6 +2,7 @@
 // that has it; lists show what all accounts have.
 
 import { describe, expect, test } from 'bun:test'
+import { MemoryObjects } from '../../src/objects/objects.ts'
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { call, chat, post } from './failover/accounts.ts'
 import { finallyClose, promiseTests, startGate, upstreamAt, type ConfigTree } from './harness.ts'
@@ -223,6 +224,33 @@ describe('objects', () => {
     // What is no look is never done twice.
     expect((await call(gate, '/v1/responses/resp_nobody00000000', { method: 'DELETE' })).status).toBe(404)
     expect(a.requests.length + b.requests.length).toBe(before + 3)
+  })
+
+  test('are looked up once for a request, also those that another gateway has seen', async () => {
+    const [a, b] = [await sandbox(1), await sandbox(2)]
+    let finds = 0
+    class Counted extends MemoryObjects {
+      override find(ids: readonly string[], owner: string) {
+        finds++
+        return super.find(ids, owner)
+      }
+    }
+    const objects = new Counted()
+    const tree = {
+      upstreams: [upstreamAt(a.url, { name: 'a' }), upstreamAt(b.url, { name: 'b' })],
+      routes: [{ pick: 'roundRobin' }],
+    }
+    const [maker, other] = [await startGate(tree, { objects }), await startGate(tree, { objects })]
+    for (let round = 0; round < 4; round++) {
+      const made = await post(maker, '/v1/responses', { model: 'gpt-4o-mini', input: 'Hi', store: true })
+      const { id, output } = JSON.parse(made.text) as { id: string; output: { id: string }[] }
+      finds = 0
+      expect(await call(other, `/v1/responses/${id}`)).toMatchObject({ upstream: made.upstream, attempts: 1 })
+      expect(finds).toBe(1)
+      const input = [{ type: 'item_reference', id: output[0]!.id }]
+      const next = await post(other, '/v1/responses', { model: 'gpt-4o-mini', input })
+      expect(next.upstream).toBe(made.upstream)
+    }
   })
 
   test('are listed over all accounts, page by page, none twice and none lost', async () => {

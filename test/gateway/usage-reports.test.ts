@@ -23,7 +23,7 @@ const data = join(gate.folder, 'data')
 const storage = await openStorage({ path: data, postgres: null }, systemClock)
 const atMs = Date.parse('2026-11-03T12:00:00Z')
 await addRows(
-  storage.db,
+  storage,
   Array.from({ length: 25 }, (_, i) =>
     ledgerRow({
       id: `row-${String(i).padStart(2, '0')}`,
@@ -56,6 +56,8 @@ test('a call has its price at once, in the list and in the sums', async () => {
   const { usage } = JSON.parse(answer.body.toString())
   const costNanoUsd = usage.prompt_tokens * 150 + usage.completion_tokens * 600
   const { json } = await callAdmin(live.adminPort, 'GET /api/requests', { token })
+  const upstreams = await callAdmin(live.adminPort, 'GET /api/upstreams', { token })
+  expect(upstreams.json.rows[0].spend).toEqual({ todayNanoUsd: costNanoUsd, monthNanoUsd: costNanoUsd })
   expect(json.rows).toEqual([
     expect.objectContaining({
       endpoint: 'chat.completions', model: 'gpt-4o-mini', state: 'settled', costNanoUsd, billedNanoUsd: costNanoUsd,

@@ -186,7 +186,7 @@ for (const place of places) {
         for (let number = 0; number < 300; number++)
           void ledger.settle(ledgerRow(`d${day}n${number}-1`, { atMs: first + day * 86_400_000 + number }))
       await ledger.flush()
-      await forget(storage.db, Date.UTC(2025, 0, 4, 7))
+      await forget(storage, Date.UTC(2025, 0, 4, 7))
       const rows = await rowsOf(storage)
       expect(rows).toHaveLength(600)
       expect(await storage.db.selectFrom('ledger_days').selectAll().execute()).toHaveLength(5)

@@ -1,12 +1,9 @@
 // Chat completions, request (platform.openai.com/docs/api-reference/chat/create, read November 2026), into a call.
-// System and developer messages go to the front: several providers refuse them anywhere else.
 
 import type {
   LanguageModelV4FilePart,
-  LanguageModelV4FunctionTool,
   LanguageModelV4Message,
   LanguageModelV4TextPart,
-  LanguageModelV4ToolResultPart,
   SharedV4ProviderOptions,
 } from '@ai-sdk/provider'
 import {
@@ -16,7 +13,6 @@ import {
   commonSettings,
   countOf,
   effortOf,
-  functionTool,
   given,
   invalid,
   membersOf,
@@ -29,6 +25,7 @@ import {
 } from './call.ts'
 import { bytesPart, filePart } from './media.ts'
 import { signatureOf } from './signature.ts'
+import { functionTools, plainText, Turns, userContent } from './turns.ts'
 
 const known = new Set(
   `model messages stream max_tokens max_completion_tokens temperature top_p top_k stop presence_penalty
@@ -38,7 +35,7 @@ const known = new Set(
 /** The call that a body of `POST /v1/chat/completions` asks for. @throws Failure('bad_request') */
 export function chatCall(body: Members, abilities: Abilities): Call {
   const { kept, dropped } = sift(body, known, abilities.lacks)
-  const turns = new Turns(abilities)
+  const turns = new ChatTurns(abilities)
   if (!Array.isArray(body['messages']) || body['messages'].length === 0)
     throw invalid('messages', 'must be a list of at least one message')
   for (const [index, message] of (body['messages'] as unknown[]).entries()) turns.add(message, index)
@@ -56,7 +53,7 @@ export function chatCall(body: Members, abilities: Abilities): Call {
       ...given('reasoning', effort),
       ...responseFormatOf(kept['response_format'], 'response_format'),
       ...chooseTools(
-        toolsOf(kept['tools'], dropped),
+        functionTools(kept['tools'], 'function', dropped),
         kept['tool_choice'],
         (choice) => membersOf(choice['function'])?.['name'],
       ),
@@ -74,31 +71,16 @@ function stops(stop: unknown): string[] | undefined {
   return list
 }
 
-function toolsOf(tools: unknown, dropped: string[]): LanguageModelV4FunctionTool[] {
-  if (tools === undefined) return []
-  if (!Array.isArray(tools)) throw invalid('tools', 'must be a list')
-  return (tools as unknown[]).flatMap((tool, index) => {
-    const { type, function: named } = membersOf(tool) ?? {}
-    const inner = membersOf(named)
-    if (type === 'function' && inner !== null) return [functionTool(inner, `tools[${index}].function`)]
-    if (typeof type !== 'string') throw invalid(`tools[${index}]`, 'must have a type')
-    dropped.push(`tools.${type}`)
-    return []
-  })
-}
-
 /** Messages in the order of the client's, with what later ones need to know of earlier ones. */
-class Turns {
-  readonly #system: LanguageModelV4Message[] = []
-  readonly #messages: LanguageModelV4Message[] = []
-  readonly #toolNames = new Map<string, string>()
+class ChatTurns {
+  readonly #turns = new Turns()
   /** Tools were called since the user last spoke. */
   #amidTools = false
 
   constructor(private readonly abilities: Abilities) {}
 
   prompt(): LanguageModelV4Message[] {
-    return [...this.#system, ...this.#messages]
+    return this.#turns.prompt()
   }
 
   /** The effort asked for, unless the conversation cannot be continued with it. */
@@ -117,22 +99,18 @@ class Turns {
     switch (message?.['role']) {
       case 'system':
       case 'developer':
-        this.#system.push({
-          role: 'system',
-          content: plainText(message['content'], param),
-          ...hints(message),
-        })
+        this.#turns.addSystem(plainText(message['content'], param), hints(message))
         return
       case 'user':
         this.#amidTools = false
-        this.#messages.push({
+        this.#turns.add({
           role: 'user',
-          content: this.#userContent(message['content'], param),
+          content: userContent(message['content'], param, (part, at) => this.#part(part, at)),
           ...hints(message),
         })
         return
       case 'assistant':
-        this.#messages.push(this.#assistant(message, param))
+        this.#turns.add(this.#assistant(message, param))
         return
       case 'tool':
         this.#toolResult(message, param)
@@ -140,14 +118,6 @@ class Turns {
       default:
         throw invalid(`${param}.role`, 'must be system, developer, user, assistant or tool')
     }
-  }
-
-  #userContent(content: unknown, param: string): (LanguageModelV4TextPart | LanguageModelV4FilePart)[] {
-    if (typeof content === 'string') return [{ type: 'text', text: content }]
-    if (!Array.isArray(content)) throw invalid(`${param}.content`, 'must be text or a list of parts')
-    return (content as unknown[]).map((part, index) =>
-      this.#part(membersOf(part), `${param}.content[${index}]`),
-    )
   }
 
   #part(part: Members | null, param: string): LanguageModelV4TextPart | LanguageModelV4FilePart {
@@ -197,7 +167,7 @@ class Turns {
       const toolName = named?.['name']
       if (typeof toolCallId !== 'string') throw invalid(`${at}.id`, 'must be text')
       if (typeof toolName !== 'string') throw invalid(`${at}.function.name`, 'must be text')
-      this.#toolNames.set(toolCallId, toolName)
+      this.#turns.called(toolCallId, toolName)
       this.#amidTools = true
       parts.push({
         type: 'tool-call',
@@ -210,36 +180,19 @@ class Turns {
     return { role: 'assistant', content: parts, ...hints(message) }
   }
 
-  // Results of one turn stand in one message: Gemini wants as many results as there were calls.
   #toolResult(message: Members, param: string): void {
     const toolCallId = message['tool_call_id']
-    const toolName = typeof toolCallId === 'string' ? this.#toolNames.get(toolCallId) : undefined
+    const toolName = this.#turns.toolOf(toolCallId)
     if (typeof toolCallId !== 'string' || toolName === undefined)
       throw invalid(`${param}.tool_call_id`, 'must be the id of a tool call in an earlier message')
-    const result: LanguageModelV4ToolResultPart = {
+    this.#turns.addResult({
       type: 'tool-result',
       toolCallId,
       toolName,
       output: { type: 'text', value: plainText(message['content'], param) },
       ...hints(message),
-    }
-    const last = this.#messages.at(-1)
-    if (last?.role === 'tool') last.content.push(result)
-    else this.#messages.push({ role: 'tool', content: [result] })
-  }
-}
-
-function plainText(content: unknown, param: string): string {
-  if (typeof content === 'string') return content
-  if (!Array.isArray(content)) throw invalid(`${param}.content`, 'must be text or a list of text parts')
-  return (content as unknown[])
-    .map((value) => {
-      const part = membersOf(value)
-      const text = part?.['text'] ?? part?.['refusal']
-      if (typeof text !== 'string') throw invalid(`${param}.content`, 'may hold text parts only')
-      return text
     })
-    .join('')
+  }
 }
 
 /** `cache_control`, as applications already write it for Anthropic behind an OpenAI wire. */

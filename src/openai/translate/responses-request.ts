@@ -2,11 +2,7 @@
 // request carries its whole conversation: what refers to something stored at the provider is refused, not dropped, since
 // an answer without it would be the answer to another question.
 
-import type {
-  LanguageModelV4FunctionTool,
-  LanguageModelV4Message,
-  LanguageModelV4ToolResultOutput,
-} from '@ai-sdk/provider'
+import type { LanguageModelV4Message, LanguageModelV4ToolResultOutput } from '@ai-sdk/provider'
 import {
   argumentsOf,
   cannot,
@@ -14,7 +10,6 @@ import {
   commonSettings,
   countOf,
   effortOf,
-  functionTool,
   given,
   invalid,
   membersOf,
@@ -26,6 +21,7 @@ import {
 } from './call.ts'
 import { filePart } from './media.ts'
 import { signatureOf, unsealed } from './signature.ts'
+import { functionTools, plainText, Turns, userContent } from './turns.ts'
 
 const known = new Set(
   `model input instructions stream max_output_tokens temperature top_p top_k tools tool_choice parallel_tool_calls
@@ -59,24 +55,15 @@ export function responsesCall(body: Members, abilities: Abilities): Call {
       ...given('maxOutputTokens', countOf(kept, 'max_output_tokens')),
       ...given('reasoning', effort),
       ...responseFormatOf(text?.['format'], 'text.format'),
-      ...chooseTools(toolsOf(kept['tools'], dropped), kept['tool_choice'], (choice) => choice['name']),
+      ...chooseTools(
+        functionTools(kept['tools'], '', dropped),
+        kept['tool_choice'],
+        (choice) => choice['name'],
+      ),
       ...given('providerOptions', abilities.extras({ parallelToolCalls, effort: effort ?? null })),
     },
     dropped,
   }
-}
-
-function toolsOf(tools: unknown, dropped: string[]): LanguageModelV4FunctionTool[] {
-  if (tools === undefined) return []
-  if (!Array.isArray(tools)) throw invalid('tools', 'must be a list')
-  return (tools as unknown[]).flatMap((value, index) => {
-    const tool = membersOf(value)
-    const type = tool?.['type']
-    if (tool === null || typeof type !== 'string') throw invalid(`tools[${index}]`, 'must have a type')
-    if (type === 'function') return [functionTool(tool, `tools[${index}]`)]
-    dropped.push(`tools.${type}`)
-    return []
-  })
 }
 
 type Assistant = Extract<LanguageModelV4Message, { role: 'assistant' }>
@@ -84,23 +71,21 @@ type User = Extract<LanguageModelV4Message, { role: 'user' }>
 
 /** Input items, gathered into messages: what the assistant said, thought and called in one turn is one message. */
 class Items {
-  readonly #system: LanguageModelV4Message[] = []
-  readonly #messages: LanguageModelV4Message[] = []
-  readonly #toolNames = new Map<string, string>()
+  readonly #turns = new Turns()
 
   constructor(private readonly abilities: Abilities) {}
 
   prompt(): LanguageModelV4Message[] {
-    return [...this.#system, ...this.#messages]
+    return this.#turns.prompt()
   }
 
   system(content: string): void {
-    this.#system.push({ role: 'system', content })
+    this.#turns.addSystem(content)
   }
 
   addAll(input: unknown): void {
     if (typeof input === 'string') {
-      this.#messages.push({ role: 'user', content: [{ type: 'text', text: input }] })
+      this.#turns.add({ role: 'user', content: [{ type: 'text', text: input }] })
       return
     }
     if (!Array.isArray(input) || input.length === 0)
@@ -126,28 +111,21 @@ class Items {
   }
 
   #message({ role, content }: Members, param: string): void {
-    if (role === 'system' || role === 'developer') this.system(textOf(content, param))
-    else if (role === 'user') this.#messages.push({ role, content: this.#userContent(content, param) })
+    if (role === 'system' || role === 'developer') this.system(plainText(content, param))
+    else if (role === 'user')
+      this.#turns.add({ role, content: userContent(content, param, (part, at) => this.#part(part, at)) })
     else if (role === 'assistant') {
-      const text = textOf(content, param)
+      const text = plainText(content, param)
       if (text !== '') this.#assistant().content.push({ type: 'text', text })
     } else throw invalid(`${param}.role`, 'must be system, developer, user or assistant')
   }
 
   #assistant(): Assistant {
-    const last = this.#messages.at(-1)
+    const { last } = this.#turns
     if (last?.role === 'assistant') return last
     const message: Assistant = { role: 'assistant', content: [] }
-    this.#messages.push(message)
+    this.#turns.add(message)
     return message
-  }
-
-  #userContent(content: unknown, param: string): User['content'] {
-    if (typeof content === 'string') return [{ type: 'text', text: content }]
-    if (!Array.isArray(content)) throw invalid(`${param}.content`, 'must be text or a list of parts')
-    return (content as unknown[]).map((part, index) =>
-      this.#part(membersOf(part), `${param}.content[${index}]`),
-    )
   }
 
   #part(part: Members | null, param: string): User['content'][number] {
@@ -180,7 +158,7 @@ class Items {
     const { call_id: toolCallId, name: toolName } = item
     if (typeof toolCallId !== 'string') throw invalid(`${param}.call_id`, 'must be text')
     if (typeof toolName !== 'string') throw invalid(`${param}.name`, 'must be text')
-    this.#toolNames.set(toolCallId, toolName)
+    this.#turns.called(toolCallId, toolName)
     this.#assistant().content.push({
       type: 'tool-call',
       toolCallId,
@@ -191,13 +169,10 @@ class Items {
   }
 
   #functionOutput({ call_id: toolCallId, output }: Members, param: string): void {
-    const toolName = typeof toolCallId === 'string' ? this.#toolNames.get(toolCallId) : undefined
+    const toolName = this.#turns.toolOf(toolCallId)
     if (typeof toolCallId !== 'string' || toolName === undefined)
       throw invalid(`${param}.call_id`, 'must be the call_id of an earlier function_call')
-    const result = { type: 'tool-result' as const, toolCallId, toolName, output: this.#output(output, param) }
-    const last = this.#messages.at(-1)
-    if (last?.role === 'tool') last.content.push(result)
-    else this.#messages.push({ role: 'tool', content: [result] })
+    this.#turns.addResult({ type: 'tool-result', toolCallId, toolName, output: this.#output(output, param) })
   }
 
   #output(output: unknown, param: string): LanguageModelV4ToolResultOutput {
@@ -221,17 +196,4 @@ class Items {
     const text = summary.map((part) => membersOf(part)?.['text']).filter((part) => typeof part === 'string')
     this.#assistant().content.push({ type: 'reasoning', text: text.join('\n\n'), providerOptions })
   }
-}
-
-function textOf(content: unknown, param: string): string {
-  if (typeof content === 'string') return content
-  if (!Array.isArray(content)) throw invalid(`${param}.content`, 'must be text or a list of text parts')
-  return (content as unknown[])
-    .map((value) => {
-      const part = membersOf(value)
-      const text = part?.['text'] ?? part?.['refusal']
-      if (typeof text !== 'string') throw invalid(`${param}.content`, 'may hold text parts only')
-      return text
-    })
-    .join('')
 }

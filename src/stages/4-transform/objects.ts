@@ -153,6 +153,7 @@ function judge(
     else if (rules.unknown === 'deny' && rules.several()) throw notFound()
     else x.unknownObjects = true
   }
+  for (const { account } of found.values()) x.objectAccount ??= account
 }
 
 function notFound(): Failure {

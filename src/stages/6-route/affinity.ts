@@ -1,6 +1,7 @@
 // Objects live at the account that made them: a file that was uploaded to one is unknown to the others. So a request that
-// names an object goes to its account, wherever the name stands: in the path, or in the body. Which account that is, is
-// looked up; what has been seen in answers is kept here, within a bound, for a gateway that has no shared table.
+// names an object goes to its account, wherever the name stands: in the path, or in the body. Which account that is has been
+// looked up already where the object is in somebody's name (`x.objectAccount`). What is in nobody's name, such as an item of
+// a list, is known from answers: that is kept here, within a bound.
 
 import type { Exchange } from '../../exchange.ts'
 import { firstText } from '../../openai/outermost.ts'
@@ -8,8 +9,8 @@ import { visitMembers, type MemberSearch } from '../../openai/json-keys.ts'
 
 /** Which account made an object. */
 export interface AccountLookup {
-  /** Name of the upstream that made the object; null = not known. May look it up elsewhere. */
-  accountOf(id: string): string | null | Promise<string | null>
+  /** Name of the upstream that made the object; null = not known. */
+  accountOf(id: string): string | null
   /** An answer of an upstream named this object as its own. */
   made(id: string, upstream: string): void
 }
@@ -100,25 +101,23 @@ export function idsInBody({ bodyBytes, endpoint }: Exchange): readonly string[] 
 }
 
 /** The account that made what the request names: `known` = it is on record, and where; `path` = an id in the path is not. */
-export async function accountFor(
+export function accountFor(
   x: Exchange,
   lookup: AccountLookup,
-): Promise<{ readonly known: string | null; readonly unknownInPath: boolean }> {
+): { readonly known: string | null; readonly unknownInPath: boolean } {
+  if (x.objectAccount !== null) return { known: x.objectAccount, unknownInPath: false }
   const inPath = idsInPath(x)
-  for (const id of inPath) {
-    const known = await lookup.accountOf(id)
-    if (known !== null) return { known, unknownInPath: false }
-  }
-  for (const id of idsInBody(x)) {
-    const known = await lookup.accountOf(id)
-    if (known !== null) return { known, unknownInPath: false }
-  }
+  for (const ids of [inPath, idsInBody(x)])
+    for (const id of ids) {
+      const known = lookup.accountOf(id)
+      if (known !== null) return { known, unknownInPath: false }
+    }
   return { known: null, unknownInPath: inPath.length > 0 }
 }
 
 /** Whether the request names an object at all. Cheap. */
 export function namesObjects(x: Exchange): boolean {
-  return idsInPath(x).length > 0 || idsInBody(x).length > 0
+  return x.objectAccount !== null || idsInPath(x).length > 0 || idsInBody(x).length > 0
 }
 
 const idName = Buffer.from('"id"')

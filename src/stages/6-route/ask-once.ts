@@ -124,7 +124,6 @@ async function looked<T extends Target>(
   const beginning = await peek(reply.body!, {
     events,
     json: chat || operation === 'responses',
-    needsLastWord: chat && events,
     firstTokenMs,
     sweeper: parts.sweeper,
   })
@@ -148,8 +147,5 @@ function noteRoom<T extends Target>(
   { clock }: TrialParts<T>,
 ): void {
   const said = remainingOf(headerLines)
-  if (said === null) return
-  health.remainingRequests = said.requests
-  health.remainingTokens = said.tokens
-  health.remainingAtMs = clock.nowMs()
+  if (said !== null) health.remains(said.requests, said.tokens, clock.nowMs())
 }

@@ -2,7 +2,7 @@
 
 import type { Exchange } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { endOfItems, firstMember, memberPlaces } from '../../openai/member-place.ts'
+import { endOfItems, firstMember, memberNames, memberPlaces } from '../../openai/member-place.ts'
 
 /** The model asked for: of the JSON body, or of the path; null = none, or it cannot be seen. */
 export function askedModel(x: Exchange): string | null {
@@ -43,7 +43,8 @@ const prefixBytesMax = 4096
 /** A first message shorter than this says little: the second counts too. */
 const shortBytes = 256
 const cacheKey = Buffer.from('"prompt_cache_key"')
-const beginnings = ['messages', 'input', 'prompt', 'instructions', 'system']
+const cacheKeyName = memberNames('prompt_cache_key')
+const beginnings = memberNames('messages', 'input', 'prompt', 'instructions', 'system')
 
 /**
  * A number that requests with the same beginning of their prompt have in common: of `prompt_cache_key` where there is one,
@@ -52,14 +53,14 @@ const beginnings = ['messages', 'input', 'prompt', 'instructions', 'system']
 export function prefixOf({ bodyBytes }: Exchange, model: string | null): number {
   if (bodyBytes === null) return 0
   const keyed = Buffer.prototype.indexOf.call(bodyBytes, cacheKey) >= 0
-  const named = keyed ? firstMember(bodyBytes, ['prompt_cache_key']) : null
-  if (named !== null && bodyBytes[named.start] === 34)
-    return hashOf(bodyBytes, named.start, endOfItems(bodyBytes, named.start, 1)) ^ 1
-  const found = firstMember(bodyBytes, beginnings)
-  if (found === null) return 0
-  let end = endOfItems(bodyBytes, found.start, 1)
-  if (end - found.start < shortBytes) end = endOfItems(bodyBytes, found.start, 2)
-  const hash = hashOf(bodyBytes, found.start, Math.min(end, found.start + prefixBytesMax))
+  const named = keyed ? firstMember(bodyBytes, cacheKeyName) : -1
+  if (named >= 0 && bodyBytes[named] === 34)
+    return hashOf(bodyBytes, named, endOfItems(bodyBytes, named, 1)) ^ 1
+  const start = firstMember(bodyBytes, beginnings)
+  if (start < 0) return 0
+  let end = endOfItems(bodyBytes, start, 1)
+  if (end - start < shortBytes) end = endOfItems(bodyBytes, start, 2)
+  const hash = hashOf(bodyBytes, start, Math.min(end, start + prefixBytesMax))
   return model === null ? hash : hash ^ Bun.hash.crc32(model)
 }
 

@@ -9,18 +9,9 @@ import { onlyTo, type Ways } from './plan.ts'
 import { Trial } from './trial.ts'
 
 /** The answer of the account that has what the request names. @throws Failure */
-export async function attemptAtOwner<T extends Target>(job: Job<T>, around: Around<T>): Promise<Reply> {
-  const { x, ways } = job
-  const { known, unknownInPath } = await accountFor(x, around.lookup)
-  return answerOf(job, around, { known, unknownInPath, ways })
-}
-
-function answerOf<T extends Target>(
-  job: Job<T>,
-  around: Around<T>,
-  found: { known: string | null; unknownInPath: boolean; ways: Ways<T> },
-): Promise<Reply> {
-  const { known, unknownInPath, ways } = found
+export function attemptAtOwner<T extends Target>(job: Job<T>, around: Around<T>): Promise<Reply> {
+  const { ways } = job
+  const { known, unknownInPath } = accountFor(job.x, around.lookup)
   if (known !== null) return tryOn(job, around, onlyTo(ways, known) ?? ways)
   if (!unknownInPath || ways.all.length === 1) return tryOn(job, around, ways)
   const { method } = job.x.request

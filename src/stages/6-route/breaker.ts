@@ -75,10 +75,16 @@ export class Breaker {
     return true
   }
 
-  /** Opens it whatever was counted: another gateway found the upstream broken, or a check did. */
-  openUntil(untilMs: number): void {
+  /** Opens it whatever was counted: another gateway found the upstream broken, or it is far slower than others. */
+  openUntil(untilMs: number, times = this.#longer): void {
+    if (untilMs > this.#opensUntilMs) this.#probedAtMs = -Infinity
     this.#opensUntilMs = Math.max(this.#opensUntilMs, untilMs)
-    this.#probedAtMs = -Infinity
+    this.#longer = Math.max(this.#longer, Math.min(longerMax, times))
+  }
+
+  /** So many cooldowns the next time that it opens. */
+  get times(): number {
+    return this.#longer
   }
 
   state(nowMs: number): BreakerState {

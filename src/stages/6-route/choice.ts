@@ -67,7 +67,7 @@ export class Choice<T extends Target = Target> implements UnderWay {
     const { account, health, target } = this
     if (account.draining || account.down || nowMs < account.emptyUntilMs || nowMs < health.limitedUntilMs)
       return false
-    return health.breaker.allows(nowMs) && target.hasKey()
+    return health.allows(nowMs) && target.hasKey()
   }
 
   /** When it is open again as far as limits go; 0 = they do not keep it shut. */
@@ -100,10 +100,9 @@ export class Choice<T extends Target = Target> implements UnderWay {
     if (outcome === 'nothing') this.health.breaker.nothing()
     else if (outcome === 'failure') {
       this.health.failures++
-      if (this.health.breaker.failed(nowMs, this.#rules))
-        this.health.told('opened', this.health.breaker.opensUntilMs)
+      if (this.health.breaker.failed(nowMs, this.#rules)) this.health.breakerMoved()
     } else {
-      if (this.health.breaker.succeeded()) this.health.told('closed', 0)
+      if (this.health.breaker.succeeded()) this.health.breakerMoved()
       if (attempt.firstByteAtMs > 0)
         this.health.measure(attempt.firstByteAtMs - attempt.startedAtMs, attempt.firstByteAtMs)
     }
@@ -134,11 +133,34 @@ export class ChoiceSet<T extends Target = Target> {
   /** Where the rotation stands; see round-robin.ts. */
   turn = 0
 
+  #byWeight: readonly EqualWeights[] | null = null
+
   constructor(readonly choices: readonly Choice<T>[]) {
     let total = 0
     this.sums = choices.map(({ weight }) => (total += weight))
     this.total = total
   }
+
+  /** The seeds of all choices; made when first asked for. */
+  get byWeight(): readonly EqualWeights[] {
+    return (this.#byWeight ??= equalWeights(this.choices))
+  }
+}
+
+/** Choices of one weight: their seeds, and where they stand. */
+export interface EqualWeights {
+  readonly weight: number
+  readonly seeds: Int32Array
+  readonly places: Uint32Array
+}
+
+function equalWeights(choices: readonly Choice[]): EqualWeights[] {
+  const groups = Map.groupBy(choices.keys(), (at) => choices[at]!.weight)
+  return [...groups].map(([weight, places]) => ({
+    weight,
+    seeds: Int32Array.from(places, (at) => choices[at]!.seed),
+    places: Uint32Array.from(places),
+  }))
 }
 
 /** A number for a name, the same everywhere (FNV-1a, then mixed). */
@@ -150,8 +172,13 @@ export function seedOf(name: string): number {
 
 /** Spreads the bits of a 32-bit number (the finaliser of MurmurHash3). */
 export function mix(number: number): number {
+  return mixed(number) >>> 0
+}
+
+/** The same with a sign. */
+export function mixed(number: number): number {
   let hash = number
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
+  return hash ^ (hash >>> 16)
 }

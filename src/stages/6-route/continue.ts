@@ -1,6 +1,7 @@
 // Goes on where an upstream broke off amid the text of a chat completion: another is given the text so far as the beginning
 // of its answer, and what it says follows. Only for plain text of one choice: half a tool call cannot be gone on with. A
-// comment in the stream marks the seam, and the attempt says that it continued. An upstream that refuses to go on (some
+// comment in the stream marks the seam, and the attempt says that it continued. What was said counts against the most
+// that the request lets be written. An upstream that refuses to go on (some
 // take no assistant message at the end) is passed over; where none goes on, the stream ends as broken.
 
 import type { Exchange, Reply } from '../../exchange.ts'
@@ -15,6 +16,8 @@ import type { Trial } from './trial.ts'
 
 const frameBytesMax = 1024 * 1024
 const textLengthMax = 1024 * 1024
+/** Of English text, on average; of other scripts a little less. */
+const bytesPerToken = 4
 
 /** The reply, going on elsewhere where it breaks off; the same where it is no stream of chat text. */
 export function continuing<T extends Target>(trial: Trial<T>, reply: Reply): Reply {
@@ -126,12 +129,25 @@ class ContinuedBody<T extends Target> implements Body, BodySink {
   }
 }
 
-/** The request with the text so far behind its messages. */
+/** The request with the text so far behind its messages, and with as many tokens less to write. */
 function bodyWith(x: Exchange, text: string): Body {
   const bytes = (x.sentMetered ? x.meteredBody : x.requestBody)!.whole!
   const { end } = memberPlaces(bytes, 'messages')[0]!
   const message = `,${JSON.stringify({ role: 'assistant', content: text })}]`
-  return new WholeBody(withValue(bytes, { start: end - 1, end }, Buffer.from(message)))
+  const longer = withValue(bytes, { start: end - 1, end }, Buffer.from(message))
+  return new WholeBody(withTokensLeft(longer, Math.ceil(Buffer.byteLength(text) / bytesPerToken)))
+}
+
+/** What was written already counts: the client asked for so many tokens in all. */
+function withTokensLeft(bytes: Uint8Array, spent: number): Uint8Array {
+  let changed = bytes
+  for (const name of ['max_tokens', 'max_completion_tokens'])
+    for (const place of memberPlaces(changed, name).toReversed()) {
+      const most = Number(Buffer.from(changed.subarray(place.start, place.end)).toString('latin1'))
+      if (!Number.isSafeInteger(most) || most < 1) continue
+      changed = withValue(changed, place, Buffer.from(String(Math.max(1, most - spent))))
+    }
+  return changed
 }
 
 /** The frames that say something: a second beginning would be a second message to some clients. */

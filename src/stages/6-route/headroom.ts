@@ -24,15 +24,10 @@ export const headroom: Picker = {
   },
 }
 
-/** Tokens that a request is taken to need where only one of the two is said: to compare tokens with requests. */
-const tokensPerRequest = 1000
 /** What one that says nothing is taken to have, in requests. */
 const unknownRoom = 1000
 
 function room({ health, weight }: Choice, nowMs: number): number {
-  if (nowMs - health.remainingAtMs > remainingMs) return unknownRoom * weight - health.busy
-  const requests = health.remainingRequests ?? Infinity
-  const tokens = (health.remainingTokens ?? Infinity) / tokensPerRequest
-  const left = Math.min(requests, tokens)
-  return (left === Infinity ? unknownRoom * weight : left) - health.busy
+  const said = nowMs - health.remainingAtMs <= remainingMs && health.room !== Infinity
+  return (said ? health.room : unknownRoom * weight) - health.busy
 }

@@ -4,19 +4,19 @@
 
 import type { Clock } from '../../base/clock.ts'
 import { Breaker, type BreakerState } from './breaker.ts'
+import { heardMsMax, leaseMs, type BreakerShare, type Sharing, type ShutOff } from './breaker-share.ts'
 
 /** Models of one account that are told apart. */
 const modelsMax = 256
-/** A breaker that opened or closed. `untilMs`: monotonic, when it lets a probe through. */
-export interface BreakerChange {
-  readonly account: string
-  readonly model: string
-  readonly change: 'opened' | 'closed'
-  readonly untilMs: number
-}
+/** How soon it is asked again whether the probe is ours, where it was another's. */
+const claimEveryMs = 1000
 
 /** Time for the running mean to forget two thirds. */
 const decayMs = 10_000
+/** Tokens that a request is taken to need, to compare tokens with requests. */
+const tokensPerRequest = 1000
+/** Answers that the mean is of, about. */
+const meanOf = 10
 
 /** One model at one account. */
 export class ModelHealth {
@@ -27,15 +27,22 @@ export class ModelHealth {
   remainingRequests: number | null = null
   remainingTokens: number | null = null
   /** When what is said to remain was said; it counts for a minute. */
-  remainingAtMs = 0
+  remainingAtMs = -Infinity
+  /** The same in requests, the lesser of both; Infinity = not said. */
+  room = Infinity
   /** Under way now. */
   busy = 0
   requests = 0
   failures = 0
   #latencyMs = 0
   #latencyAtMs = 0
+  /** The one probe over all gateways is ours until then. */
+  #leasedUntilMs = 0
+  #claimAtMs = -Infinity
   /** Answers measured. */
   measured = 0
+  /** Mean of the same, in which one that was slow by chance counts little; to compare upstreams by. */
+  meanMs = 0
 
   constructor(
     readonly account: AccountHealth,
@@ -48,8 +55,22 @@ export class ModelHealth {
     return this.#latencyMs
   }
 
+  /** The same as it counts now: what was slow long ago, and has not been asked since, may be fast by now. */
+  latencyAt(nowMs: number): number {
+    return this.#latencyMs * Math.exp(Math.min(0, this.#latencyAtMs - nowMs) / decayMs)
+  }
+
+  /** The upstream said what is left of its limits. */
+  remains(requests: number | null, tokens: number | null, nowMs: number): void {
+    this.remainingRequests = requests
+    this.remainingTokens = tokens
+    this.remainingAtMs = nowMs
+    this.room = Math.min(requests ?? Infinity, (tokens ?? Infinity) / tokensPerRequest)
+  }
+
   measure(durationMs: number, nowMs: number): void {
     this.measured++
+    this.meanMs += (durationMs - this.meanMs) / Math.min(this.measured, meanOf)
     if (durationMs >= this.#latencyMs) this.#latencyMs = durationMs
     else {
       const share = Math.exp(-(nowMs - this.#latencyAtMs) / decayMs)
@@ -58,14 +79,38 @@ export class ModelHealth {
     this.#latencyAtMs = nowMs
   }
 
+  /** Whether its breaker lets a request pass. Where gateways share it, one of them alone probes: see breaker-share.ts. */
+  allows(nowMs: number): boolean {
+    const { breaker, account } = this
+    if (breaker.opensUntilMs === 0) return true
+    return breaker.allows(nowMs) && (account.sharing === null || this.#mayProbe(account.sharing, nowMs))
+  }
+
   /** Its breaker opened or closed here: other gateways are told. */
-  told(change: 'opened' | 'closed', untilMs: number): void {
-    this.account.onBreaker?.({ account: this.account.name, model: this.model, change, untilMs })
+  breakerMoved(): void {
+    this.#leasedUntilMs = 0
+    const { sharing, name } = this.account
+    if (sharing === null) return
+    const { opensUntilMs, times } = this.breaker
+    const forMs = opensUntilMs === 0 ? 0 : Math.max(1, Math.ceil(opensUntilMs - sharing.clock.nowMs()))
+    sharing.share.tell({ what: 'breaker', account: name, model: this.model, forMs, times })
+  }
+
+  /** Nobody waits for the answer: the request at hand goes elsewhere, and a later one is the probe. */
+  #mayProbe({ share, clock }: Sharing, nowMs: number): boolean {
+    if (!share.up || nowMs < this.#leasedUntilMs) return true
+    if (nowMs < this.#claimAtMs) return false
+    this.#claimAtMs = nowMs + claimEveryMs
+    void share.claim(this.account.name, this.model, leaseMs).then((ours) => {
+      if (ours) this.#leasedUntilMs = clock.nowMs() + leaseMs - claimEveryMs
+    })
+    return false
   }
 
   /** Nothing measured so far counts any more: after an ejection it gets another chance. */
   forgetLatency(): void {
     this.#latencyMs = 0
+    this.meanMs = 0
     this.measured = 0
   }
 }
@@ -101,8 +146,8 @@ export class AccountHealth {
   /** An active check found it broken. */
   down = false
   readonly models = new Map<string, ModelHealth>()
-  /** Told when a breaker opens or closes here; null = nobody wants to know. */
-  onBreaker: ((change: BreakerChange) => void) | null = null
+  /** Other gateways that are told, and asked who probes; null = there are none. */
+  sharing: Sharing | null = null
 
   constructor(readonly name: string) {}
 
@@ -113,6 +158,15 @@ export class AccountHealth {
     const made = this.models.get(kept) ?? new ModelHealth(this, kept)
     this.models.set(kept, made)
     return made
+  }
+
+  /** Its quota is spent until then: other gateways are told, where that is news. */
+  empty(untilMs: number, nowMs: number): void {
+    const news = untilMs - this.emptyUntilMs > claimEveryMs
+    this.emptyUntilMs = untilMs
+    const forMs = Math.ceil(untilMs - nowMs)
+    if (news && forMs > 0)
+      this.sharing?.share.tell({ what: 'quota', account: this.name, model: '', forMs, times: 1 })
   }
 
   report(nowMs: number): AccountReport {
@@ -148,9 +202,6 @@ export class AccountHealth {
   }
 }
 
-/** What is heard from others opens no breaker for longer. */
-const heardMsMax = 3_600_000
-
 /** How long an upstream's word about what remains counts: OpenAI's limits are for a minute. */
 export const remainingMs = 60_000
 
@@ -163,41 +214,37 @@ function least(numbers: readonly (number | null)[]): number | null {
   return known.length === 0 ? null : Math.min(...known)
 }
 
-/**
- * Shares breakers between gateways, where there is something to share them over. Waits are told as durations, since each
- * machine has its own monotonic clock.
- */
-export interface BreakerShare {
-  tell(change: { readonly account: string; readonly model: string; readonly openForMs: number }): void
-  listen(
-    heard: (change: { readonly account: string; readonly model: string; readonly openForMs: number }) => void,
-  ): void
-}
-
 /** All accounts by name. One that a configuration no longer names is kept: it may come back with the next. */
 export class AccountMemory {
   readonly #accounts = new Map<string, AccountHealth>()
-
-  #share: BreakerShare | null = null
-  #told: ((change: BreakerChange) => void) | null = null
+  #sharing: Sharing | null = null
 
   of(name: string): AccountHealth {
     let known = this.#accounts.get(name)
-    if (known === undefined) this.#accounts.set(name, (known = new AccountHealth(name)))
-    known.onBreaker = this.#told
+    if (known === undefined) {
+      this.#accounts.set(name, (known = new AccountHealth(name)))
+      known.sharing = this.#sharing
+      // What the others know of it was heard before it was ours.
+      this.#sharing?.share.learn()
+    }
     return known
   }
 
-  /** Breakers that open or close here do so at the other gateways too, and the other way round. Call once, at the start. */
+  /** What is shut off here is so at the other gateways too, and the other way round. Call once, at the start. */
   shareOver(share: BreakerShare, clock: Clock): void {
-    if (this.#share !== null) return
-    this.#share = share
-    this.#told = ({ account, model, change, untilMs }) =>
-      share.tell({ account, model, openForMs: change === 'closed' ? 0 : Math.ceil(untilMs - clock.nowMs()) })
-    share.listen(({ account, model, openForMs }) => {
-      const { breaker } = this.of(account).model(model)
-      if (openForMs > 0) breaker.openUntil(clock.nowMs() + Math.min(openForMs, heardMsMax))
-      else breaker.succeeded()
-    })
+    if (this.#sharing !== null) return
+    this.#sharing = { share, clock }
+    for (const account of this.#accounts.values()) account.sharing = this.#sharing
+    share.listen((heard) => this.#heard(heard, clock.nowMs()))
+  }
+
+  /** Only of accounts that are ours: nobody fills this memory from outside. */
+  #heard({ what, account, model, forMs, times }: ShutOff, nowMs: number): void {
+    const known = this.#accounts.get(account)
+    if (known === undefined) return
+    const untilMs = nowMs + Math.min(forMs, heardMsMax)
+    if (what === 'quota') known.emptyUntilMs = Math.max(known.emptyUntilMs, untilMs)
+    else if (forMs > 0) known.model(model).breaker.openUntil(untilMs, times)
+    else known.models.get(model)?.breaker.succeeded()
   }
 }

@@ -2,7 +2,7 @@
 // that broke, a wire that broke more than an upstream that could not be reached. Of equals the last.
 
 import type { Attempt, Reply } from '../../exchange.ts'
-import { Failure } from '../../failure.ts'
+import { Failure, type FailureCode } from '../../failure.ts'
 import type { Choice, Target } from './choice.ts'
 import type { FailedFacts } from './retry-rules.ts'
 
@@ -34,9 +34,17 @@ export function discard<T extends Target>({ attempt, reply }: Tried<T>, nowMs: n
   reply?.body?.abort()
   reply?.tunnel?.abort()
   if (attempt.endedAtMs === 0) attempt.endedAtMs = nowMs
-  attempt.failure ??= new Failure('upstream_unavailable', 'The upstream refused the request.', {
+  attempt.failure ??= new Failure(codeOf(attempt.status), 'The upstream refused the request.', {
     detail: `upstream answered ${attempt.status}`,
   })
+}
+
+/** What a refusal that another answer replaced is called in the books. */
+function codeOf(status: number): FailureCode {
+  if (status === 429) return 'rate_limit_exceeded'
+  return status >= 400 && status < 500 && status !== 408 && status !== 409
+    ? 'bad_request'
+    : 'upstream_unavailable'
 }
 
 /** The failure of an answer that began well and had no content. */

@@ -1,10 +1,8 @@
 // Waits for the first content of an answer, holding back what comes before it. Then the answer goes on as it comes, behind
 // what was held, with not a byte more or less. Where the answer ends, breaks or says that it failed before any content,
-// that is told instead, and another upstream can be asked. A stream of a chat that ends as if it were complete, but without
-// its last word, is told from a complete one.
+// that is told instead, and another upstream can be asked.
 
-import type { Body, BodySink, WireFault } from '../../net/wire/message.ts'
-import { WireError } from '../../net/wire/message.ts'
+import type { Body, BodySink, WireError, WireFault } from '../../net/wire/message.ts'
 import { Pieces } from '../../net/wire/pieces.ts'
 import type { Sweeper, Waiting } from '../../net/wire/sweeper.ts'
 import { eachData, SseFrames } from '../../openai/sse.ts'
@@ -32,8 +30,6 @@ export interface PeekOptions {
   readonly events: boolean
   /** Every event's data is JSON: one that is none is broken. */
   readonly json: boolean
-  /** A clean end without `[DONE]` or a reason to finish is none. */
-  readonly needsLastWord: boolean
   /** Longest wait for content; Infinity = none. */
   readonly firstTokenMs: number
   readonly sweeper: Sweeper
@@ -55,7 +51,6 @@ class Peek implements Body, BodySink, Waiting {
   #id: string | null = null
   #sink: BodySink | null = null
   #state: 'open' | 'ended' | WireError = 'open'
-  #lastWord: LastWord | null
 
   constructor(
     private readonly source: Body,
@@ -64,7 +59,6 @@ class Peek implements Body, BodySink, Waiting {
   ) {
     this.length = source.length
     this.#frames = options.events ? new SseFrames(heldBytesMax) : null
-    this.#lastWord = options.needsLastWord ? new LastWord() : null
   }
 
   begin(): void {
@@ -88,7 +82,6 @@ class Peek implements Body, BodySink, Waiting {
   // --- from the upstream ------------------------------------------------------------------------------------------
 
   chunk(bytes: Uint8Array): void {
-    this.#lastWord?.see(bytes)
     if (this.#sink !== null) return this.#sink.chunk(bytes)
     this.#held!.add(bytes)
     if (!this.#told) this.#look(bytes)
@@ -96,8 +89,6 @@ class Peek implements Body, BodySink, Waiting {
 
   end(): void {
     this.#state = 'ended'
-    const cut = this.#lastWord !== null && !this.#lastWord.said
-    if (cut) this.#state = new WireError('truncated', 'the stream ended without its last event', true)
     if (this.#sink !== null) this.#finish()
     else this.#found(this.#frames === null ? {} : { fault: 'no_content' })
   }
@@ -166,36 +157,4 @@ class Peek implements Body, BodySink, Waiting {
     this.#frames = null
     this.tell({ body: this, fault, errorEvent, refusal, id: this.#id })
   }
-}
-
-const done = Buffer.from('[DONE]')
-const reason = Buffer.from('"finish_reason":')
-const overlapBytes = 32
-const letterN = 110
-
-/** Whether a chat's stream has said its last word: `[DONE]`, or why it finished. Costs a search a chunk. */
-class LastWord {
-  said = false
-  #tail: Uint8Array = new Uint8Array(0)
-
-  see(bytes: Uint8Array): void {
-    if (this.said) return
-    const joined =
-      this.#tail.length === 0 ? bytes : Buffer.concat([this.#tail, bytes.subarray(0, overlapBytes)])
-    this.said = says(joined) || (joined !== bytes && says(bytes))
-    const from = bytes.length >= overlapBytes ? bytes : Buffer.concat([this.#tail, bytes])
-    this.#tail = from.subarray(Math.max(0, from.length - overlapBytes))
-  }
-}
-
-function says(bytes: Uint8Array): boolean {
-  if (Buffer.prototype.indexOf.call(bytes, done) >= 0) return true
-  let at = Buffer.prototype.indexOf.call(bytes, reason)
-  while (at >= 0) {
-    let value = at + reason.length
-    while (bytes[value] === 32) value++
-    if (value < bytes.length && bytes[value] !== letterN) return true
-    at = Buffer.prototype.indexOf.call(bytes, reason, value)
-  }
-  return false
 }

@@ -144,10 +144,10 @@ test('leastLatency prefers the faster of two, and tries what it has not measured
 test('headroom goes where most is left, and not by what was said long ago', () => {
   const set = setOf([1, 1])
   const [a, b] = [set.choices[0]!.health, set.choices[1]!.health]
-  Object.assign(a, { remainingRequests: 5, remainingAtMs: 1000 })
-  Object.assign(b, { remainingRequests: 50, remainingTokens: 4000, remainingAtMs: 1000 })
+  a.remains(5, null, 1000)
+  b.remains(50, 4000, 1000)
   expect(headroom.pick(set, askOf())).toBe(0)
-  Object.assign(b, { remainingTokens: 400_000 })
+  b.remains(50, 400_000, 1000)
   expect(headroom.pick(set, askOf())).toBe(1)
   expect(headroom.pick(set, askOf({ nowMs: 100_000 }))).toBe(0)
 })
@@ -171,6 +171,22 @@ describe('prefixAffinity', () => {
     const after = placesOf(set, (choice) => choice !== set.choices[1])
     for (const [index, at] of before.entries()) if (at !== 1) expect(after[index]).toBe(at)
     expect(after).not.toContain(1)
+  })
+
+  test('what is found by its hash alone is what looking at each finds', () => {
+    const set = setOf([1, 2, 3, 1, 2, 3, 1, 1, 2.5])
+    for (const out of set.choices) {
+      // Where the highest may not be taken everybody is looked at; where it is not there nobody is.
+      const rest = new ChoiceSet(set.choices.filter((choice) => choice !== out))
+      const looked = placesOf(set, (choice) => choice !== out).map((at) => set.choices[at])
+      expect(looked).toEqual(placesOf(rest).map((at) => rest.choices[at]))
+    }
+    let looks = 0
+    for (const prefix of prefixes) {
+      const usable = () => (looks++, true)
+      prefixAffinity.pick(set, askOf({ prefix: () => prefix, usable }))
+    }
+    expect(looks).toBe(prefixes.length)
   })
 
   test('passes over one that has far more under way than its share', () => {

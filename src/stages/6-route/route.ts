@@ -29,6 +29,7 @@ import { Trial } from './trial.ts'
 import type { AccountQuota, Send, TrialParts } from './trial-parts.ts'
 import { weighted } from './weighted.ts'
 
+export type { BreakerShare } from './breaker-share.ts'
 export {
   AccountMemory,
   SeenObjects,
@@ -96,6 +97,8 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
     accepted: (x, reply) => void (several && noteMade(x, reply, lookup)),
     pick: (route, rank, ask) => pickers[route.config.pick].pick(rank, ask),
   }
+  // Known from the start, so that what other gateways say of them is heard.
+  for (const { target } of options.members) memory.of(target.name)
   const closeChecks = startChecks(routes, parts)
   const around = { options, parts: trial, lookup, cursors: new Map() }
   return {

@@ -191,7 +191,7 @@ export class Trial<T extends Target> implements Asking {
     const { nowMs } = this
     if (blame === 'quota') {
       const { quotaPause } = this.about.route.config.breaker
-      choice.account.emptyUntilMs = nowMs + (retryAfterMs ?? quotaPause)
+      choice.account.empty(nowMs + (retryAfterMs ?? quotaPause), nowMs)
     } else if (blame === 'limit' || (failed!.status === 503 && retryAfterMs !== null))
       choice.health.limitedUntilMs = nowMs + (retryAfterMs ?? pauseMs * 2)
   }
@@ -226,8 +226,10 @@ export class Trial<T extends Target> implements Asking {
     if (wanted === null || this.#longer) return null
     this.#longer = true
     const named = ways.all.find(({ target }) => target.name === wanted)
-    if (named !== undefined) return this.#tried.includes(named) ? null : named
-    const others = waysOfModel({ route, model: wanted }, this.x, parts).all
+    if (named !== undefined) return this.#tried.includes(named) || named.account.draining ? null : named
+    const others = waysOfModel({ route, model: wanted }, this.x, parts).all.filter(
+      ({ account }) => !account.draining,
+    )
     return others.find((choice) => choice.isOpen(this.nowMs)) ?? others[0] ?? null
   }
 

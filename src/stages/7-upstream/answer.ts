@@ -11,6 +11,7 @@ import { WireError, type Body, type WireReply } from '../../net/wire/message.ts'
 import { redactErrorBody } from '../../openai/errors.ts'
 import type { Account } from './account.ts'
 import type { AccountKey } from './key-ring.ts'
+import { endWatched } from './ended-stream.ts'
 import { failureOf } from './failures.ts'
 import { holdWhole } from './hold-whole.ts'
 import { responseHeaderLines } from './response-headers.ts'
@@ -58,6 +59,7 @@ export function answerOf(x: Exchange, { account, key }: Asked, wire: WireReply):
   if (wire.body.whole?.length === 0) return reply
   if (status >= 400)
     return encoded || !isUtf8(headers) ? unreadable(wire) : held(reply, errorBody(wire, account))
+  if (status === 200 && isEvents.test(reply.contentType)) return endWatched(x, reply)
   if (wire.body.whole !== null || !isJson(reply.contentType)) return reply
   return held(reply, holdWhole(wire.body, heldBytesMax))
 }
@@ -101,6 +103,8 @@ async function held(reply: Reply, body: Promise<Body>): Promise<Reply> {
 function harmless(text: string | null, account: Account): string | null {
   return text !== null && account.keyTexts.some((key) => text.includes(key)) ? null : text
 }
+
+const isEvents = /^text\/event-stream\b/i
 
 function isJson(contentType: string): boolean {
   return /^application\/(?:[a-z0-9.+-]+\+)?json\b/i.test(contentType)

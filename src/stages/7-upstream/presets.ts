@@ -20,6 +20,8 @@ export interface Preset {
 /** By the value of `provider`. */
 export const presets = {
   alibaba: {
+    // Its pages of October 2026 name a host for each workspace, {WorkspaceId}.ap-southeast-1.maas.aliyuncs.com; this one, of
+    // its pages of March 2026, needs no name. Keys belong to a region.
     baseUrl: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
     title: 'Alibaba Cloud Model Studio (Qwen)',
     source: 'alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope, 2026-11',
@@ -33,7 +35,8 @@ export const presets = {
   deepseek: {
     baseUrl: 'https://api.deepseek.com/v1',
     title: 'DeepSeek',
-    source: 'api-docs.deepseek.com, 2026-11',
+    // Its thinking models refuse `logprobs` and `top_logprobs`, the others take them: nothing is left out.
+    source: 'api-docs.deepseek.com and its guide to the reasoning model, 2026-11',
   },
   fireworks: {
     baseUrl: 'https://api.fireworks.ai/inference/v1',
@@ -43,6 +46,7 @@ export const presets = {
   groq: {
     baseUrl: 'https://api.groq.com/openai/v1',
     title: 'Groq',
+    // Also `messages[].name`, and `n` other than 1: those are in the words of whoever asks, and its error says so.
     refuses: ['logprobs', 'logit_bias', 'top_logprobs'],
     source: 'console.groq.com/docs/openai, 2026-11',
   },
@@ -50,15 +54,15 @@ export const presets = {
     baseUrl: 'http://127.0.0.1:1234/v1',
     title: 'LM Studio',
     local: true,
-    source: 'lmstudio.ai/docs/app/api/endpoints/openai, 2026-11',
+    source: 'lmstudio.ai/docs/developer/openai-compat, 2026-11',
   },
   mistral: {
     baseUrl: 'https://api.mistral.ai/v1',
     title: 'Mistral',
     // It refuses members it does not know (422), and sends usage with the last chunk unasked.
-    refuses: ['logit_bias', 'logprobs', 'seed', 'store', 'stream_options', 'top_logprobs', 'user'],
-    renames: { max_completion_tokens: 'max_tokens' },
-    source: 'docs.mistral.ai/api, 2026-11',
+    refuses: ['logit_bias', 'logprobs', 'store', 'stream_options', 'top_logprobs', 'user'],
+    renames: { max_completion_tokens: 'max_tokens', seed: 'random_seed' },
+    source: 'docs.mistral.ai/api/endpoint/chat, 2026-11',
   },
   nvidia: {
     baseUrl: 'https://integrate.api.nvidia.com/v1',
@@ -69,7 +73,7 @@ export const presets = {
     baseUrl: 'http://127.0.0.1:11434/v1',
     title: 'Ollama',
     local: true,
-    source: 'github.com/ollama/ollama, docs/openai.md, 2026-11',
+    source: 'docs.ollama.com/api/openai-compatibility, 2026-11',
   },
   openrouter: {
     baseUrl: 'https://openrouter.ai/api/v1',
@@ -79,17 +83,18 @@ export const presets = {
   perplexity: {
     baseUrl: 'https://api.perplexity.ai',
     title: 'Perplexity',
+    // Without a version. Its Agent API (responses) is another one, at https://api.perplexity.ai/v1.
     source: 'docs.perplexity.ai/guides/chat-completions-guide, 2026-11',
   },
   sambanova: {
     baseUrl: 'https://api.sambanova.ai/v1',
     title: 'SambaNova',
-    source: 'docs.sambanova.ai, OpenAI compatibility, 2026-11',
+    source: 'docs.sambanova.ai/docs/en/features/openai-compatibility, 2026-11',
   },
   together: {
-    baseUrl: 'https://api.together.xyz/v1',
+    baseUrl: 'https://api.together.ai/v1',
     title: 'Together',
-    source: 'docs.together.ai/docs/openai-api-compatibility, 2026-11',
+    source: 'docs.together.ai/docs/inference/openai-compatibility, 2026-11',
   },
   vllm: {
     baseUrl: 'http://127.0.0.1:8000/v1',
@@ -100,7 +105,9 @@ export const presets = {
   xai: {
     baseUrl: 'https://api.x.ai/v1',
     title: 'xAI',
-    source: 'docs.x.ai/docs/api-reference, 2026-11',
+    // Its reasoning models refuse `presence_penalty`, `frequency_penalty` and `stop`, most of them `reasoning_effort`; others
+    // take them: nothing is left out.
+    source: 'docs.x.ai/docs/guides/reasoning, 2026-11',
   },
 } as const satisfies Record<string, Preset>
 

@@ -17,6 +17,8 @@ export interface Sending {
   readonly identity: Identity
   readonly call: ProviderCall
   readonly models: Models
+  /** The same, reaching nobody, where what is unsupported has to be known before; null = it has not. */
+  readonly drafts: Models | null
   readonly body: Members
   /** The provider's name of the model. */
   readonly model: string

@@ -15,6 +15,7 @@ import { responsesCall } from '../../openai/translate/responses-request.ts'
 import type { Account, Identity } from './account.ts'
 import { askedOf, type Asked } from './asked.ts'
 import { modelInBody, refusing } from './asking.ts'
+import { unsentFetch, warningsOf } from './draft.ts'
 import { PartsBody, type Events } from './parts-body.ts'
 import { sendEmbeddings } from './translated-embeddings.ts'
 import { BrokenAnswer, errorOfPart, outcomeOf } from './translated-errors.ts'
@@ -42,7 +43,9 @@ export async function sendTranslated(x: Exchange, account: Account, identity: Id
   if (x.gone) abort()
   const make = await account.loadModels()
   const models = make(account.access(identity, call.fetch))
-  const sending = { x, account, translation, identity, call, models, body, model, signal: controller.signal }
+  const drafts = account.refusesUnsupported ? make(account.access(identity, unsentFetch)) : null
+  const { signal } = controller
+  const sending = { x, account, translation, identity, call, models, drafts, body, model, signal }
   try {
     const reply = await ask(sending)
     account.learn(identity.key, false)
@@ -104,7 +107,14 @@ async function prepared(sending: Sending, read: (body: Members, abilities: Abili
   const urls = await model.supportedUrls
   const call = read(sending.body, abilitiesOf(sending, model, urls))
   refusing(sending.account, call.dropped)
-  return { model, dropped: [...call.dropped], options: { ...call.options, abortSignal: sending.signal } }
+  const ready = {
+    model,
+    dropped: [...call.dropped],
+    options: { ...call.options, abortSignal: sending.signal },
+  }
+  const draft = sending.drafts?.language(sending.model)
+  if (draft !== undefined) note(sending, ready.dropped, await warningsOf(draft, ready.options))
+  return ready
 }
 
 type Prepared = Awaited<ReturnType<typeof prepared>>

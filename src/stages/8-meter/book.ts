@@ -129,8 +129,8 @@ export class Book {
       operationId: item.rowId,
       atMs: clock.wallMs(),
       upstreamModel: asked.model,
-      state: 'settled',
-      estimator: null,
+      state: item.estimator == null ? 'settled' : 'estimated',
+      estimator: item.estimator ?? null,
       usage,
       units,
       serviceTier,
@@ -162,8 +162,18 @@ export class Book {
     attempt.costNanoUsd = costNanoUsd
     attempt.bookedUsage = usage
     const delivered = attempt.delivered || attempt.continued
+    // Written out: this is made for every call, and spreading objects costs more than all the rest of it.
     return this.#keep({
-      ...commonOf(x, attempt),
+      id: attempt.id,
+      operationId: x.id,
+      atMs: attempt.startedWallMs,
+      endpoint: x.endpoint?.operation ?? 'unknown',
+      method: x.request.method,
+      model: x.model,
+      upstreamModel: attempt.answeredModel ?? attempt.upstreamModel,
+      upstream: attempt.whom.name,
+      account: attempt.whom.account,
+      owner: rowOwner(x),
       state: attempt.state as RowState,
       estimator: estimate?.estimator ?? null,
       usage,
@@ -171,13 +181,21 @@ export class Book {
       serviceTier: attempt.serviceTier,
       costNanoUsd,
       billedNanoUsd: delivered || costNanoUsd === null ? costNanoUsd : 0,
+      savedNanoUsd: 0,
       priceVersion,
+      cache: x.cacheStatus,
       attempt: x.tried.indexOf(attempt) + 1,
       last,
+      status: x.gone ? 499 : attempt.status,
       failure: failureOf(x, attempt, last),
       firstByteUs: attempt.firstByteAtMs === 0 ? null : us(attempt.firstByteAtMs - attempt.startedAtMs),
       durationUs: us(attempt.endedAtMs - attempt.startedAtMs),
       overheadUs: us(x.tried[0]!.startedAtMs - x.startedAtMs),
+      stream: x.stream,
+      clientGone: x.gone,
+      endUser: x.endUser,
+      metadata: reportedMetadata(x),
+      retryCount: x.retryCount,
       unmetered: x.endpoint?.metered === 'unmetered' && usage === null && attempt.units === null,
     })
   }

@@ -13,6 +13,8 @@ export interface MeteredItem {
   readonly facts: AnswerFacts
   /** Made by a batch, which costs half. */
   readonly batch: boolean
+  /** Which way its figures were estimated; null or absent = they are the provider's own. */
+  readonly estimator?: string | null
 }
 
 /** Takes an item as soon as it is known. The same may come again. Must not throw. */

@@ -466,13 +466,45 @@ describe('a socket', () => {
     expect(sink.length).toBe(9)
   })
 
-  test('a response that was under way when it ended is an item without usage', () => {
+  test('a response that was under way when it ended is estimated by what was said so far', () => {
     const { items, say, end } = socket('/v1/realtime', '?model=gpt-realtime')
+    say({ type: 'session.created', session: { model: 'gpt-realtime', instructions: 'x'.repeat(400) } })
+    say({ type: 'input_audio_buffer.speech_started', audio_start_ms: 1000 })
+    say({ type: 'input_audio_buffer.speech_stopped', audio_end_ms: 3000 })
     say({ type: 'response.created', response: { usage: null } })
+    // One second at 48 bytes a millisecond.
+    say({ type: 'response.output_audio.delta', delta: 'A'.repeat(64_000) })
+    say({ type: 'response.output_audio_transcript.delta', delta: 'eight ch' })
     end()
     expect(items).toMatchObject([
-      { rowId: 'hgr_1-1-1', facts: { usage: null, model: 'gpt-realtime', final: false } },
+      {
+        rowId: 'hgr_1-1-1',
+        estimator: 'socket-1',
+        facts: {
+          usage: { input: 120, audioInput: 20, output: 22, audioOutput: 20, total: 142 },
+          final: false,
+        },
+      },
     ])
+  })
+
+  test('a later one has the response before as its input; hostile events change nothing', () => {
+    const { items, say, end } = socket('/v1/realtime', '?model=gpt-realtime')
+    say({
+      type: 'session.updated',
+      session: { output_audio_format: 'g711_ulaw', tools: 5, instructions: [] },
+    })
+    say({ type: 'response.created', response: { usage: null } })
+    say({ type: 'response.done', response: { status: 'completed', usage: spoken } })
+    say({ type: 'input_audio_buffer.speech_stopped', audio_end_ms: 1e300 })
+    say({ type: 'input_audio_buffer.speech_started', audio_start_ms: 'now' })
+    say({ type: 'response.created', response: { usage: null } })
+    say({ type: 'response.audio.delta', delta: { length: 1e9 } })
+    say({ type: 'response.audio.delta', delta: 'A'.repeat(10_668) })
+    end()
+    expect(items[1]).toMatchObject({
+      facts: { usage: { input: 253, audioInput: 0, output: 21, audioOutput: 21 } },
+    })
   })
 
   test('responses: the terminal events, each with its model and tier', () => {

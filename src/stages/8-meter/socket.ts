@@ -16,9 +16,12 @@ import {
 import { TextMessages } from './frames.ts'
 import { rowIdOf, type TakeItem } from './item.ts'
 import { note } from './note.ts'
+import { SocketEstimate, socketEstimator } from './socket-estimate.ts'
 
 const usageName = Buffer.from('"usage"')
 const sessionName = Buffer.from('"session.')
+const deltaName = Buffer.from('.delta"')
+const speechName = Buffer.from('"input_audio_buffer.speech_')
 /** Events of a session name its models; longer ones are not such. */
 const sessionBytesMax = 256 * 1024
 const doneTypes = new Set(['response.done', 'response.completed', 'response.incomplete', 'response.failed'])
@@ -43,6 +46,7 @@ export class SocketMeter {
   /** Responses begun and not done. */
   #open = 0
   #total: AnswerFacts = noFacts
+  readonly #estimate = new SocketEstimate()
 
   constructor(
     private readonly x: Exchange,
@@ -60,14 +64,18 @@ export class SocketMeter {
 
   /** The session is over. A response that was under way has cost something that nobody will tell. */
   end(): void {
-    for (; this.#open > 0; this.#open--) this.#item(null, { ...noFacts, model: this.#model })
+    for (; this.#open > 0; this.#open--) {
+      const usage = this.#estimate.usage()
+      this.#item({ rowId: null, estimator: socketEstimator }, { ...noFacts, usage, model: this.#model })
+      this.#estimate.done(usage)
+    }
   }
 
   #message(message: Uint8Array): void {
-    if (Buffer.prototype.indexOf.call(message, usageName) < 0) {
-      const session =
-        message.length < sessionBytesMax && Buffer.prototype.indexOf.call(message, sessionName) >= 0
+    if (!has(message, usageName)) {
+      const session = message.length < sessionBytesMax && has(message, sessionName)
       if (session) this.#session(parsed(message))
+      else if (isSpeech(message) || (this.#open > 0 && has(message, deltaName))) this.#said(parsed(message))
       return
     }
     const event = parsed(message)
@@ -82,33 +90,40 @@ export class SocketMeter {
     const session = members(event?.['session'])
     if (session === null) return
     this.#model = textOf(session['model']) ?? this.#model
+    this.#estimate.session(session)
     const input = members(members(session['audio'])?.['input'])
     const transcription = members(input?.['transcription']) ?? members(session['input_audio_transcription'])
     this.#transcriber = textOf(transcription?.['model']) ?? this.#transcriber
+  }
+
+  #said(event: Members | null): void {
+    const type = event?.['type']
+    if (event !== null && typeof type === 'string') this.#estimate.event(type, event)
   }
 
   #done(event: Members): void {
     const response = members(event['response'])
     this.#open = Math.max(0, this.#open - 1)
     const facts = readAnswer(event)
+    this.#estimate.done(facts.usage)
     // One that failed before it began has cost nothing, and says so by having no usage.
     if (facts.usage === null) return
     const rowId = response?.['background'] === true ? rowIdOf('response', response['id']) : null
-    this.#item(rowId, { ...facts, model: facts.model ?? this.#model, final: true })
+    this.#item({ rowId, estimator: null }, { ...facts, model: facts.model ?? this.#model, final: true })
   }
 
   #transcribed(event: Members): void {
     const usage = readUsage(event['usage'])
     const units = readUnits(event['usage'])
     if (usage === null && units === null) return
-    this.#item(null, { ...noFacts, usage, units, model: this.#transcriber, final: true })
+    this.#item(measured, { ...noFacts, usage, units, model: this.#transcriber, final: true })
   }
 
-  #item(givenId: string | null, facts: AnswerFacts): void {
+  #item({ rowId: givenId, estimator }: Item, facts: AnswerFacts): void {
     this.#items += 1
     const id = this.x.tried.at(-1)?.id ?? this.x.id
     const rowId = givenId ?? `${id}-${this.#items}`
-    this.take(this.x, { rowId, facts, batch: false })
+    this.take(this.x, { rowId, facts, batch: false, estimator })
     const { usage, units } = facts
     this.#total = {
       usage: usage === null ? this.#total.usage : addUsage(this.#total.usage, usage),
@@ -119,6 +134,22 @@ export class SocketMeter {
     }
     note(this.x, this.#total)
   }
+}
+
+/** Which row an item gets, and how its figures came about. */
+interface Item {
+  readonly rowId: string | null
+  readonly estimator: string | null
+}
+
+const measured: Item = { rowId: null, estimator: null }
+
+function has(message: Uint8Array, name: Uint8Array): boolean {
+  return Buffer.prototype.indexOf.call(message, name) >= 0
+}
+
+function isSpeech(message: Uint8Array): boolean {
+  return message.length < 1024 && has(message, speechName)
 }
 
 function parsed(message: Uint8Array): Members | null {

@@ -233,7 +233,7 @@ describe('a stream that breaks amid its text, where the route says continue', ()
       routes: [{ pick: 'priority', ...route }],
     })
     first.faults.add({ match: {}, fault: 'fault-cut-3' })
-    const answer = await chat(gate, { stream: true })
+    const answer = await chat(gate, { stream: true, max_tokens: 1000, max_completion_tokens: 2 })
     const { content, done, error } = said(answer.text)
     expect({ done, error }).toEqual({ done: true, error: null })
     expect(answer.text).toContain(': headgate: continued by second\n\n')
@@ -243,6 +243,12 @@ describe('a stream that breaks amid its text, where the route says continue', ()
     expect(messages).toHaveLength(2)
     expect(messages[1]!.role).toBe('assistant')
     expect(messages[1]!.content.length).toBeGreaterThan(0)
+    // What was delivered is not asked for again; something always is.
+    const spent = Math.ceil(Buffer.byteLength(messages[1]!.content) / 4)
+    expect(JSON.parse(goesOn.last.body.toString())).toMatchObject({
+      max_tokens: 1000 - spent,
+      max_completion_tokens: Math.max(1, 2 - spent),
+    })
     expect(content).toBe(`${messages[1]!.content}and so on.`)
     // A second role would be a second message to some clients.
     expect(answer.text.split('"role"')).toHaveLength(2)

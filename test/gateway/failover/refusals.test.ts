@@ -2,8 +2,10 @@
 // reaches the client as it is.
 
 import { describe, expect, test } from 'bun:test'
-import { promiseTests, startGate, upstreamAt } from '../harness.ts'
-import { reply, ScriptedUpstream } from '../scripted-upstream.ts'
+import { callAdmin } from '../admin-call.ts'
+import { clientKey, eventually, promiseTests, startGate, upstreamAt } from '../harness.ts'
+import { KeptLedger } from '../ledger-kept.ts'
+import { chunk, eventsHead, lastChunk, reply, ScriptedUpstream } from '../scripted-upstream.ts'
 import { chat, chats, post, twoAccounts } from './accounts.ts'
 
 promiseTests()
@@ -145,11 +147,88 @@ describe('a request that is too long', () => {
     expect(await chat(gate)).toMatchObject({ status: 400, attempts: 2 })
   })
 
+  test('streaming as well, also where the refusal comes as the first event', async () => {
+    const { gate, first } = await twoAccounts({ contextFallback: 'gpt-4.1' })
+    first.faults.add({ match: { model: 'gpt-4o-mini' }, fault: 'fault-context-length' })
+    const answer = await chat(gate, { stream: true })
+    expect(answer).toMatchObject({ status: 200, attempts: 2 })
+    expect(answer.text).toContain('"model":"gpt-4.1')
+    const error = { message: 'too long', type: 'invalid_request_error', code: 'context_length_exceeded' }
+    const late = ScriptedUpstream.start(async (seen, peer) => {
+      await peer.write(eventsHead)
+      const long = seen.body.toString().includes('gpt-4.1')
+      const delta = { choices: [{ index: 0, delta: { content: 'Hi' }, finish_reason: 'stop' }] }
+      await peer.write(chunk(`data: ${JSON.stringify(long ? delta : { error })}\n\ndata: [DONE]\n\n`))
+      await peer.write(lastChunk)
+    })
+    const other = await startGate({
+      upstreams: [upstreamAt(late.url), upstreamAt(late.url, { name: 'other' })],
+      routes: [{ pick: 'priority', contextFallback: 'gpt-4.1' }],
+    })
+    const told = await chat(other, { stream: true })
+    expect(told).toMatchObject({ status: 200, attempts: 2 })
+    expect(told.text).toContain('"content":"Hi"')
+    expect(late.requests).toHaveLength(2)
+    late.stop()
+  })
+
+  test('but never to a model that the caller may not use, nor to an upstream that is drained', async () => {
+    const { first, second } = await twoAccounts()
+    for (const each of [first, second])
+      each.faults.add({ match: { model: 'gpt-4o-mini' }, fault: 'fault-context-length' })
+    const upstreams = [upstreamAt(first.url, { name: 'first' }), upstreamAt(second.url, { name: 'second' })]
+    const keys = [{ name: 'client', value: clientKey, models: ['gpt-4o-*'] }]
+    const narrow = await startGate({
+      upstreams,
+      access: { keys },
+      routes: [{ pick: 'priority', contextFallback: 'gpt-4.1' }],
+    })
+    expect(await chat(narrow)).toMatchObject({ status: 400, upstream: 'first', attempts: 1 })
+    const token = 'a-token-of-the-operators-00001'
+    const drained = await startGate({
+      admin: { listen: '127.0.0.1:0', token },
+      upstreams,
+      routes: [{ pick: 'priority', contextFallback: 'second' }],
+    })
+    await callAdmin(drained.adminPort, 'POST /api/upstreams/second/drain', { token })
+    expect(await chat(drained)).toMatchObject({ status: 400, upstream: 'first', attempts: 1 })
+  })
+
   test('or to an upstream of the route', async () => {
     const { gate, first } = await twoAccounts({ contextFallback: 'second' })
     first.faults.add({ match: {}, fault: 'fault-context-length' })
     expect(await chat(gate)).toMatchObject({ status: 200, upstream: 'second', attempts: 2 })
   })
+})
+
+test('the books say of each attempt why it was no good', async () => {
+  const ledger = new KeptLedger()
+  const { first, second } = await twoAccounts()
+  const upstreams = [upstreamAt(first.url, { name: 'first' }), upstreamAt(second.url, { name: 'second' })]
+  for (const [fault, failure, status] of [
+    ['fault-429', 'rate_limit_exceeded', 429],
+    ['fault-insufficient-quota', 'rate_limit_exceeded', 429],
+    ['fault-503', 'upstream_unavailable', 503],
+    ['fault-context-length', 'bad_request', 400],
+    ['fault-401', 'upstream_auth_failed', 401],
+  ] as const) {
+    const gate = await startGate(
+      { upstreams, routes: [{ pick: 'priority', contextFallback: 'second' }] },
+      { ledger },
+    )
+    first.faults.add({ match: {}, fault, times: 1 })
+    const answer = await chat(gate)
+    expect(answer).toMatchObject({ status: 200, upstream: 'second', attempts: 2 })
+    const id = answer.headers.get('x-headgate-id')!
+    await eventually(() => ledger.of(id).length === 2, 'both rows')
+    const rows = ledger.of(id).toSorted((a, b) => a.id.localeCompare(b.id))
+    expect(
+      rows.map(({ upstream, failure, status, state }) => ({ upstream, failure, status, state })),
+    ).toEqual([
+      { upstream: 'first', failure, status, state: 'void' },
+      { upstream: 'second', failure: null, status: 200, state: 'settled' },
+    ])
+  }
 })
 
 describe('where every upstream fails', () => {
