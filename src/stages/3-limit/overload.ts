@@ -1,13 +1,11 @@
 // The gateway's own overload. What runs short is its one thread: in each turn of its loop it does what has become ready during
 // the turn before, so a long turn makes the next one longer, and work waits as long as turns are. A turn is therefore given
-// only so much new work; what else it finds is turned away at once, before anything is done for it. How much that is has two
-// values. At first a turn may take as long as the target, and twice as long where the one before did not, since one long
-// turn is no overload. Once requests had to be turned away, turns are kept to a few milliseconds, until there is nothing
-// to turn away any more: so whoever is turned away hears it within milliseconds, and what is admitted waits no
-// longer for its turns; where the thread had time left all the same, they may be longer again. A pause of the whole process counts as little, however long: only time between requests that lie
-// close together is work. What is under way is never touched. Requests in flight say nothing of all this, since most of
-// them wait for an upstream; a controller of the share that is turned away (PIE, RFC 8033) was tried and was too slow
-// where turns grow by themselves. Who is turned away first is a matter of shares; see fair-share.ts.
+// only so much new work; what else it finds is turned away at once, before anything is done for it. At first that is the
+// target, and twice as much where the turn before was short, since one long turn is no overload. Once something had to be
+// turned away it is a few milliseconds, until nothing was for a while: so whoever is turned away hears it soon. It is less
+// where much is waiting, and more where the thread had time left. A pause of the process counts as little. What is under
+// way is never touched. Requests in flight say nothing of this, since most of them wait for an upstream; a controller of the
+// share that is turned away (PIE, RFC 8033) was tried and was too slow. Whose turn it is to be refused: see fair-share.ts.
 
 import { occupiedMs, type Clock } from '../../base/clock.ts'
 import { randomSeed } from '../../base/id.ts'
@@ -25,15 +23,14 @@ export interface OverloadOptions {
 /** A turn with fewer new requests is long for another reason, such as a machine that others use too. */
 const requestsMin = 16
 const requestsMinStrained = 4
-/** A turn takes at most some thousand events of the kernel, answers among them: where it finds more, the rest waits, and
- * turns must be shorter. */
+/** A turn takes some thousand events of the kernel at most, answers among them: where it finds more, the rest waits there. */
 const requestsMax = 400
 /** What a turn is given while requests are turned away: few milliseconds, and of a short target half. */
 const strainedMs = 4
 /** Where the thread had something to do for less than this part of an interval, it turned away more than it had to. */
 const busyShare = 0.8
 /** Time between two requests of a turn beyond this is a pause, and no work for what lies between them. */
-const pauseMs = 5
+const pauseMs = 50
 const budgetShareMin = 1 / 16
 /** Time over which shares are counted. */
 const intervalMs = 100
@@ -41,6 +38,8 @@ const intervalMs = 100
 const patience = 1.5
 /** Part of a turn's budget that is whoever's comes first. */
 const openToAll = 1 / 2
+/** Turns stay short until so many intervals had nothing to turn away: load that is too much comes and goes in waves. */
+const calmIntervals = 10
 const eventEveryMs = 10_000
 
 // By hash: this must not hold a second copy of what callers prove themselves by.
@@ -51,6 +50,7 @@ export class Overload {
   readonly #fair = new FairShare()
   readonly #tenants = new Map<number, string>()
   #timer: ReturnType<typeof setTimeout> | null = null
+  #immediate: NodeJS.Immediate | null = null
   /** When the turn under way began; -1 = there is none. */
   #turnAtMs = -1
   #turnRequests = 0
@@ -69,6 +69,8 @@ export class Overload {
   #saidAtMs = -Infinity
   /** What a turn is given now while requests are turned away. */
   #strainedMs = strainedMs
+  /** Intervals in a row that turned nothing away. */
+  #calm = 0
   #occupiedBeforeMs = Number.NaN
   #intervalAtMs = 0
   readonly #endTurn = (): void => this.turnEnded()
@@ -96,8 +98,11 @@ export class Overload {
     const nowMs = this.clock.nowMs()
     if (this.#turnAtMs < 0) this.#beginTurn(nowMs)
     this.#turnRequests += 1
+    // While many sockets have something to say, the loop goes round for long before it looks at timers.
+    // oxlint-disable-next-line no-restricted-globals -- one at a time: no queue hides behind it
+    if (this.#turnRequests === requestsMin) this.#immediate = setImmediate(this.#endTurn)
     const budgetMs = (this.#strained ? Math.min(this.#strainedMs, target / 2) : target) * this.#budgetShare
-    const workMs = (this.#turnWorkMs += Math.min(nowMs - this.#turnLastAtMs, pauseMs, budgetMs / 4))
+    const workMs = (this.#turnWorkMs += Math.min(nowMs - this.#turnLastAtMs, pauseMs, target))
     this.#turnLastAtMs = nowMs
     const long = workMs > budgetMs && this.#mayShed(budgetMs)
     if (!long && !this.#strained) {
@@ -135,19 +140,27 @@ export class Overload {
   /** Ends the turn: called by a timer, and by tests. */
   turnEnded(): void {
     const nowMs = this.clock.nowMs()
-    this.#timer = null
+    this.#disarm()
     this.#turnBeforeMs = this.#turnWorkMs + Math.min(nowMs - this.#turnLastAtMs, pauseMs)
     this.#turnAtMs = -1
-    const share = this.#turnRequests > requestsMax ? this.#budgetShare * 0.9 : this.#budgetShare * 1.05
+    // Many are waiting, in the kernel too: turning them away comes before new work, or they wait for ever.
+    const behind =
+      this.#turnRequests > requestsMax || (this.#strained && this.#turnBeforeMs > 3 * this.#strainedMs)
+    const share = this.#budgetShare * (behind ? 0.8 : 1.05)
     this.#budgetShare = Math.min(1, Math.max(budgetShareMin, share))
     if (nowMs >= this.#intervalEndsAtMs) this.#endInterval(nowMs)
   }
 
   /** Ends what runs beside requests. */
   close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
+    this.#disarm()
     this.#turnAtMs = -1
+  }
+
+  #disarm(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#immediate !== null) clearImmediate(this.#immediate)
+    this.#timer = this.#immediate = null
   }
 
   #beginTurn(nowMs: number): void {
@@ -161,7 +174,8 @@ export class Overload {
 
   #endInterval(nowMs: number): void {
     const late = nowMs - this.#intervalEndsAtMs > intervalMs * 2
-    this.#strained = this.#shed > 0 || (this.#strained && !late && this.#turnBeforeMs > this.targetMs! / 2)
+    this.#calm = this.#shed > 0 ? 0 : this.#calm + 1
+    this.#strained &&= !late && this.#calm < calmIntervals
     // As much as was done in this interval can be done in the next one; more is tried where turns have done little.
     this.#fair.next(this.#strained ? Math.max(requestsMin, this.#admitted) : Infinity)
     this.#fitBudget(nowMs)
@@ -187,6 +201,7 @@ export class Overload {
     this.#occupiedBeforeMs = occupiedNowMs
     this.#intervalAtMs = nowMs
     if (busy < busyShare) this.#strainedMs = Math.min(this.targetMs!, this.#strainedMs * 2)
+    else if (this.#calm > 0) this.#strainedMs = Math.min(this.targetMs!, this.#strainedMs * 1.25)
     else this.#strainedMs = Math.max(strainedMs, this.#strainedMs * 0.8)
   }
 
