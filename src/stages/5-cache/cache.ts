@@ -71,13 +71,12 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
   keeper.configure(exact === null ? null : keptWhere(options, place))
   const seen = (x: Exchange): void => {
     if (x.cacheKey === '') return
-    const { key, facts } = seenOf(x)
     counts[x.cacheStatus] = (counts[x.cacheStatus] ?? 0) + 1
     if (x.cached !== null) {
       savedNanoUsd += x.cached.costNanoUsd ?? 0
       savedTokens += x.cached.usage?.total ?? 0
     }
-    if (x.status === 200) keeper.see({ atMs: x.startedWallMs, key, status: x.cacheStatus, ...facts })
+    if (x.status === 200 && keeper.watches(x.cacheKey)) keeper.see(seenOf(x))
   }
   const stored = (x: Exchange): Reply | null | Promise<Reply | null> => {
     if (on) return exact!.find(x)
@@ -138,12 +137,14 @@ function keptWhere({ mode, store }: CacheOptions, place: CacheParts['place']): K
 
 function seenOf(x: Exchange) {
   const { usage = null, costNanoUsd = null } = x.cached ?? x.tried.at(-1) ?? {}
-  const facts = {
+  return {
+    atMs: x.startedWallMs,
+    key: x.cacheKey.slice(0, 32),
+    status: x.cacheStatus,
     endpoint: x.endpoint?.operation ?? '',
     model: x.model ?? '',
     bytes: x.bytesOut,
     tokens: (usage ?? x.usage)?.total ?? 0,
     costNanoUsd,
   }
-  return { key: x.cacheKey.slice(0, 32), facts }
 }

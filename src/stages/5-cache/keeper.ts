@@ -51,6 +51,11 @@ export class CacheKeeper {
     } else if (settings !== null) this.#disk?.configure(diskOptions(settings))
   }
 
+  /** Whether `see` is to be told of a request, by its digest. */
+  watches(key: string): boolean {
+    return this.#disk?.watches(key) ?? false
+  }
+
   /** Keeps what `cache simulate` reads. */
   see(request: Omit<SeenRequest, 'weight'>): void {
     this.#disk?.see(request)
