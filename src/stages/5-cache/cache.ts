@@ -5,12 +5,13 @@ import type { Clock } from '../../base/clock.ts'
 import type { CacheStatus, Exchange, Reply, Tap } from '../../exchange.ts'
 import { booksClosed } from '../../ledger/ledger.ts'
 import { ExactCache, variantKey } from './exact.ts'
-import { CacheKeeper, type KeeperSettings } from './keeper.ts'
+import { explainPair } from './explain.ts'
+import { CacheKeeper, keptWhere, type KeeperSettings } from './keeper.ts'
 import { Idempotency, type IdempotencyParts } from './idempotency.ts'
 import type { CacheOptions } from './options.ts'
 import type { PurgeMark, StoreStats } from './store.ts'
 
-export { CacheKeeper, Idempotency, type IdempotencyParts }
+export { CacheKeeper, explainPair, Idempotency, type IdempotencyParts }
 
 /** What operators see of the cache. */
 export interface CacheView {
@@ -116,22 +117,10 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
       const atMs = clock.wallMs()
       const count = await keeper.tiers.purge(mark, atMs)
       if (mark.by !== 'key') return count
-      const others = wishes.map((wish) => variantKey(mark.value, wish))
-      for (const value of others) await keeper.tiers.purge({ by: 'key', value }, atMs)
+      for (const wish of wishes)
+        await keeper.tiers.purge({ by: 'key', value: variantKey(mark.value, wish) }, atMs)
       return count
     },
-  }
-}
-
-/** Off, nothing is kept but what is recorded. */
-function keptWhere({ mode, store }: CacheOptions, place: CacheParts['place']): KeeperSettings {
-  const on = mode === 'exact'
-  return {
-    ...place,
-    redis: on && store.redis ? place.redis : [],
-    memoryBytes: on ? store.memory : 0,
-    diskBytes: on ? store.disk : 0,
-    inactiveMs: store.inactive,
   }
 }
 

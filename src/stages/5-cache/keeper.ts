@@ -6,6 +6,7 @@ import type { Secret } from '../../base/secret.ts'
 import type { SeenRequest } from '../../storage/cache-file.ts'
 import { DiskStore } from './disk.ts'
 import { MemoryStore } from './memory.ts'
+import type { CacheOptions } from './options.ts'
 import { RedisCacheStore } from './redis.ts'
 import { noSeal, sealWith } from './sealed.ts'
 import { Tiers, type LowerStore } from './tiers.ts'
@@ -87,6 +88,21 @@ export class CacheKeeper {
       lower.push({ store: this.#redis, skewMs: redisSkewMs, use: null })
     }
     tiers.lower = lower
+  }
+}
+
+/** What settings come to: with the mode off, nothing is kept but what is recorded. */
+export function keptWhere(
+  { mode, store }: CacheOptions,
+  place: Pick<KeeperSettings, 'folder' | 'key' | 'redis'>,
+): KeeperSettings {
+  const on = mode === 'exact'
+  return {
+    ...place,
+    redis: on && store.redis ? place.redis : [],
+    memoryBytes: on ? store.memory : 0,
+    diskBytes: on ? store.disk : 0,
+    inactiveMs: store.inactive,
   }
 }
 
