@@ -385,6 +385,56 @@ describe('rule 9: an answer that needed no call', () => {
     expect(ledger.reservations.size).toBe(1)
   })
 
+  test('what a stored answer cost by estimate is what it saves', async () => {
+    const plain = JSON.parse(whole) as { usage?: unknown }
+    delete plain.usage
+    const gone = Promise.withResolvers<void>()
+    const { gate, ledger } = await cached(async (seen, peer) => {
+      await gone.promise
+      const stream = seen.body.toString().includes('"stream":true')
+      if (!stream) return void (await peer.write(reply(200, JSON.stringify(plain))))
+      await peer.write(eventsHead + chunk(delta('Hello.')))
+      await peer.write(chunk(delta('').replace('null}]', '"stop"}]')))
+      await peer.write(Buffer.concat([chunk(done), Buffer.from(lastChunk)]))
+    })
+    for (const more of [{}, { stream: true, seed: 2 }]) {
+      ledger.rows.length = 0
+      const calls = [chat(more), chat(more)].map((one) => ask(gate.port, one))
+      await eventually(() => gate.gateway.exchanges === 2, 'both to wait')
+      gone.resolve()
+      await Promise.all(calls)
+      expect((await ask(gate.port, chat(more))).header('x-cache-status')).toBe('HIT')
+      const rows = await rowsSettled(ledger, 3)
+      const made = rows.find(({ cache }) => cache === 'MISS')!
+      expect(made.state).toBe('estimated')
+      expect(made.costNanoUsd).toBeGreaterThan(0)
+      const saved = rows.map((row) => `${row.cache} ${row.savedNanoUsd}`).sort((a, b) => a.localeCompare(b))
+      expect(saved).toEqual([`COALESCED ${made.costNanoUsd}`, `HIT ${made.costNanoUsd}`, 'MISS 0'])
+    }
+  })
+
+  test('of a list to embed that was known in part, the row says what the known part would have cost', async () => {
+    const { gate, ledger } = await cached((seen, peer) => {
+      const { input } = JSON.parse(seen.body.toString()) as { input: string[] }
+      const data = input.map((_, index) => ({ object: 'embedding', index, embedding: [0.5] }))
+      const usage = { prompt_tokens: 1000 * input.length, total_tokens: 1000 * input.length }
+      const model = 'text-embedding-3-small'
+      return peer.write(reply(200, JSON.stringify({ object: 'list', data, model, usage })))
+    })
+    const embed = (input: string[]) =>
+      ask(gate.port, request('POST', '/v1/embeddings', jsonBody({ model: 'text-embedding-3-small', input })))
+    await embed(['a', 'b', 'c'])
+    await embed(['c', 'd', 'a'])
+    await embed(['d', 'c'])
+    const rows = await rowsSettled(ledger, 3)
+    const one = 1000 * 20
+    expect(rows.map((row) => [row.cache, row.usage?.input ?? 0, row.costNanoUsd, row.savedNanoUsd])).toEqual([
+      ['MISS', 3000, 3 * one, 0],
+      ['MISS', 1000, one, 2 * one],
+      ['HIT', 0, 0, 2 * one],
+    ])
+  })
+
   test('a hit is refused where no row can be kept', async () => {
     const { gate, ledger } = await cached((_, peer) => void peer.write(reply(200, whole)))
     await ask(gate.port, chat())

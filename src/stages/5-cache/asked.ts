@@ -185,6 +185,16 @@ export function digestOf(parts: readonly string[]): string {
   return Bun.SHA256.hash(parts.map((part) => `${part.length}:${part}`).join(''), 'hex')
 }
 
+/** The same request, to be told in the form it wishes for, where its first answer cannot be. */
+export function variantOf(asked: Asked): Asked {
+  return { ...asked, key: variantKey(asked.key, asked.wish), items: null }
+}
+
+/** The digest under which an answer in another form is kept. */
+export function variantKey(key: string, wish: Asked['wish']): string {
+  return digestOf([key, wish])
+}
+
 /** The operation whose answers may be kept; null = none of them. */
 export function endpointOf(method: string, path: string): string | null {
   if (method === 'POST') return byPath.get(path) ?? null

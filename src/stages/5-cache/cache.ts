@@ -4,7 +4,8 @@
 import type { Clock } from '../../base/clock.ts'
 import type { CacheStatus, Exchange, Reply, Tap } from '../../exchange.ts'
 import { booksClosed } from '../../ledger/ledger.ts'
-import { ExactCache, variantKey } from './exact.ts'
+import { variantKey } from './asked.ts'
+import { ExactCache } from './exact.ts'
 import { explainPair } from './explain.ts'
 import { CacheKeeper, keptWhere, type KeeperSettings } from './keeper.ts'
 import { Idempotency, type IdempotencyParts } from './idempotency.ts'
@@ -73,10 +74,9 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
   const seen = (x: Exchange): void => {
     if (x.cacheKey === '') return
     counts[x.cacheStatus] = (counts[x.cacheStatus] ?? 0) + 1
-    if (x.cached !== null) {
-      savedNanoUsd += x.cached.costNanoUsd ?? 0
-      savedTokens += x.cached.usage?.total ?? 0
-    }
+    const saved = x.cached ?? x.knownPart
+    savedNanoUsd += saved?.costNanoUsd ?? 0
+    savedTokens += saved?.usage?.total ?? 0
     if (x.status === 200 && keeper.watches(x.cacheKey)) keeper.see(seenOf(x))
   }
   const stored = (x: Exchange): Reply | null | Promise<Reply | null> => {

@@ -7,13 +7,13 @@ import { Exchange, type Reply, type Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import { withoutUsage } from '../../openai/include-usage.ts'
-import { AskedIndex, digestOf, type Asked } from './asked.ts'
+import { AskedIndex, variantOf, type Asked } from './asked.ts'
 import { directivesOf, type Directives } from './directives.ts'
 import { inputsOf, KnownItems, requestFor } from './embeddings.ts'
 import type { Entry } from './entry.ts'
 import { Flight, type FlightHost, type Waiter } from './flight.ts'
 import type { CacheKeeper } from './keeper.ts'
-import { entryOfItems, itemsOfAnswer, joinAnswer, parsedJson } from './lists.ts'
+import { entryOfItems, itemsOfAnswer, joinAnswer, knownPartOf, parsedJson } from './lists.ts'
 import { makeEntry } from './make-entry.ts'
 import type { CacheOptions } from './options.ts'
 import { PacedBody } from './paced-body.ts'
@@ -308,6 +308,7 @@ export class ExactCache implements FlightHost {
     const request = parsedJson(x.requestBody!.whole!)
     const body = requestFor(request, missing.map((index) => inputs[index]!)) // prettier-ignore
     flight.items = list
+    x.knownPart = knownPartOf(list)
     x.requestBody = new WholeBody(body)
     return null
   }
@@ -375,16 +376,6 @@ export class ExactCache implements FlightHost {
 }
 
 const bareTap: Tap = { chunk: (bytes) => withoutUsage(bytes), end: () => null }
-
-/** The same request, to be told in the form it wishes for, where its first answer cannot be. */
-function variantOf(asked: Asked): Asked {
-  return { ...asked, key: variantKey(asked.key, asked.wish), items: null }
-}
-
-/** The digest under which an answer in another form is kept. */
-export function variantKey(key: string, wish: Asked['wish']): string {
-  return digestOf([key, wish])
-}
 
 function shareOf(costNanoUsd: number, { facts }: Entry, tokens: number): number {
   if (facts.envelope === undefined || tokens === 0) return costNanoUsd

@@ -336,6 +336,12 @@ class Worth implements CachedFacts {
     return this.#call?.costNanoUsd ?? null
   }
 
+  /** An answer that does not say its tokens has them counted once the leader has it: its end waits for that, and so do we. */
+  get pending(): Promise<void> | null {
+    if (this.costNanoUsd !== null || this.usage !== null) return null
+    return Bun.sleep(0).then(() => this.leader.durable ?? undefined)
+  }
+
   /** As it is now. */
   facts(): CachedFacts {
     const { usage, provider, upstream, upstreamModel, answeredModel, serviceTier, costNanoUsd } = this
