@@ -496,6 +496,42 @@ describe('rule 9: an answer that needed no call', () => {
     for (const peer of [leader, ...others]) peer.close()
   })
 
+  test('of shared Responses streams the last event waits for the row, whether a price is known or not', async () => {
+    const event = (type: string, more: object): string =>
+      chunk(`event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`).toString('latin1')
+    for (const model of ['gpt-4o-mini', 'a-model-without-a-price']) {
+      const end = Promise.withResolvers<void>()
+      const { gate, ledger } = await cached(async (_, peer) => {
+        // Amid a text the mark is no event.
+        const text = 'Hello. event: response.completed\n'
+        await peer.write(eventsHead + event('response.output_text.delta', { delta: text }))
+        await end.promise
+        const output = [{ type: 'message', status: 'completed', content: [{ type: 'output_text', text }] }]
+        const usage = { input_tokens: 900, output_tokens: 200, total_tokens: 1100 }
+        const response = { id: 'r', object: 'response', status: 'completed', model, output, usage }
+        await peer.write(event('response.completed', { response }))
+        await peer.write(lastChunk)
+      })
+      const sent = request('POST', '/v1/responses', jsonBody({ model, input: 'x', stream: true }))
+      const peers = [await dial(gate.port), await dial(gate.port)]
+      for (const [at, peer] of peers.entries()) {
+        void peer.write(sent)
+        await eventually(() => gate.gateway.exchanges === at + 1, 'it to wait')
+        await peer.untilText('Hello.')
+      }
+      const disk = Promise.withResolvers<void>()
+      ledger.disk = () => disk.promise
+      end.resolve()
+      const rows = await rowsSettled(ledger, 2)
+      await Bun.sleep(30)
+      for (const peer of peers) expect(peer.received.includes('"type":"response.completed"')).toBe(false)
+      disk.resolve()
+      for (const peer of peers) await peer.untilText('"type":"response.completed"')
+      expect(rows.map(({ cache }) => cache).toSorted()).toEqual(['COALESCED', 'MISS'])
+      for (const peer of peers) peer.close()
+    }
+  })
+
   test('identical calls that wait for an answer in one piece', async () => {
     const gone = Promise.withResolvers<void>()
     const { gate, ledger } = await cached(async (_, peer) => {
