@@ -156,6 +156,19 @@ describe('on disk', () => {
     await stop(second)
   })
 
+  test('streams are kept too, and given after a restart whole and as streams', async () => {
+    const folder = scratchFolder()
+    const first = await served({ tree: tree(onDisk), folder })
+    await call(first.port, chat('a stream', { stream: true }))
+    await stop(first)
+    const second = await served({ tree: tree(onDisk), folder })
+    for (const more of [{ stream: true }, {}]) {
+      const answer = await call(second.port, chat('a stream', more))
+      expect([status(answer), textOf(answer)]).toEqual(['HIT', 'to a stream'])
+    }
+    await stop(second)
+  })
+
   test('a file that another version wrote is begun anew, and nobody calls it damaged', async () => {
     const folder = scratchFolder()
     mkdirSync(join(folder, 'data'))

@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Secret } from '../../base/secret.ts'
 import type { SeenRequest } from '../../storage/cache-file.ts'
 import { DiskStore } from './disk.ts'
+import type { Leases } from './lease.ts'
 import { MemoryStore } from './memory.ts'
 import type { CacheOptions } from './options.ts'
 import { RedisCacheStore } from './redis.ts'
@@ -50,6 +51,11 @@ export class CacheKeeper {
       this.#place = place
       if (settings !== null) this.#open(settings)
     } else if (settings !== null) this.#disk?.configure(diskOptions(settings))
+  }
+
+  /** What is shared with other gateways; null = nothing is. */
+  get leases(): Leases | null {
+    return this.#redis
   }
 
   /** Whether `see` is to be told of a request, by its digest. */
