@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { redisFound, startRedis } from '../storage/redis-server.ts'
 import { filesOf } from '../canary/search.ts'
 import { callAdmin } from './admin-call.ts'
-import { asks, call, chat, completion, status, textOf } from './cache-calls.ts'
+import { asks, call, chat, completion, completionFrames, status, textOf } from './cache-calls.ts'
 import {
   access,
   eventually,
@@ -20,7 +20,7 @@ import {
   type ConfigTree,
   type Served,
 } from './harness.ts'
-import { reply, ScriptedUpstream, type Script } from './scripted-upstream.ts'
+import { chunk, eventsHead, lastChunk, reply, ScriptedUpstream, type Script } from './scripted-upstream.ts'
 
 promiseTests()
 
@@ -28,8 +28,13 @@ const root = join(import.meta.dir, '..', '..')
 const adminToken = 'hga_test-cache-admin-00000000000000000001'
 
 /** Answers with what was asked: an answer that is somebody else's shows. */
-const echo: Script = (seen, peer) =>
-  peer.write(reply(200, completion(`to ${asks(seen).messages[0].content}`)))
+const echo: Script = async (seen, peer) => {
+  const text = `to ${asks(seen).messages[0].content}`
+  if (asks(seen).stream !== true) return void (await peer.write(reply(200, completion(text))))
+  await peer.write(eventsHead)
+  for (const frame of completionFrames(text, true)) await peer.write(chunk(frame))
+  await peer.write(lastChunk)
+}
 const upstream = ScriptedUpstream.start(echo)
 
 function tree(cache: ConfigTree = {}, more: ConfigTree = {}): ConfigTree {
