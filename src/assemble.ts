@@ -26,13 +26,22 @@ import {
   type UpstreamQuota,
 } from './stages/3-limit/limit.ts'
 import { createRoute, usualRoute, type AccountMemory, type BreakerShare, type SeenObjects } from './stages/6-route/route.ts' // prettier-ignore
-import { createCache, Idempotency, type CacheKeeper, type IdempotencyParts } from './stages/5-cache/cache.ts'
+import {
+  createCache,
+  explainPair,
+  Idempotency,
+  type CacheKeeper,
+  type IdempotencyParts,
+} from './stages/5-cache/cache.ts'
 import { createUpstream, type RefusedKeys, type UpstreamOptions } from './stages/7-upstream/upstream.ts'
 import { createMeter, type Estimator, type Pricing } from './stages/8-meter/meter.ts'
 
 import type { LogStage } from './stages/9-log/log.ts'
 
 export type { Pricing }
+
+/** Two requests as the cache sees them, and what tells them apart. */
+export type ExplainedPair = ReturnType<typeof explainPair>
 
 /** What every build of the stages is given besides its configuration: it outlives them. */
 export interface AssemblyParts {
@@ -124,6 +133,11 @@ function cacheStage(config: Config, parts: AssemblyParts, { cacheKeeper }: Kept)
     trouble: () => ledger.trouble(),
     idempotency: idempotencyOf(config, parts),
   })
+}
+
+/** Whether two requests would share an answer under a configuration, and why. */
+export function explainCache(config: Config, pair: Parameters<typeof explainPair>[2]): ExplainedPair {
+  return explainPair(config.cache, answerPolicy(config), pair)
 }
 
 function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {

@@ -213,6 +213,8 @@ export interface CachedFacts {
   serviceTier: string | null
   /** Nano-dollars; null = not known. */
   costNanoUsd: number | null
+  /** Where its cost is still being found out: resolves when more is known, or never will be. Absent or null = it is not. */
+  readonly pending?: Promise<void> | null
 }
 
 /** An upstream's answer that several exchanges may wait for; see stages/5-cache. */
@@ -284,6 +286,8 @@ export class Exchange {
   ageSeconds: number | null = null
   /** What the answer had been worth; set where what is given is no answer of an upstream to this exchange. */
   cached: CachedFacts | null = null
+  /** What the part of the answer had been worth that did not have to be asked for; null = all of it had. */
+  knownPart: CachedFacts | null = null
   /** The answer this exchange waits for or fetches for others too; null = its own business. */
   sharing: Sharing | null = null
   /** The answer given is past its time: a new one is to be fetched behind it. */

@@ -77,6 +77,7 @@ const noCache: Config['cache'] = {
   headers: [],
   stateful: false,
   coalesce: true,
+  coalesceAcross: 0,
   staleIfError: 0,
   staleWhileRevalidate: 0,
   store: { memory: 268_435_456, disk: 0, inactive: 86_400_000, entry: 8_388_608, redis: true },

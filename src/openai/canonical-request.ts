@@ -29,11 +29,34 @@ export function canonicalRequest(
   const members: string[] = []
   for (const name of Object.keys(body).sort()) {
     const value = body[name]!
-    if (name === 'stream' || name === 'stream_options' || name === how.leaveOut) continue
-    if (how.ignore.includes(name) || (how.defaults && isDefault(operation, name, value))) continue
+    if (name === how.leaveOut || isLeftOut(operation, { name, value }, how)) continue
     members.push(`${JSON.stringify(name)}:${memberText(name, value, how)}`)
   }
   return `{${members.join()}}`
+}
+
+/** The members that tell requests to `operation` apart, each as it is compared. */
+export function canonicalMembers(
+  body: { [name: string]: Json },
+  operation: string,
+  how: Normalization,
+): Map<string, Json> {
+  const members = new Map<string, Json>()
+  for (const name of Object.keys(body).sort()) {
+    const value = body[name]!
+    if (!isLeftOut(operation, { name, value }, how))
+      members.set(name, JSON.parse(memberText(name, value, how)) as Json)
+  }
+  return members
+}
+
+function isLeftOut(
+  operation: string,
+  { name, value }: { readonly name: string; readonly value: Json },
+  how: Normalization,
+): boolean {
+  if (name === 'stream' || name === 'stream_options' || how.ignore.includes(name)) return true
+  return how.defaults && isDefault(operation, name, value)
 }
 
 /** The canonical text of one outermost member. */

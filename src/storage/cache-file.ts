@@ -2,13 +2,15 @@
 // simulate` reads. A file of its own, because it may be lost without harm: it is written without waiting for the disk
 // (`synchronous = OFF` survives the process's death, not the machine's), every answer carries a checksum, and a file that
 // turns out damaged is set aside and begun anew. Whoever sees it in use by somebody else tries again later.
+// A look-up is what it is for: an answer's row number is a part of its digest, so that one descent finds it, and all look-ups
+// of a millisecond share a transaction, since locks and checks of the index cost as much as the search.
 
 import { Database as File, type SQLQueryBindings, type Statement } from 'bun:sqlite'
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Of the tables below; another number is another layout, and begun anew. */
-const layout = 1
+const layout = 2
 /** How long SQLite may block the process for another one's lock. */
 const blockMs = 5
 const seenRowsMax = 200_000
@@ -54,9 +56,8 @@ export interface SeenRequest {
 
 const tables = `
 create table if not exists answers (
-  id integer primary key, key blob not null unique, bytes integer not null, used_min integer not null,
-  kept_until_ms integer not null, asked_ms integer not null, endpoint text not null, model text not null, team text not null, tags text not null,
-  sum blob not null, body blob not null);
+  id integer primary key, bytes integer not null, used_min integer not null, kept_until_ms integer not null, asked_ms integer not null,
+  endpoint text not null, model text not null, team text not null, tags text not null, sum integer not null, body blob not null);
 create index if not exists answers_used on answers (used_min);
 create index if not exists answers_until on answers (kept_until_ms);
 create table if not exists totals (answers integer not null);
@@ -74,9 +75,20 @@ create table if not exists seen (
 export class CacheFile {
   readonly #db: File
   readonly #statements = new Map<string, Statement<Record<string, unknown>, SQLQueryBindings[]>>()
+  readonly #found: Statement<Record<string, unknown>, SQLQueryBindings[]>
+  /** A transaction is open for the look-ups of this millisecond. */
+  #reading = false
+  readonly #timeIsUp = (): void => {
+    try {
+      this.#endReading()
+    } catch {
+      // The next one to use the file finds out.
+    }
+  }
 
   private constructor(db: File) {
     this.#db = db
+    this.#found = this.#ask('select body, sum, used_min from answers where id = ?')
   }
 
   /** Opens `cache.db` in a data directory, made where missing. What is damaged or of another layout is set aside. */
@@ -87,6 +99,11 @@ export class CacheFile {
       return CacheFile.#open(path)
     } catch (cause) {
       if (!isDamage(cause)) throw cause
+      if (cause instanceof OtherLayout) {
+        tell(`${path} was written by another version: the cache begins anew`)
+        removeFile(path)
+        return CacheFile.#open(path)
+      }
       tell(`${path} is damaged: it is set aside as ${setAside(path)}, and the cache begins anew`)
       return CacheFile.#open(path)
     }
@@ -113,6 +130,19 @@ export class CacheFile {
     }
   }
 
+  /** Ends the look-ups' transaction: whatever writes needs one of its own. */
+  #endReading(): void {
+    if (!this.#reading) return
+    this.#reading = false
+    this.#ask('commit').run()
+  }
+
+  /** A statement that reads or writes by itself. */
+  #alone(sql: string): Statement<Record<string, unknown>, SQLQueryBindings[]> {
+    this.#endReading()
+    return this.#ask(sql)
+  }
+
   #ask(sql: string): Statement<Record<string, unknown>, SQLQueryBindings[]> {
     let statement = this.#statements.get(sql)
     if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)))
@@ -121,19 +151,22 @@ export class CacheFile {
 
   /** Runs `work` in one transaction. */
   together(work: () => void): void {
+    this.#endReading()
     this.#db.transaction(work).immediate()
   }
 
   /** The body kept under a key, and the minute it was used last; null where there is none, or what there is was changed. */
   find(key: Uint8Array): { readonly body: Uint8Array; readonly usedMin: number } | null {
-    const row = this.#ask('select body, sum, used_min from answers where key = ?').get(key) as {
-      body: Uint8Array
-      sum: Uint8Array
-      used_min: number
-    } | null
+    if (!this.#reading) {
+      this.#ask('begin').run()
+      this.#reading = true
+      setTimeout(this.#timeIsUp, 0)
+    }
+    const row = this.#found.get(rowOf(key)) as { body: Uint8Array; sum: number; used_min: number } | null
     if (row === null) return null
-    if (Buffer.compare(checksum(key, row.body), row.sum) === 0)
-      return { body: row.body, usedMin: row.used_min }
+    // The whole digest stands before the body: a part of it in common is nothing in common.
+    if (row.sum === checksum(row.body) && beginsWith(row.body, key))
+      return { body: row.body.subarray(key.length), usedMin: row.used_min }
     this.remove(key)
     return null
   }
@@ -141,14 +174,15 @@ export class CacheFile {
   keep(answer: KeptAnswer): void {
     const { key, body, endpoint, model, team, keptUntilMs, askedAtMs, nowMs } = answer
     const tags = answer.tags.length === 0 ? '' : `\n${answer.tags.join('\n')}\n`
-    this.#ask(
-      `insert into answers (key, bytes, used_min, kept_until_ms, asked_ms, endpoint, model, team, tags, sum, body)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set
+    const kept = Buffer.concat([key, body])
+    this.#alone(
+      `insert into answers (id, bytes, used_min, kept_until_ms, asked_ms, endpoint, model, team, tags, sum, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set
        bytes = excluded.bytes, used_min = excluded.used_min, kept_until_ms = excluded.kept_until_ms, asked_ms = excluded.asked_ms,
        endpoint = excluded.endpoint, model = excluded.model, team = excluded.team, tags = excluded.tags,
        sum = excluded.sum, body = excluded.body`,
     ).run(
-      key,
+      rowOf(key),
       body.length,
       minuteOf(nowMs),
       keptUntilMs,
@@ -157,17 +191,17 @@ export class CacheFile {
       model,
       team,
       tags,
-      checksum(key, body),
-      body,
+      checksum(kept),
+      kept,
     )
   }
 
   used(key: Uint8Array, nowMs: number): void {
-    this.#ask('update answers set used_min = ? where key = ?').run(minuteOf(nowMs), key)
+    this.#alone('update answers set used_min = ? where id = ?').run(minuteOf(nowMs), rowOf(key))
   }
 
   remove(key: Uint8Array): number {
-    return this.#ask('delete from answers where key = ?').run(key).changes
+    return this.#alone('delete from answers where id = ?').run(rowOf(key)).changes
   }
 
   /**
@@ -188,12 +222,12 @@ export class CacheFile {
             ? ['model = ?', [value]]
             : ['team = ?', [value]]
     const [where, values] = found as [string, string[]]
-    const last = this.#ask(
+    const last = this.#alone(
       'select max(id) as id from (select id from answers where id > ? order by id limit ?)',
     )
     const { id } = last.get(fromId, rows) as { id: number | null }
     if (id === null) return { removed: 0, nextId: null }
-    const removed = this.#ask(
+    const removed = this.#alone(
       `delete from answers where id > ? and id <= ? and asked_ms <= ? and ${where}`,
     ).run(fromId, id, atMs, ...values)
     return { removed: removed.changes, nextId: id }
@@ -202,21 +236,21 @@ export class CacheFile {
   /** Removes up to `limit` answers that are past their time or were not used since `usedBeforeMs`. */
   removeOld(nowMs: number, usedBeforeMs: number, limit: number): number {
     const past = `delete from answers where id in (select id from answers where kept_until_ms <= ? limit ${limit})`
-    const gone = this.#ask(past).run(nowMs).changes
+    const gone = this.#alone(past).run(nowMs).changes
     if (gone >= limit) return gone
     const unused = `delete from answers where id in (select id from answers where used_min < ? limit ${limit - gone})`
-    return gone + this.#ask(unused).run(minuteOf(usedBeforeMs)).changes
+    return gone + this.#alone(unused).run(minuteOf(usedBeforeMs)).changes
   }
 
   /** Removes the `limit` answers that were used longest ago. */
   removeLeastUsed(limit: number): number {
     const sql = `delete from answers where id in (select id from answers order by used_min, id limit ${limit})`
-    return this.#ask(sql).run().changes
+    return this.#alone(sql).run().changes
   }
 
   /** Bytes in use; costs microseconds. */
   get usedBytes(): number {
-    const row = this.#ask(
+    const row = this.#alone(
       `select (c.page_count - f.freelist_count) * s.page_size as bytes
        from pragma_page_count c, pragma_freelist_count f, pragma_page_size s`,
     ).get() as { bytes: number }
@@ -225,28 +259,28 @@ export class CacheFile {
 
   /** A number that differs where another process may have written since. */
   stamp(): number {
-    return (this.#ask('PRAGMA data_version').get() as { data_version: number }).data_version
+    return (this.#alone('PRAGMA data_version').get() as { data_version: number }).data_version
   }
 
   /** Keeps a purge; gives its number. */
   addPurge(mark: { by: string; value: string }, atMs: number): number {
-    const { lastInsertRowid } = this.#ask('insert into purges (kind, value, at_ms) values (?, ?, ?)').run(
+    const { lastInsertRowid } = this.#alone('insert into purges (kind, value, at_ms) values (?, ?, ?)').run(
       mark.by,
       mark.value,
       atMs,
     )
     const number = Number(lastInsertRowid)
-    const { count } = this.#ask('select count(*) as count from purges').get() as { count: number }
+    const { count } = this.#alone('select count(*) as count from purges').get() as { count: number }
     if (count > purgesMax) {
       // Too many to look through: what is older than now is gone altogether.
-      this.#ask('delete from purges').run()
+      this.#alone('delete from purges').run()
       return this.addPurge({ by: 'all', value: '' }, atMs)
     }
     return number
   }
 
   purgesAfter(number: number): KeptPurge[] {
-    const rows = this.#ask('select * from purges where number > ? order by number').all(number) as {
+    const rows = this.#alone('select * from purges where number > ? order by number').all(number) as {
       number: number
       kind: string
       value: string
@@ -257,7 +291,7 @@ export class CacheFile {
 
   /** Keeps what was seen, and no more than the newest 200,000. */
   addSeen(requests: readonly SeenRequest[]): void {
-    const add = this.#ask(
+    const add = this.#alone(
       'insert into seen (at_ms, key, endpoint, model, bytes, tokens, cost_nano, status, weight) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     )
     let last = 0
@@ -266,12 +300,12 @@ export class CacheFile {
       const row = [atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status, weight]
       last = Number(add.run(...row).lastInsertRowid)
     }
-    this.#ask('delete from seen where number <= ?').run(last - seenRowsMax)
+    this.#alone('delete from seen where number <= ?').run(last - seenRowsMax)
   }
 
   /** What was seen since a moment, oldest first. */
   *seen(fromMs: number): Generator<SeenRequest> {
-    const rows = this.#ask('select * from seen where at_ms >= ? order by number').iterate(fromMs)
+    const rows = this.#alone('select * from seen where at_ms >= ? order by number').iterate(fromMs)
     for (const row of rows as Iterable<Record<string, string | number | null>>) {
       yield {
         atMs: Number(row['at_ms']),
@@ -289,18 +323,19 @@ export class CacheFile {
 
   /** How many answers there are. */
   count(): number {
-    return (this.#ask('select answers from totals').get() as { answers: number }).answers
+    return (this.#alone('select answers from totals').get() as { answers: number }).answers
   }
 
   /** Answers and bytes by endpoint and model, the most first. */
   groups(limit: number): { endpoint: string; model: string; answers: number; bytes: number }[] {
-    return this.#ask(
+    return this.#alone(
       `select endpoint, model, count(*) as answers, sum(bytes) as bytes from answers
        group by endpoint, model order by bytes desc limit ${limit}`,
     ).all() as { endpoint: string; model: string; answers: number; bytes: number }[]
   }
 
   close(): void {
+    this.#timeIsUp()
     for (const statement of this.#statements.values()) statement.finalize()
     this.#statements.clear()
     this.#db.close()
@@ -314,9 +349,13 @@ class OtherLayout extends Error {
 /** Moves a damaged file out of the way; gives its new name. One is kept, for whoever wants to look at it. */
 export function setAside(path: string): string {
   const aside = `${path}.damaged`
-  for (const end of ['-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
   if (existsSync(path)) renameSync(path, aside)
+  removeFile(path)
   return aside
+}
+
+function removeFile(path: string): void {
+  for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
 }
 
 /** Whether an error says that the file is no sound database. */
@@ -343,8 +382,18 @@ function minuteOf(ms: number): number {
 }
 
 /** Over key and body, so that a page that went astray is no answer to anything. */
-function checksum(key: Uint8Array, body: Uint8Array): Uint8Array {
-  const sum = Buffer.allocUnsafe(8)
-  sum.writeBigUInt64LE(Bun.hash.xxHash64(body, Bun.hash.xxHash64(key)))
-  return sum
+function checksum(bytes: Uint8Array): number {
+  return Number(Bun.hash.xxHash64(bytes) >> 11n)
+}
+
+/** The row of a key: its first 52 bits, which no two of a million answers have in common. */
+function rowOf(key: Uint8Array): number {
+  const high = (key[0]! << 12) | (key[1]! << 4) | (key[2]! >> 4)
+  const low = (key[3]! << 24) | (key[4]! << 16) | (key[5]! << 8) | key[6]!
+  return high * 2 ** 32 + (low >>> 0)
+}
+
+function beginsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  for (let at = 0; at < start.length; at++) if (bytes[at] !== start[at]) return false
+  return true
 }

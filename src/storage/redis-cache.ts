@@ -13,6 +13,10 @@ export interface CacheRedis {
   set(name: Uint8Array, value: Uint8Array, ttlMs: number): void
   /** False where it cannot be said for sure. */
   remove(name: Uint8Array): Promise<boolean>
+  /** Sets a lease unless there is one; null where there is no answer in time. */
+  lease(name: Uint8Array, token: string, ttlMs: number): Promise<boolean | null>
+  /** Ends a lease that is still that of `token`. */
+  endLease(name: Uint8Array, token: string): void
   /** Keeps a purge. False where it could not be kept. */
   addPurge(field: string, atMs: number): Promise<boolean>
   /** All purges; null where they cannot be read. */
@@ -30,6 +34,8 @@ const controlWaitMs = 2000
 const purgesKey = 'headgate:cache:purges'
 const purgesForMs = 400 * 86_400_000
 const purgesMax = 1000
+const endLeaseLua =
+  "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 /** Connects in the background. Several URLs = nodes of a cluster. */
 export function openRedisCache(urls: readonly Secret[], clock: Clock): CacheRedis {
@@ -76,6 +82,23 @@ class IoredisCache implements CacheRedis {
   async remove(name: Uint8Array): Promise<boolean> {
     const removed = this.client.del(keyOf(name)).then(() => true)
     return this.#within(controlWaitMs, removed, false)
+  }
+
+  async lease(name: Uint8Array, token: string, ttlMs: number): Promise<boolean | null> {
+    if (this.#alone()) return null
+    const set = this.client.set(leaseOf(name), token, 'PX', Math.ceil(ttlMs), 'NX')
+    return this.#within<boolean | null>(
+      waitMs,
+      set.then((answer) => answer === 'OK'),
+      null,
+    )
+  }
+
+  endLease(name: Uint8Array, token: string): void {
+    if (this.#alone()) return
+    this.client
+      .eval(endLeaseLua, 1, leaseOf(name), token)
+      .catch((cause: Error) => this.#failed(cause.message))
   }
 
   async addPurge(field: string, atMs: number): Promise<boolean> {
@@ -139,6 +162,10 @@ class IoredisCache implements CacheRedis {
       )
     })
   }
+}
+
+function leaseOf(name: Uint8Array): string {
+  return `headgate:cache-lease:${Buffer.from(name).toString('base64url')}`
 }
 
 function keyOf(name: Uint8Array): string {

@@ -352,3 +352,30 @@ describe('other endpoints', () => {
     await sandbox.close()
   })
 })
+
+test('a stream of images is given again as it came, partial ones too; asked for whole it is asked for apart', async () => {
+  const partial = { type: 'image_generation.partial_image', partial_image_index: 0, b64_json: 'AAAA' }
+  const usage = { input_tokens: 5, output_tokens: 100, total_tokens: 105 }
+  const completed = { type: 'image_generation.completed', b64_json: 'AAAABBBB', created_at: 1, usage }
+  const frames = (...events: { type: string }[]) =>
+    events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+  let breaks = false
+  const { upstream, gate } = await behind((seen, peer) => {
+    if (!seen.body.includes('"stream":true'))
+      return peer.write(reply(200, JSON.stringify({ created: 1, data: [{ b64_json: 'AAAABBBB' }], usage })))
+    return playing(frames(partial, ...(breaks ? [] : [completed])))(seen, peer)
+  })
+  const image = (more: object) =>
+    call(gate.port, { model: 'gpt-image-1', prompt: 'a zebra', ...more }, { path: '/v1/images/generations' })
+  const streamed = { stream: true, partial_images: 1 }
+  const [first, again] = [await image(streamed), await image(streamed)]
+  expect([status(first), status(again)]).toEqual(['MISS', 'HIT'])
+  expect(again.body.toString()).toBe(frames(partial, completed).join(''))
+  expect([status(await image({})), status(await image({}))]).toEqual(['MISS', 'HIT'])
+  // Another number of partial images is another stream.
+  expect(status(await image({ stream: true, partial_images: 2 }))).toBe('MISS')
+  breaks = true
+  const cut = { stream: true, partial_images: 3 }
+  expect([status(await image(cut)), status(await image(cut))]).toEqual(['MISS', 'MISS'])
+  expect(upstream.requests).toHaveLength(5)
+})

@@ -3,12 +3,12 @@
 
 import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { redisFound, startRedis } from '../storage/redis-server.ts'
 import { filesOf } from '../canary/search.ts'
 import { callAdmin } from './admin-call.ts'
-import { asks, call, chat, completion, status, textOf } from './cache-calls.ts'
+import { asks, call, chat, completion, completionFrames, status, textOf } from './cache-calls.ts'
 import {
   access,
   eventually,
@@ -20,7 +20,7 @@ import {
   type ConfigTree,
   type Served,
 } from './harness.ts'
-import { reply, ScriptedUpstream, type Script } from './scripted-upstream.ts'
+import { chunk, eventsHead, lastChunk, reply, ScriptedUpstream, type Script } from './scripted-upstream.ts'
 
 promiseTests()
 
@@ -28,8 +28,13 @@ const root = join(import.meta.dir, '..', '..')
 const adminToken = 'hga_test-cache-admin-00000000000000000001'
 
 /** Answers with what was asked: an answer that is somebody else's shows. */
-const echo: Script = (seen, peer) =>
-  peer.write(reply(200, completion(`to ${asks(seen).messages[0].content}`)))
+const echo: Script = async (seen, peer) => {
+  const text = `to ${asks(seen).messages[0].content}`
+  if (asks(seen).stream !== true) return void (await peer.write(reply(200, completion(text))))
+  await peer.write(eventsHead)
+  for (const frame of completionFrames(text, true)) await peer.write(chunk(frame))
+  await peer.write(lastChunk)
+}
 const upstream = ScriptedUpstream.start(echo)
 
 function tree(cache: ConfigTree = {}, more: ConfigTree = {}): ConfigTree {
@@ -143,16 +148,47 @@ describe('on disk', () => {
     await stop(first)
     const db = new Database(join(folder, 'data', 'cache.db'))
     const [a, b] = db
-      .query<{ id: number; body: Uint8Array; sum: Uint8Array }, []>(
-        'select id, body, sum from answers order by id',
-      )
+      .query<{ id: number; body: Uint8Array; sum: number }, []>('select id, body, sum from answers')
       .all()
-    db.run('update answers set body = ?, sum = ? where id = ?', [b!.body, b!.sum, a!.id])
+    // Each is whole and sound, in the other's place.
+    const place = db.query('update answers set body = ?, sum = ? where id = ?')
+    place.run(b!.body, b!.sum, a!.id)
+    place.run(a!.body, a!.sum, b!.id)
     db.close()
     const second = await served({ tree: tree(onDisk), folder })
     const answer = await call(second.port, chat('mine'))
     expect([status(answer), textOf(answer)]).toEqual(['MISS', 'to mine'])
     await stop(second)
+  })
+
+  test('streams are kept too, and given after a restart whole and as streams', async () => {
+    const folder = scratchFolder()
+    const first = await served({ tree: tree(onDisk), folder })
+    await call(first.port, chat('a stream', { stream: true }))
+    await stop(first)
+    const second = await served({ tree: tree(onDisk), folder })
+    for (const more of [{ stream: true }, {}]) {
+      const answer = await call(second.port, chat('a stream', more))
+      expect([status(answer), textOf(answer)]).toEqual(['HIT', 'to a stream'])
+    }
+    await stop(second)
+  })
+
+  test('a file that another version wrote is begun anew, and nobody calls it damaged', async () => {
+    const folder = scratchFolder()
+    mkdirSync(join(folder, 'data'))
+    const db = new Database(join(folder, 'data', 'cache.db'))
+    db.run('create table answers (id integer primary key, key blob not null unique, body blob not null)')
+    db.run('PRAGMA user_version = 1')
+    db.close()
+    const gate = await served({ tree: tree(onDisk), folder })
+    expect(status(await call(gate.port, chat('m')))).toBe('MISS')
+    expect(gate.output().stderr).toContain('written by another version: the cache begins anew')
+    await stop(gate)
+    const again = await served({ tree: tree(onDisk), folder })
+    expect(status(await call(again.port, chat('m')))).toBe('HIT')
+    expect(existsSync(join(folder, 'data', 'cache.db.damaged'))).toBe(false)
+    await stop(again)
   })
 
   test('with storage.key neither question nor answer is readable; without, they are', async () => {

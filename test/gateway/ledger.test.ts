@@ -385,6 +385,56 @@ describe('rule 9: an answer that needed no call', () => {
     expect(ledger.reservations.size).toBe(1)
   })
 
+  test('what a stored answer cost by estimate is what it saves', async () => {
+    const plain = JSON.parse(whole) as { usage?: unknown }
+    delete plain.usage
+    const gone = Promise.withResolvers<void>()
+    const { gate, ledger } = await cached(async (seen, peer) => {
+      await gone.promise
+      const stream = seen.body.toString().includes('"stream":true')
+      if (!stream) return void (await peer.write(reply(200, JSON.stringify(plain))))
+      await peer.write(eventsHead + chunk(delta('Hello.')))
+      await peer.write(chunk(delta('').replace('null}]', '"stop"}]')))
+      await peer.write(Buffer.concat([chunk(done), Buffer.from(lastChunk)]))
+    })
+    for (const more of [{}, { stream: true, seed: 2 }]) {
+      ledger.rows.length = 0
+      const calls = [chat(more), chat(more)].map((one) => ask(gate.port, one))
+      await eventually(() => gate.gateway.exchanges === 2, 'both to wait')
+      gone.resolve()
+      await Promise.all(calls)
+      expect((await ask(gate.port, chat(more))).header('x-cache-status')).toBe('HIT')
+      const rows = await rowsSettled(ledger, 3)
+      const made = rows.find(({ cache }) => cache === 'MISS')!
+      expect(made.state).toBe('estimated')
+      expect(made.costNanoUsd).toBeGreaterThan(0)
+      const saved = rows.map((row) => `${row.cache} ${row.savedNanoUsd}`).sort((a, b) => a.localeCompare(b))
+      expect(saved).toEqual([`COALESCED ${made.costNanoUsd}`, `HIT ${made.costNanoUsd}`, 'MISS 0'])
+    }
+  })
+
+  test('of a list to embed that was known in part, the row says what the known part would have cost', async () => {
+    const { gate, ledger } = await cached((seen, peer) => {
+      const { input } = JSON.parse(seen.body.toString()) as { input: string[] }
+      const data = input.map((_, index) => ({ object: 'embedding', index, embedding: [0.5] }))
+      const usage = { prompt_tokens: 1000 * input.length, total_tokens: 1000 * input.length }
+      const model = 'text-embedding-3-small'
+      return peer.write(reply(200, JSON.stringify({ object: 'list', data, model, usage })))
+    })
+    const embed = (input: string[]) =>
+      ask(gate.port, request('POST', '/v1/embeddings', jsonBody({ model: 'text-embedding-3-small', input })))
+    await embed(['a', 'b', 'c'])
+    await embed(['c', 'd', 'a'])
+    await embed(['d', 'c'])
+    const rows = await rowsSettled(ledger, 3)
+    const one = 1000 * 20
+    expect(rows.map((row) => [row.cache, row.usage?.input ?? 0, row.costNanoUsd, row.savedNanoUsd])).toEqual([
+      ['MISS', 3000, 3 * one, 0],
+      ['MISS', 1000, one, 2 * one],
+      ['HIT', 0, 0, 2 * one],
+    ])
+  })
+
   test('a hit is refused where no row can be kept', async () => {
     const { gate, ledger } = await cached((_, peer) => void peer.write(reply(200, whole)))
     await ask(gate.port, chat())
@@ -444,6 +494,42 @@ describe('rule 9: an answer that needed no call', () => {
     expect(rows.reduce((sum, row) => sum + row.costNanoUsd!, 0)).toBe(costNanoUsd)
     expect(ledger.reservations.size).toBe(1)
     for (const peer of [leader, ...others]) peer.close()
+  })
+
+  test('of shared Responses streams the last event waits for the row, whether a price is known or not', async () => {
+    const event = (type: string, more: object): string =>
+      chunk(`event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`).toString('latin1')
+    for (const model of ['gpt-4o-mini', 'a-model-without-a-price']) {
+      const end = Promise.withResolvers<void>()
+      const { gate, ledger } = await cached(async (_, peer) => {
+        // Amid a text the mark is no event.
+        const text = 'Hello. event: response.completed\n'
+        await peer.write(eventsHead + event('response.output_text.delta', { delta: text }))
+        await end.promise
+        const output = [{ type: 'message', status: 'completed', content: [{ type: 'output_text', text }] }]
+        const usage = { input_tokens: 900, output_tokens: 200, total_tokens: 1100 }
+        const response = { id: 'r', object: 'response', status: 'completed', model, output, usage }
+        await peer.write(event('response.completed', { response }))
+        await peer.write(lastChunk)
+      })
+      const sent = request('POST', '/v1/responses', jsonBody({ model, input: 'x', stream: true }))
+      const peers = [await dial(gate.port), await dial(gate.port)]
+      for (const [at, peer] of peers.entries()) {
+        void peer.write(sent)
+        await eventually(() => gate.gateway.exchanges === at + 1, 'it to wait')
+        await peer.untilText('Hello.')
+      }
+      const disk = Promise.withResolvers<void>()
+      ledger.disk = () => disk.promise
+      end.resolve()
+      const rows = await rowsSettled(ledger, 2)
+      await Bun.sleep(30)
+      for (const peer of peers) expect(peer.received.includes('"type":"response.completed"')).toBe(false)
+      disk.resolve()
+      for (const peer of peers) await peer.untilText('"type":"response.completed"')
+      expect(rows.map(({ cache }) => cache).toSorted()).toEqual(['COALESCED', 'MISS'])
+      for (const peer of peers) peer.close()
+    }
   })
 
   test('identical calls that wait for an answer in one piece', async () => {

@@ -254,6 +254,28 @@ describe('disk', () => {
     expect(store.get(keyOf('used'))).not.toBeNull()
   })
 
+  test('look-ups and writes of one turn do not get in each other’s way', async () => {
+    const at = folder()
+    const store = diskStore(at)
+    const other = diskStore(at)
+    for (const name of ['a', 'b', 'c']) store.put(entry(name))
+    await eventually(() => other.get(keyOf('c')) !== null)
+    for (let round = 0; round < 20; round++) {
+      expect(Buffer.from(store.get(keyOf('a'))!.body).toString()).toBe('body of a')
+      // Written by another process while this one reads.
+      other.put(entry('b', { body: Buffer.from(`round ${round}`) }))
+      const written = (): boolean => Buffer.from(store.get(keyOf('b'))!.body).toString() === `round ${round}`
+      await eventually(written)
+      // A purge writes amid the turn of a look-up, and the next look-up sees it.
+      expect(store.get(keyOf('c'))).not.toBeNull()
+      store.purge({ by: 'key', value: keyOf('c') })
+      expect(store.get(keyOf('c'))).toBeNull()
+      store.put(entry('c'))
+      await eventually(() => other.get(keyOf('c')) !== null)
+    }
+    expect([store.stats().trouble, other.stats().trouble]).toEqual([null, null])
+  })
+
   test('with another key nothing is there, and nothing readable is in the file', async () => {
     const at = folder()
     const first = diskStore(at, { seal: sealWith(secret) })

@@ -19,6 +19,8 @@ export interface Asked {
   readonly model: string | null
   /** Of a list of texts to embed, the digest of each; null = it is no such list. */
   readonly items: readonly string[] | null
+  /** Why it has no part, for people; null = it has. */
+  readonly why: string | null
 }
 
 /** Operations whose answers may be kept, by method and path. */
@@ -65,7 +67,7 @@ export class AskedIndex {
     // By the names as they are: putting a tenant together costs more than comparing three texts.
     const { scope } = this.options
     const who = scope === 'user' ? principal.user : scope === 'app' ? principal.app : null
-    const context = this.#context(x)
+    const context = contextOf(x, this.#headers)
     const known = this.#seen.find(body, (one) => isSame(one, { principal, who, endpoint, context }))
     if (known !== null) return known.asked
     const asked = this.#read(x, endpoint, { body, context })
@@ -74,48 +76,30 @@ export class AskedIndex {
     return asked
   }
 
-  /** What besides path and body tells requests apart: '' for nearly all. */
-  #context({ request }: Exchange): string {
-    const { headers, query } = request
-    let lines = ''
-    for (let index = 0; index < headers.size; index++) {
-      if (headers.id(index) !== 0 && this.#headers.size === 0) {
-        if (!headers.nameStartsWith(index, 'openai-')) continue
-      }
-      const relevant =
-        headers.nameStartsWith(index, 'openai-') ||
-        (this.#headers.size > 0 && this.#headers.has(headers.name(index)))
-      if (!relevant) continue
-      const name = headers.name(index)
-      // Those two choose an account and go no further.
-      if (name === 'openai-organization' || name === 'openai-project') continue
-      lines += `${name}:${headers.value(index)}\n`
-    }
-    return lines === '' && query === '' ? '' : `${query}\n${lines}`
-  }
-
   #read(x: Exchange, endpoint: string, sent: { body: Uint8Array; context: string }): Asked {
     const wish: Wish = endpoint === 'models' || endpoint === 'audio.speech' ? 'as it is' : 'json'
-    const none: Asked = { key: '', endpoint, wish, model: null, items: null }
+    const none: Asked = { key: '', endpoint, wish, model: null, items: null, why: nobodys }
     if (endpoint === 'models') {
       const key = this.#digest(x, { tools: false, parts: [endpoint, sent.context] })
-      return { ...none, key: key ?? '' }
+      return key === null ? none : { ...none, key, why: null }
     }
     const read = readOneMeaning(sent.body)
-    if (read === null || !isObject(read.value)) return none
+    if (read === null || !isObject(read.value)) return { ...none, why: noMeaning }
     const value = read.value
-    if (!this.#takesPart(endpoint, value)) return none
     const model = typeof value['model'] === 'string' ? value['model'] : null
-    const tools = hasMembers(value['tools']) || hasMembers(value['functions'])
+    const why = this.#leftOut(endpoint, value)
+    if (why !== null) return { ...none, model, why }
+    const tools = namesTools(value)
     const parts = [endpoint, sent.context, model ?? '']
     // Numbers that a double does not hold make a request equal to nothing but its own bytes.
     const text = read.inexact
       ? `exactly ${Bun.SHA256.hash(sent.body, 'hex')}`
       : canonicalRequest(value, endpoint, this.options.normalize)
     const key = this.#digest(x, { tools, parts: [...parts, text] })
-    if (key === null) return none
+    if (key === null) return { ...none, model }
     return {
       key,
+      why: null,
       endpoint,
       wish: wishOf(endpoint, value),
       model,
@@ -149,18 +133,51 @@ export class AskedIndex {
     return digestOf([tenant, this.options.policy, ...what.parts])
   }
 
-  #takesPart(endpoint: string, body: { [name: string]: Json }): boolean {
+  /** Why a request has no part in the cache; null = it has. */
+  #leftOut(endpoint: string, body: { [name: string]: Json }): string | null {
     const { stateful, onlyWhen } = this.options
     const { temperature, n } = body
     const { temperatureMax, nMax } = onlyWhen
     const samples = endpoint === 'chat.completions' || endpoint === 'responses' || endpoint === 'completions'
     const warmth = typeof temperature === 'number' ? temperature : 1
-    if (temperatureMax !== undefined && samples && warmth > temperatureMax) return false
-    if (nMax !== undefined && typeof n === 'number' && n > nMax) return false
-    if (stateful) return true
-    if (body['store'] === true || body['background'] === true) return false
-    return body['previous_response_id'] == null && body['conversation'] == null
+    if (temperatureMax !== undefined && samples && warmth > temperatureMax) return tooWarm
+    if (nMax !== undefined && typeof n === 'number' && n > nMax) return tooMany
+    if (stateful) return null
+    if (body['store'] === true) return stateOf('store: true')
+    if (body['background'] === true) return stateOf('background')
+    if (body['previous_response_id'] != null) return stateOf('previous_response_id')
+    return body['conversation'] != null ? stateOf('conversation') : null
   }
+}
+
+const nobodys = 'its caller has no name that answers could be kept under (cache.scope)'
+const noMeaning =
+  'its body is no JSON object that every reader takes alike: look for a member given twice, a byte order mark, broken UTF-8'
+const tooWarm =
+  'its temperature is above cache.onlyWhen.temperatureMax (where it says nothing, it counts as 1)'
+const tooMany = 'its n is above cache.onlyWhen.nMax'
+
+function stateOf(member: string): string {
+  return `it makes or continues state at the provider (${member}); cache.stateful: true takes it in`
+}
+
+/** What besides path and body tells requests apart, by `more` header names: '' for nearly all. */
+export function contextOf({ request }: Pick<Exchange, 'request'>, more: ReadonlySet<string>): string {
+  const { headers, query } = request
+  let lines = ''
+  for (let index = 0; index < headers.size; index++) {
+    if (headers.id(index) !== 0 && more.size === 0) {
+      if (!headers.nameStartsWith(index, 'openai-')) continue
+    }
+    const relevant =
+      headers.nameStartsWith(index, 'openai-') || (more.size > 0 && more.has(headers.name(index)))
+    if (!relevant) continue
+    const name = headers.name(index)
+    // Those two choose an account and go no further.
+    if (name === 'openai-organization' || name === 'openai-project') continue
+    lines += `${name}:${headers.value(index)}\n`
+  }
+  return lines === '' && query === '' ? '' : `${query}\n${lines}`
 }
 
 /** SHA-256 over parts that each carry their length. */
@@ -168,9 +185,25 @@ export function digestOf(parts: readonly string[]): string {
   return Bun.SHA256.hash(parts.map((part) => `${part.length}:${part}`).join(''), 'hex')
 }
 
-function endpointOf(method: string, path: string): string | null {
+/** The same request, to be told in the form it wishes for, where its first answer cannot be. */
+export function variantOf(asked: Asked): Asked {
+  return { ...asked, key: variantKey(asked.key, asked.wish), items: null }
+}
+
+/** The digest under which an answer in another form is kept. */
+export function variantKey(key: string, wish: Asked['wish']): string {
+  return digestOf([key, wish])
+}
+
+/** The operation whose answers may be kept; null = none of them. */
+export function endpointOf(method: string, path: string): string | null {
   if (method === 'POST') return byPath.get(path) ?? null
   return method === 'GET' && path === '/v1/models' ? 'models' : null
+}
+
+/** Whether a request lets the model call something. */
+export function namesTools(body: { [name: string]: Json }): boolean {
+  return hasMembers(body['tools']) || hasMembers(body['functions'])
 }
 
 function hasMembers(value: Json | undefined): boolean {

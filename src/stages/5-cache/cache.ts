@@ -4,13 +4,15 @@
 import type { Clock } from '../../base/clock.ts'
 import type { CacheStatus, Exchange, Reply, Tap } from '../../exchange.ts'
 import { booksClosed } from '../../ledger/ledger.ts'
-import { ExactCache, variantKey } from './exact.ts'
-import { CacheKeeper, type KeeperSettings } from './keeper.ts'
+import { variantKey } from './asked.ts'
+import { ExactCache } from './exact.ts'
+import { explainPair } from './explain.ts'
+import { CacheKeeper, keptWhere, type KeeperSettings } from './keeper.ts'
 import { Idempotency, type IdempotencyParts } from './idempotency.ts'
 import type { CacheOptions } from './options.ts'
 import type { PurgeMark, StoreStats } from './store.ts'
 
-export { CacheKeeper, Idempotency, type IdempotencyParts }
+export { CacheKeeper, explainPair, Idempotency, type IdempotencyParts }
 
 /** What operators see of the cache. */
 export interface CacheView {
@@ -71,13 +73,11 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
   keeper.configure(exact === null ? null : keptWhere(options, place))
   const seen = (x: Exchange): void => {
     if (x.cacheKey === '') return
-    const { key, facts } = seenOf(x)
     counts[x.cacheStatus] = (counts[x.cacheStatus] ?? 0) + 1
-    if (x.cached !== null) {
-      savedNanoUsd += x.cached.costNanoUsd ?? 0
-      savedTokens += x.cached.usage?.total ?? 0
-    }
-    if (x.status === 200) keeper.see({ atMs: x.startedWallMs, key, status: x.cacheStatus, ...facts })
+    const saved = x.cached ?? x.knownPart
+    savedNanoUsd += saved?.costNanoUsd ?? 0
+    savedTokens += saved?.usage?.total ?? 0
+    if (x.status === 200 && keeper.watches(x.cacheKey)) keeper.see(seenOf(x))
   }
   const stored = (x: Exchange): Reply | null | Promise<Reply | null> => {
     if (on) return exact!.find(x)
@@ -117,33 +117,23 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
       const atMs = clock.wallMs()
       const count = await keeper.tiers.purge(mark, atMs)
       if (mark.by !== 'key') return count
-      const others = wishes.map((wish) => variantKey(mark.value, wish))
-      for (const value of others) await keeper.tiers.purge({ by: 'key', value }, atMs)
+      for (const wish of wishes)
+        await keeper.tiers.purge({ by: 'key', value: variantKey(mark.value, wish) }, atMs)
       return count
     },
   }
 }
 
-/** Off, nothing is kept but what is recorded. */
-function keptWhere({ mode, store }: CacheOptions, place: CacheParts['place']): KeeperSettings {
-  const on = mode === 'exact'
-  return {
-    ...place,
-    redis: on && store.redis ? place.redis : [],
-    memoryBytes: on ? store.memory : 0,
-    diskBytes: on ? store.disk : 0,
-    inactiveMs: store.inactive,
-  }
-}
-
 function seenOf(x: Exchange) {
   const { usage = null, costNanoUsd = null } = x.cached ?? x.tried.at(-1) ?? {}
-  const facts = {
+  return {
+    atMs: x.startedWallMs,
+    key: x.cacheKey.slice(0, 32),
+    status: x.cacheStatus,
     endpoint: x.endpoint?.operation ?? '',
     model: x.model ?? '',
     bytes: x.bytesOut,
     tokens: (usage ?? x.usage)?.total ?? 0,
     costNanoUsd,
   }
-  return { key: x.cacheKey.slice(0, 32), facts }
 }

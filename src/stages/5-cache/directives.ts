@@ -93,3 +93,11 @@ function tagsOf(headers: HeaderBlock): readonly string[] {
     { param: 'x-headgate-cache-tag' },
   )
 }
+
+/** What `only-if-cached` gets where nothing is kept. */
+export function notCached(): Failure {
+  return new Failure(
+    'not_cached',
+    'There is no stored answer to this request, and it asks for nothing else (only-if-cached). Ask without that directive.',
+  )
+}

@@ -17,6 +17,8 @@ import type { Seal } from './sealed.ts'
 import type { PurgeMark, Store, StoreStats } from './store.ts'
 
 const flushAfterMs = 10
+/** What is only counted can wait, so that hits are not held up by a transaction every few milliseconds. */
+const noteAfterMs = 250
 /** Longest that one flush may hold up the process, about. */
 const flushBudgetMs = 4
 const queueBytesMax = 64 * 1024 * 1024
@@ -64,6 +66,7 @@ export class DiskStore implements Store {
   /** Purges whose rows are still to be removed, and up to which row that is done. */
   readonly #purging: { readonly mark: PurgeMark & { readonly atMs: number }; fromId: number }[] = []
   #timer: ReturnType<typeof setTimeout> | null = null
+  #dueAtMs = 0
   readonly #ticker: ReturnType<typeof setInterval>
   #tidiedAtMs = 0
   #stamp = -1
@@ -131,17 +134,20 @@ export class DiskStore implements Store {
   use(key: string): void {
     if (this.options.bytesMax === 0 || this.#used.size >= queueItemsMax) return
     this.#used.set(key, this.parts.clock.wallMs())
-    this.#soon()
+    this.#soon(noteAfterMs)
   }
 
-  /** Keeps what `cache simulate` reads. */
+  /** Whether `see` is to be told of a request: by the digest, so that either all its repeats are kept or none. */
+  watches(key: string): boolean {
+    if (this.#file === null || this.#seen.length >= queueItemsMax) return false
+    return this.#sample === 0 || (Number.parseInt(key.slice(0, 4), 16) & this.#sample) === 0
+  }
+
+  /** Keeps what `cache simulate` reads, of a request that it watches. */
   see(request: Omit<SeenRequest, 'weight'>): void {
-    if (this.#file === null || this.#seen.length >= queueItemsMax) return
-    // By the digest, so that of a request either all repeats are kept or none.
-    if ((Number.parseInt(request.key.slice(0, 4), 16) & this.#sample) !== 0) return
     this.#seenThisSecond++
     this.#seen.push({ ...request, weight: this.#sample + 1 })
-    this.#soon()
+    this.#soon(noteAfterMs)
   }
 
   purge(mark: PurgeMark): number {
@@ -247,13 +253,20 @@ export class DiskStore implements Store {
     this.#full = false
   }
 
-  #soon(): void {
-    if (this.#timer !== null || this.#file === null) return
+  #soon(afterMs = flushAfterMs): void {
+    if (this.#file === null) return
+    if (this.#timer !== null && afterMs === noteAfterMs) return
+    const dueAtMs = this.parts.clock.nowMs() + afterMs
+    if (this.#timer !== null) {
+      if (this.#dueAtMs <= dueAtMs) return
+      clearTimeout(this.#timer)
+    }
+    this.#dueAtMs = dueAtMs
     this.#timer = setTimeout(() => {
       this.#timer = null
       this.#flush()
       if (this.#waits()) this.#soon()
-    }, flushAfterMs)
+    }, afterMs)
     this.#timer.unref()
   }
 

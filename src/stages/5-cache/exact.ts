@@ -2,22 +2,23 @@
 // that an answer from memory costs no promise: reading the request's directives, knowing it by its bytes, one look-up.
 
 import type { Clock } from '../../base/clock.ts'
-import { newExchangeId } from '../../base/id.ts'
-import { Exchange, type Reply, type Tap } from '../../exchange.ts'
+import type { Exchange, Reply, Tap } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import { withoutUsage } from '../../openai/include-usage.ts'
-import { AskedIndex, digestOf, type Asked } from './asked.ts'
-import { directivesOf, type Directives } from './directives.ts'
+import { AskedIndex, variantOf, type Asked } from './asked.ts'
+import { directivesOf, notCached, type Directives } from './directives.ts'
 import { inputsOf, KnownItems, requestFor } from './embeddings.ts'
 import type { Entry } from './entry.ts'
 import { Flight, type FlightHost, type Waiter } from './flight.ts'
 import type { CacheKeeper } from './keeper.ts'
-import { entryOfItems, itemsOfAnswer, joinAnswer, parsedJson } from './lists.ts'
+import { fetchedElsewhere } from './lease.ts'
+import { entryOfItems, itemsOfAnswer, joinAnswer, knownPartOf, parsedJson, shareOf } from './lists.ts'
 import { makeEntry } from './make-entry.ts'
 import type { CacheOptions } from './options.ts'
 import { PacedBody } from './paced-body.ts'
 import { render } from './render.ts'
+import { renewedOf } from './renewed.ts'
 
 /** What the cache works with. */
 export interface ExactParts {
@@ -107,34 +108,30 @@ export class ExactCache implements FlightHost {
     const flight = x.sharing
     if (flight instanceof Flight && flight.leader === x) {
       flight.settled()
-      const costNanoUsd = x.tried.at(-1)?.costNanoUsd ?? null
-      flight.learnFacts()
-      const tokens = flight.kept.reduce((sum, { facts }) => sum + (facts.usage?.total ?? 0), 0)
-      for (const entry of flight.kept) {
-        if (costNanoUsd !== null && entry.facts.costNanoUsd === null)
-          entry.facts.costNanoUsd = shareOf(costNanoUsd, entry, tokens)
-        this.parts.keeper.tiers.keep(entry)
-      }
+      // The leader may have its last byte before what came is put together: then that is kept a moment later.
+      if (flight.passing) flight.late = true
+      else this.#keepBelow(flight)
     }
+  }
+
+  #keepBelow(flight: Flight): void {
+    const { tiers, leases } = this.parts.keeper
+    const costNanoUsd = flight.leader.tried.at(-1)?.costNanoUsd ?? null
+    flight.learnFacts()
+    const tokens = flight.kept.reduce((sum, { facts }) => sum + (facts.usage?.total ?? 0), 0)
+    for (const entry of flight.kept) {
+      if (costNanoUsd !== null && entry.facts.costNanoUsd === null)
+        entry.facts.costNanoUsd = shareOf(costNanoUsd, entry, tokens)
+      tiers.keep(entry)
+    }
+    if (flight.lease !== null) leases?.release(flight.asked.key, flight.lease)
   }
 
   /** An exchange that fetches anew what `x` was given past its time; null where that is under way already. */
   renewal(x: Exchange): Exchange | null {
     const asked = this.#index.of(x)
     if (asked === null || asked.key === '' || this.#flights.has(asked.key)) return null
-    const again = new Exchange(newExchangeId(), x.request, this.parts.clock)
-    again.endpoint = x.endpoint
-    again.principal = x.principal
-    again.clientAddress = x.clientAddress
-    again.ownFields = x.ownFields
-    again.bodyBytes = x.bodyBytes
-    again.requestBody = x.requestBody
-    again.bytesIn = x.bytesIn
-    again.metadata = x.metadata
-    again.query = x.query
-    again.objectAccount = x.objectAccount
-    again.unknownObjects = x.unknownObjects
-    again.cacheStatus = 'EXPIRED'
+    const again = renewedOf(x, this.parts.clock)
     this.#lead(again, { asked, directives: directivesOf(x.request.headers) })
     return again
   }
@@ -193,6 +190,7 @@ export class ExactCache implements FlightHost {
 
   over(flight: Flight): void {
     if (this.#flights.get(flight.asked.key) === flight) this.#flights.delete(flight.asked.key)
+    if (flight.late) this.#keepBelow(flight)
   }
 
   // --- looking up --------------------------------------------------------------------------------------------------
@@ -273,8 +271,8 @@ export class ExactCache implements FlightHost {
     const { items } = asked
     if (items === null || items.length < 2) {
       if (directives.onlyIfCached) throw notCached()
-      if (x.sharing === null) this.#lead(x, { asked, directives })
-      return null
+      const flight = x.sharing instanceof Flight ? x.sharing : this.#lead(x, { asked, directives })
+      return this.#elsewhere(x, flight)
     }
     const { tiers } = this.parts.keeper
     const found = items.map((key) => tiers.get(key))
@@ -289,12 +287,7 @@ export class ExactCache implements FlightHost {
 
   #someKnown(x: Exchange, found: readonly (Entry | null)[], { asked, directives }: Question): Reply | null {
     const nowMs = this.parts.clock.wallMs()
-    const oldestMs = nowMs - directives.maxAgeSeconds * 1000
-    const known = found.map((entry) =>
-      entry !== null && entry.facts.freshUntilMs > nowMs && entry.facts.createdAtMs >= oldestMs
-        ? entry
-        : null,
-    )
+    const known = found.map((entry) => freshOnly(entry, nowMs, directives))
     const inputs = inputsOf(x.requestBody === null ? null : parsedJson(x.requestBody.whole!))
     const list = new KnownItems(asked.items!, inputs ?? [], known)
     const { missing } = list
@@ -308,6 +301,7 @@ export class ExactCache implements FlightHost {
     const request = parsedJson(x.requestBody!.whole!)
     const body = requestFor(request, missing.map((index) => inputs[index]!)) // prettier-ignore
     flight.items = list
+    x.knownPart = knownPartOf(list)
     x.requestBody = new WholeBody(body)
     return null
   }
@@ -324,6 +318,28 @@ export class ExactCache implements FlightHost {
     }
     x.cacheStatus = 'HIT'
     return this.give(x, entryOfItems(asked.key, known, whole), asked)
+  }
+
+  /** Waits for another gateway that asks the same, where that is configured. */
+  #elsewhere(x: Exchange, led: Flight): Promise<Reply | null> | null {
+    const { keeper, clock } = this.parts
+    const { leases } = keeper
+    const { asked, directives } = led.more
+    const { coalesce, coalesceAcross: waitMs } = this.options
+    if (leases === null || waitMs === 0 || !coalesce) return null
+    if (!directives.write || directives.ttlMs === 0) return null
+    const look = async (): Promise<Entry | null> =>
+      freshOnly(await keeper.tiers.getShared(asked.key), clock.wallMs(), directives)
+    const given = (): boolean => x.gone && x.drained === null
+    const awaited = { key: asked.key, token: x.id, waitMs, nowMs: () => clock.nowMs(), look, given }
+    return fetchedElsewhere(leases, awaited).then(async ({ entry, leased }) => {
+      if (leased) led.lease = x.id
+      if (given()) throw new Failure('client_gone', 'The client closed the connection.')
+      if (entry === null) return null
+      const reply = await this.#foundBelow(x, entry, { asked, directives, led })
+      if (x.cacheStatus === 'HIT') x.cacheStatus = 'COALESCED'
+      return reply
+    })
   }
 
   // --- fetching ----------------------------------------------------------------------------------------------------
@@ -376,24 +392,8 @@ export class ExactCache implements FlightHost {
 
 const bareTap: Tap = { chunk: (bytes) => withoutUsage(bytes), end: () => null }
 
-/** The same request, to be told in the form it wishes for, where its first answer cannot be. */
-function variantOf(asked: Asked): Asked {
-  return { ...asked, key: variantKey(asked.key, asked.wish), items: null }
-}
-
-/** The digest under which an answer in another form is kept. */
-export function variantKey(key: string, wish: Asked['wish']): string {
-  return digestOf([key, wish])
-}
-
-function shareOf(costNanoUsd: number, { facts }: Entry, tokens: number): number {
-  if (facts.envelope === undefined || tokens === 0) return costNanoUsd
-  return Math.round((costNanoUsd * (facts.usage?.total ?? 0)) / tokens)
-}
-
-function notCached(): Failure {
-  return new Failure(
-    'not_cached',
-    'There is no stored answer to this request, and it asks for nothing else (only-if-cached). Ask without that directive.',
-  )
+/** An entry that may be given as a hit; else null. */
+function freshOnly(entry: Entry | null, nowMs: number, { maxAgeSeconds }: Directives): Entry | null {
+  if (entry === null || entry.facts.freshUntilMs <= nowMs) return null
+  return nowMs - entry.facts.createdAtMs <= maxAgeSeconds * 1000 ? entry : null
 }

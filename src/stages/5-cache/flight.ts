@@ -69,6 +69,10 @@ export class Flight implements Sharing {
   joined: Uint8Array | null = null
   /** An answer past its time, for the case that the upstream fails. */
   stale: Entry | null = null
+  /** Our hold on this question among all gateways; null = none. */
+  lease: string | null = null
+  /** The leader's exchange has ended before the answer was put together. */
+  late = false
 
   constructor(
     readonly leader: Exchange,
@@ -86,6 +90,11 @@ export class Flight implements Sharing {
 
   get asked(): Asked {
     return this.more.asked
+  }
+
+  /** Bytes pass; what came of them is not known yet. */
+  get passing(): boolean {
+    return this.#state === 'passing'
   }
 
   get pace(): readonly number[] | null {
@@ -334,6 +343,12 @@ class Worth implements CachedFacts {
 
   get costNanoUsd(): number | null {
     return this.#call?.costNanoUsd ?? null
+  }
+
+  /** An answer that does not say its tokens has them counted once the leader has it: its end waits for that, and so do we. */
+  get pending(): Promise<void> | null {
+    if (this.costNanoUsd !== null || this.usage !== null) return null
+    return Bun.sleep(0).then(() => this.leader.durable ?? undefined)
   }
 
   /** As it is now. */

@@ -5,7 +5,9 @@ import type { Clock } from '../../base/clock.ts'
 import type { Secret } from '../../base/secret.ts'
 import type { SeenRequest } from '../../storage/cache-file.ts'
 import { DiskStore } from './disk.ts'
+import type { Leases } from './lease.ts'
 import { MemoryStore } from './memory.ts'
+import type { CacheOptions } from './options.ts'
 import { RedisCacheStore } from './redis.ts'
 import { noSeal, sealWith } from './sealed.ts'
 import { Tiers, type LowerStore } from './tiers.ts'
@@ -51,6 +53,16 @@ export class CacheKeeper {
     } else if (settings !== null) this.#disk?.configure(diskOptions(settings))
   }
 
+  /** What is shared with other gateways; null = nothing is. */
+  get leases(): Leases | null {
+    return this.#redis
+  }
+
+  /** Whether `see` is to be told of a request, by its digest. */
+  watches(key: string): boolean {
+    return this.#disk?.watches(key) ?? false
+  }
+
   /** Keeps what `cache simulate` reads. */
   see(request: Omit<SeenRequest, 'weight'>): void {
     this.#disk?.see(request)
@@ -82,6 +94,21 @@ export class CacheKeeper {
       lower.push({ store: this.#redis, skewMs: redisSkewMs, use: null })
     }
     tiers.lower = lower
+  }
+}
+
+/** What settings come to: with the mode off, nothing is kept but what is recorded. */
+export function keptWhere(
+  { mode, store }: CacheOptions,
+  place: Pick<KeeperSettings, 'folder' | 'key' | 'redis'>,
+): KeeperSettings {
+  const on = mode === 'exact'
+  return {
+    ...place,
+    redis: on && store.redis ? place.redis : [],
+    memoryBytes: on ? store.memory : 0,
+    diskBytes: on ? store.disk : 0,
+    inactiveMs: store.inactive,
   }
 }
 

@@ -33,6 +33,18 @@ export function entryOfItems(key: string, known: readonly Entry[], whole: Uint8A
   return new Entry(key, facts, whole)
 }
 
+/** An entry's part of what an answer cost, by its part of the tokens. */
+export function shareOf(costNanoUsd: number, { facts }: Entry, tokens: number): number {
+  if (facts.envelope === undefined || tokens === 0) return costNanoUsd
+  return Math.round((costNanoUsd * (facts.usage?.total ?? 0)) / tokens)
+}
+
+/** What the texts that are known had been worth. */
+export function knownPartOf({ known }: KnownItems): EntryFacts {
+  const entries = known.filter((entry) => entry !== null)
+  return entryOfItems('', entries, new Uint8Array(0)).facts
+}
+
 /** Reads the answer to what was missing, and puts the whole together. @throws Failure where they do not fit */
 export async function joinAnswer(
   list: KnownItems,

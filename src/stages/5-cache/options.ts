@@ -186,6 +186,10 @@ export const cacheOptions = z
         .describe(
           'Whether a request that is under way already is waited for, in place of asking the upstream twice.',
         ),
+      coalesceAcross: duration({ default: '0s', min: '0ms', max: '10m' }).describe(
+        'How long a request waits for the answer to the same one at another gateway, through `storage.redis`, before it asks for itself. ' +
+          '0s = not at all. Costs each miss a round trip to Redis; a stream that waits begins when the other one has ended.',
+      ),
       staleIfError: duration({ default: '0s', min: '0ms', max: '30d' }).describe(
         'How long after its time an answer still serves where the upstream fails.',
       ),

@@ -7,6 +7,7 @@ import { zstdCompress, zstdDecompress } from 'node:zlib'
 import type { Clock } from '../../base/clock.ts'
 import type { CacheRedis } from '../../storage/redis-cache.ts'
 import { packEntry, unpackEntry, type Entry } from './entry.ts'
+import type { Leases, Taken } from './lease.ts'
 import type { Seal } from './sealed.ts'
 import type { PurgeMark, Store, StoreStats } from './store.ts'
 
@@ -28,9 +29,11 @@ export interface RedisParts {
   readonly purged: (mark: PurgeMark, atMs: number) => void
 }
 
-export class RedisCacheStore implements Store {
+export class RedisCacheStore implements Store, Leases {
   readonly #ticker: ReturnType<typeof setInterval>
   readonly #known = new Map<string, string>()
+  /** Answers that are being made ready to be written, by key. */
+  readonly #writing = new Map<string, Promise<void>>()
 
   constructor(
     private readonly redis: CacheRedis,
@@ -59,7 +62,23 @@ export class RedisCacheStore implements Store {
   }
 
   put(entry: Entry): void {
-    void this.#write(entry)
+    const written = this.#write(entry).finally(() => {
+      if (this.#writing.get(entry.key) === written) this.#writing.delete(entry.key)
+    })
+    this.#writing.set(entry.key, written)
+  }
+
+  async take(key: string, token: string, ttlMs: number): Promise<Taken> {
+    const taken = await this.redis.lease(this.parts.seal.name(key), token, ttlMs)
+    return taken === null ? 'unknown' : taken ? 'taken' : 'held'
+  }
+
+  release(key: string, token: string): void {
+    const end = (): void => this.redis.endLease(this.parts.seal.name(key), token)
+    // Behind the answer: whoever sees the lease gone must find it.
+    const writing = this.#writing.get(key)
+    if (writing === undefined) end()
+    else void writing.then(end)
   }
 
   async purge(mark: PurgeMark): Promise<number> {

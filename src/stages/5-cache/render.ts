@@ -28,9 +28,10 @@ const json = 'application/json'
 
 /** The answer as wished; null where it cannot be told so without loss. */
 export function render(entry: Entry, wish: Wish): Rendered | null {
-  const known = entry.rendered.get(wish)
+  const known = entry.rendered?.get(wish)
   if (known !== undefined) return known
   const made = make(entry, wish)
+  entry.rendered ??= new Map()
   entry.rendered.set(wish, made)
   if (made !== null && made.body.whole !== entry.body) entry.heldBytes += made.body.whole.length
   return made

@@ -39,6 +39,15 @@ export class Tiers {
     return this.top.get(key) ?? this.#below(key, 0)
   }
 
+  /** As `get`, from what other gateways write to as well, past anything that is kept nearer. */
+  async getShared(key: string): Promise<Entry | null> {
+    for (const { store, skewMs } of this.lower) {
+      const found = skewMs === 0 ? null : this.#sound(await store.get(key), skewMs)
+      if (found !== null) return found
+    }
+    return null
+  }
+
   /** As `get`, from memory alone. */
   inMemory(key: string): Entry | null {
     return this.top.get(key)

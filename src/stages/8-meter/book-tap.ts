@@ -1,11 +1,14 @@
 // Sees to it that the final row is kept before the answer's last byte goes out. Usage that is final comes before the end of
 // a stream, so the row is written as it passes; an answer that announced its length gives its last chunk only when its
-// row is kept, and a stream whose cost has to be estimated gives its `[DONE]` only then.
+// row is kept, and a stream whose cost has to be estimated, or is another's, gives its last event only then.
 
 import type { Attempt, Exchange, Reply, Tap } from '../../exchange.ts'
 import type { Book } from './book.ts'
 
 const doneMark = Buffer.from('[DONE]')
+const responsesMark = Buffer.from('event: response.')
+const lastResponses = ['completed', 'incomplete', 'failed'].map((name) => Buffer.from(`${name}\n`))
+const lineFeed = 10
 const nothing = new Uint8Array(0)
 
 /** The row of an answer that passes. */
@@ -88,7 +91,7 @@ export class BookTap implements Tap {
       if (this.#left <= 0) return this.#hold(bytes)
     }
     if (this.#held.length > 0 || x.durable !== null) return this.#hold(bytes)
-    if (stream && row.open && Buffer.prototype.indexOf.call(bytes, doneMark) >= 0) return this.#hold(bytes)
+    if (stream && row.open && this.#endsIn(bytes)) return this.#hold(bytes)
     return bytes
   }
 
@@ -97,6 +100,19 @@ export class BookTap implements Tap {
     const held = this.#held
     this.#held = []
     return held.length === 0 ? null : held.length === 1 ? held[0]! : Buffer.concat(held)
+  }
+
+  /** Whether whole frames hold the one by which clients know that the answer is complete. */
+  #endsIn(bytes: Uint8Array): boolean {
+    const { indexOf } = Buffer.prototype
+    if (this.x.endpoint?.operation !== 'responses') return indexOf.call(bytes, doneMark) >= 0
+    for (let at = indexOf.call(bytes, responsesMark); at >= 0; at = indexOf.call(bytes, responsesMark, at)) {
+      const isLine = at === 0 || bytes[at - 1] === lineFeed
+      at += responsesMark.length
+      if (isLine && lastResponses.some((name) => name.equals(bytes.subarray(at, at + name.length))))
+        return true
+    }
+    return false
   }
 
   #keep(): void {

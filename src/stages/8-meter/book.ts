@@ -84,6 +84,17 @@ export class Book {
     const { cached } = x
     if (cached === null || x.ownRow !== 'due') return null
     x.ownRow = 'kept'
+    const pending = cached.pending ?? null
+    if (pending === null) return this.#given(x, cached, status)
+    const known = pending
+      .then(() => this.#given(x, cached, status) ?? undefined)
+      .catch(this.parts.bug)
+      .finally(() => this.#estimating.delete(known))
+    this.#estimating.add(known)
+    return known
+  }
+
+  #given(x: Exchange, cached: CachedFacts, status: number): Promise<void> | null {
     const { clock, pricing } = this.parts
     const durationUs = us(clock.nowMs() - x.startedAtMs)
     return this.#keep({
@@ -162,6 +173,7 @@ export class Book {
     attempt.costNanoUsd = costNanoUsd
     attempt.bookedUsage = usage
     const delivered = attempt.delivered || attempt.continued
+    const part = delivered && last ? x.knownPart : null
     // Written out: this is made for every call, and spreading objects costs more than all the rest of it.
     return this.#keep({
       id: attempt.id,
@@ -181,7 +193,7 @@ export class Book {
       serviceTier: attempt.serviceTier,
       costNanoUsd,
       billedNanoUsd: delivered || costNanoUsd === null ? costNanoUsd : 0,
-      savedNanoUsd: 0,
+      savedNanoUsd: part === null ? 0 : savedBy(x, part, this.parts.pricing),
       priceVersion,
       cache: x.cacheStatus,
       attempt: x.tried.indexOf(attempt) + 1,
