@@ -16,7 +16,7 @@ import { cpuMs } from './machine.ts'
 import { jsonAnswer } from './messages.ts'
 
 const rounds = Number(process.argv[2] ?? 11)
-const seconds = 3
+const seconds = 1
 const warmSeconds = 8
 
 if (process.argv[2] === 'gate') await gate(process.argv[3] === 'on', process.argv[4]!)
