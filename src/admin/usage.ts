@@ -79,6 +79,9 @@ const usage = route({
       .datetime()
       .nullable()
       .meta({ description: 'Before this moment single rows are gone, and whole UTC days were counted.' }),
+    behind: z.boolean().meta({
+      description: 'Rows wait that the database does not take: what stands here is not all.',
+    }),
     saturated: z.boolean().meta({ description: 'A sum is beyond 2^53 - 1 and stands there.' }),
   }),
   refusals: [422, 503],

@@ -4,7 +4,7 @@
 
 import { journalsOf, sinkOf } from '../ledger/open-ledger.ts'
 import { checkLedger, type Disagreement } from '../ledger/check.ts'
-import { recoverRuns } from '../ledger/recovery.ts'
+import { recoveredText, recoverRuns, type Recovered } from '../ledger/recovery.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
@@ -40,12 +40,21 @@ async function configFindings(options: StoreOptions): Promise<Finding[]> {
 /** Rows that a crash left in a journal are brought in first, as a start would do. */
 async function ledgerFindings({ storage, config }: Opened): Promise<Finding[]> {
   const sink = sinkOf(storage, config.storage.path)
+  let recovered: Recovered
   try {
-    await recoverRuns(journalsOf(config.storage.path), sink)
+    recovered = await recoverRuns(journalsOf(config.storage.path), sink)
   } finally {
     sink.close()
   }
-  return (await checkLedger(storage.db)).map(disagreement)
+  return [...crashFindings(recovered), ...(await checkLedger(storage.db)).map(disagreement)]
+}
+
+function crashFindings(recovered: Recovered): Finding[] {
+  const reason = recoveredText(recovered)
+  if (reason === null) return []
+  return recovered.damaged.length > 0
+    ? [{ severity: 'high', reason, mend: 'compare with the provider: headgate usage reconcile' }]
+    : [{ severity: 'medium', reason, mend: 'find out why it ended: its log, or the system\u2019s' }]
 }
 
 function disagreement({ table, atMs, sum, of, kept, real }: Disagreement): Finding {

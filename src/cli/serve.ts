@@ -115,7 +115,10 @@ class Server {
       const reports = new Reports(sourceBeside(this.#store.storage, config.storage.path), () =>
         ledger!.flush(),
       )
-      const troubles = () => this.#prices.troubles()
+      const troubles = () => [
+        ...this.#prices.troubles(),
+        ...[ledger!.behind()].filter((text) => text !== null),
+      ]
       const admin = {
         keys,
         audit,

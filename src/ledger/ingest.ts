@@ -25,6 +25,11 @@ export class Ingest {
 
   constructor(private readonly options: IngestOptions) {}
 
+  /** The database takes no rows. */
+  get isFailing(): boolean {
+    return this.#failing
+  }
+
   /** There is a row. */
   wake(): void {
     if (this.#timer === null && this.#running === null) this.#later(gatherMs)

@@ -9,7 +9,7 @@ import { Ingest } from './ingest.ts'
 import { Journal } from './journal.ts'
 import { LedgerFailure, type Ledger } from './ledger.ts'
 import { PostgresSink } from './postgres-sink.ts'
-import { holdRun, recoverRuns, type Recovered, type Run } from './recovery.ts'
+import { holdRun, recoveredText, recoverRuns, type Recovered, type Run } from './recovery.ts'
 import { forget } from './retention.ts'
 import type { LedgerRow, Reservation } from './row.ts'
 import type { RowSink } from './sink.ts'
@@ -41,6 +41,8 @@ export interface OpenLedger extends Ledger {
   flush(): Promise<boolean>
   /** Calls whose final row has not come. */
   openCalls(): number
+  /** Why what is read of the database is not all; null = it is. */
+  behind(): string | null
   close(): Promise<void>
 }
 
@@ -69,7 +71,7 @@ export async function openLedger(storage: Storage, options: LedgerOptions): Prom
       tell: event,
     })
     const ledger = new JournalLedger({ storage, options, sink, run, journal, recovered })
-    if (recovered.estimated > 0) event('warn', recoveredText(recovered))
+    tellRecovered(recovered, event)
     return ledger
   } catch (cause) {
     run?.release(true)
@@ -78,8 +80,9 @@ export async function openLedger(storage: Storage, options: LedgerOptions): Prom
   }
 }
 
-function recoveredText({ rows, estimated }: Recovered): string {
-  return `A process ended amid its work: ${rows} rows of the ledger were recovered, ${estimated} of them estimated.`
+function tellRecovered(recovered: Recovered, event: LedgerOptions['event']): void {
+  const text = recoveredText(recovered)
+  if (text !== null) event(recovered.damaged.length > 0 ? 'error' : 'warn', text)
 }
 
 interface Parts {
@@ -133,6 +136,12 @@ class JournalLedger implements OpenLedger {
     return this.parts.journal.openCalls
   }
 
+  behind(): string | null {
+    return this.#ingest.isFailing
+      ? 'ledger: the database takes no rows; they wait in the journal, and usage is behind'
+      : null
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#chores)
     await this.#chore
@@ -176,7 +185,8 @@ class JournalLedger implements OpenLedger {
     const { storage, sink, options } = this.parts
     try {
       const recovered = await recoverRuns(journalsOf(options.path), sink)
-      if (recovered.estimated > 0) options.event('warn', recoveredText(recovered))
+      tellRecovered(recovered, options.event)
+      sink.rest()
       await forget(storage, options.clock.wallMs() - options.retentionMs())
     } catch (cause) {
       options.event('warn', `The ledger could not be looked after: ${String(cause)}`)

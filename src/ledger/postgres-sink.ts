@@ -14,19 +14,22 @@ export class PostgresSink implements RowSink {
 
   constructor(private readonly db: Kysely<Database>) {}
 
-  async write(entries: readonly Entry[]): Promise<void> {
-    await this.db.transaction().execute(async (tx) => {
+  async write(entries: readonly Entry[]): Promise<number> {
+    return this.db.transaction().execute(async (tx) => {
       const fresh = await addRows(tx, entries)
       const added = entries.filter(({ id }) => fresh.delete(id))
       const hours = sumByHour(added, this.#reader)
       await addAll(tx, 'ledger_hours', hours)
       await addAll(tx, 'ledger_days', sumByDay(hours))
+      return added.length
     })
   }
 
   isBusy(): boolean {
     return false
   }
+
+  rest(): void {}
 
   close(): void {}
 }

@@ -3,12 +3,12 @@
 // system takes back when it dies, however it dies.
 
 import { Database as File } from 'bun:sqlite'
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { randomText } from '../base/id.ts'
 import { readEntry, readReservation } from './journal.ts'
 import { crashedEntry, type Entry, type ReservationEntry } from './columns.ts'
-import { kinds, Segment, type RecordAt } from './segment.ts'
+import { DamagedRecord, kinds, Segment, type RecordAt } from './segment.ts'
 import type { RowSink } from './sink.ts'
 
 const batchRows = 500
@@ -49,30 +49,54 @@ function takeLock(folder: string): File | null {
   }
 }
 
-/** How much was found. */
+/** How much was found that was not in the database. */
 export interface Recovered {
   readonly rows: number
   /** Calls whose end nobody knows. */
   readonly estimated: number
+  /** Where journals with damaged records were put. */
+  readonly damaged: readonly string[]
+}
+
+/** What is said of it; null = nothing was found. */
+export function recoveredText({ rows, estimated, damaged }: Recovered): string | null {
+  if (damaged.length > 0)
+    return (
+      `The journal of a process that died is damaged: ${rows} rows of the ledger were recovered (${estimated} estimated), others may be missing. ` +
+      `It is kept in ${damaged.join(', ')}.`
+    )
+  if (rows === 0) return null
+  return `A process ended amid its work: ${rows} rows of the ledger were recovered, ${estimated} of them estimated.`
 }
 
 /** Recovers every run under `path` whose process is no more. @throws the database's error; then nothing is lost */
 export async function recoverRuns(path: string, sink: RowSink): Promise<Recovered> {
-  const total = { rows: 0, estimated: 0 }
+  const total = { rows: 0, estimated: 0, damaged: [] as string[] }
   for (const name of foldersOf(path)) {
     const folder = join(path, name)
     const lock = takeLock(folder)
     if (lock === null) continue
     try {
-      const { rows, estimated } = await recoverRun(folder, sink)
+      const { rows, estimated, damaged } = await recoverRun(folder, sink)
       total.rows += rows
       total.estimated += estimated
-      rmSync(folder, { recursive: true, force: true })
+      if (damaged) total.damaged.push(putAside(folder))
+      else rmSync(folder, { recursive: true, force: true })
     } finally {
       lock.close()
     }
   }
+  if (total.rows > 0) sink.rest()
   return total
+}
+
+/** Somebody may want to look into it. */
+function putAside(folder: string): string {
+  const kept = join(dirname(dirname(folder)), 'ledger-damaged')
+  mkdirSync(kept, { recursive: true, mode: 0o700 })
+  const place = join(kept, basename(folder))
+  renameSync(folder, place)
+  return place
 }
 
 function foldersOf(path: string): string[] {
@@ -85,18 +109,18 @@ function foldersOf(path: string): string[] {
   }
 }
 
-async function recoverRun(folder: string, sink: RowSink): Promise<Recovered> {
+async function recoverRun(folder: string, sink: RowSink) {
   const open = new Map<string, ReservationEntry>()
   const final = new Set<string>()
   let batch: Entry[] = []
   let rows = 0
+  const damage = { found: false }
   const write = async (): Promise<void> => {
     if (batch.length === 0) return
-    await insist(sink, batch)
-    rows += batch.length
+    rows += await insist(sink, batch)
     batch = []
   }
-  for (const record of recordsOf(folder)) {
+  for (const record of recordsOf(folder, damage)) {
     if (record.kind === kinds.reservation) {
       const reservation = readReservation(record)
       // It may have been taken along into a file that is read before the one with its row.
@@ -111,14 +135,13 @@ async function recoverRun(folder: string, sink: RowSink): Promise<Recovered> {
   }
   for (const reservation of open.values()) batch.push(crashedEntry(reservation))
   await write()
-  return { rows, estimated: open.size }
+  return { rows, estimated: open.size, damaged: damage.found }
 }
 
-async function insist(sink: RowSink, batch: readonly Entry[]): Promise<void> {
+async function insist(sink: RowSink, batch: readonly Entry[]): Promise<number> {
   for (let left = 100; ; left--) {
     try {
-      await sink.write(batch)
-      return
+      return await sink.write(batch)
     } catch (cause) {
       if (left === 0 || !sink.isBusy(cause)) throw cause
       await Bun.sleep(20)
@@ -126,7 +149,8 @@ async function insist(sink: RowSink, batch: readonly Entry[]): Promise<void> {
   }
 }
 
-function* recordsOf(folder: string): Generator<RecordAt> {
+/** All whole records, also behind such as are not: then `damage` says so. */
+function* recordsOf(folder: string, damage: { found: boolean }): Generator<RecordAt> {
   for (const name of readdirSync(folder).filter((one) => one.endsWith('.journal'))) {
     let segment: Segment
     try {
@@ -135,11 +159,33 @@ function* recordsOf(folder: string): Generator<RecordAt> {
       // Being made when the process died: nothing was in it.
       continue
     }
+    damage.found ||= segment.isForeign
     try {
-      for (let record = segment.read(segment.start); record !== null; record = segment.read(record.next))
-        yield record
+      let at = segment.start
+      for (;;) {
+        let record = segment.read(at)
+        if (record === null) {
+          // Nothing follows the end. Where something does, this is not the end.
+          record = segment.search(at + 1)
+          if (record === null) break
+          damage.found = true
+        }
+        at = record.next
+        if (isReadable(record)) yield record
+        else damage.found = true
+      }
     } finally {
       segment.close()
     }
+  }
+}
+
+function isReadable(record: RecordAt): boolean {
+  try {
+    record.parts()
+    return true
+  } catch (cause) {
+    if (cause instanceof DamagedRecord) return false
+    throw cause
   }
 }

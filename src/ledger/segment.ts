@@ -13,6 +13,8 @@ import { open } from 'node:fs/promises'
 const headerBytes = 16
 const recordBytes = 16
 const magic = 0x48474c32
+/** Longer records are not looked for behind damage: each is read through to see whether it is one. */
+const soughtBytesMax = 64 * 1024
 
 /** What a record is: kept before the call, final, or a text that others refer to. */
 export const kinds = { reservation: 1, row: 2, shared: 3 } as const
@@ -33,6 +35,9 @@ export interface RecordAt {
   readonly next: number
   parts(): RecordParts
 }
+
+/** What a record refers to is not there. */
+export class DamagedRecord extends Error {}
 
 export class Segment {
   /** Offset behind the last record. */
@@ -157,6 +162,22 @@ export class Segment {
     return { kind: view.getUint8(offset + 8), next, parts: () => this.#parts(offset, next) }
   }
 
+  /** The first record at `offset` or behind it, past bytes that are none; null where none follows. */
+  search(offset: number): RecordAt | null {
+    for (let at = offset; at + recordBytes <= this.bytes.length; at++) {
+      const length = this.#view.getUint32(at)
+      const record = length === 0 || length > soughtBytesMax ? null : this.read(at)
+      if (record !== null) return record
+    }
+    return null
+  }
+
+  /** Whether something else than a segment begins here. */
+  get isForeign(): boolean {
+    const first = this.#view.getUint32(0)
+    return first !== magic && first !== 0
+  }
+
   /** Kind of a record that this process wrote, and where the next one begins; 0 = there is none. */
   skim(offset: number): { kind: number; next: number } {
     if (offset >= this.end) return { kind: 0, next: offset }
@@ -214,7 +235,9 @@ export class Segment {
     if (offset === 0) return ''
     const known = this.#texts.get(offset)
     if (known !== undefined) return known
-    const { rest } = this.partsAt(offset)
+    const record = this.read(offset)
+    if (record?.kind !== kinds.shared) throw new DamagedRecord(`${this.path} is damaged`)
+    const { rest } = record.parts()
     this.#texts.set(offset, rest)
     return rest
   }

@@ -6,12 +6,14 @@ import type { Entry } from './columns.ts'
 /** Takes rows and their sums, all or none. */
 export interface RowSink {
   /**
-   * Adds rows that are not there yet, with their sums: a row that comes twice counts once.
+   * Adds rows that are not there yet, with their sums: a row that comes twice counts once. Gives how many were added.
    * @throws the database's error; then nothing was added
    */
-  write(entries: readonly Entry[]): void | Promise<void>
+  write(entries: readonly Entry[]): number | Promise<number>
   /** Whether an error says no more than that another process was writing: to be tried again at once. */
   isBusy(cause: unknown): boolean
+  /** Nothing more comes for a while: time to tidy up. */
+  rest(): void
   close(): void
 }
 

@@ -14,7 +14,10 @@ import { addSums, type RowSink } from './sink.ts'
 
 /** From this size of the log on it is written back. */
 const logBytesMax = 8 * 1024 * 1024
-const looksEvery = 64
+/** The same where there is time. */
+const restBytesMax = 512 * 1024
+/** Rows from one look at the log to the next. */
+const looksEvery = 4096
 
 export class SqliteSink implements RowSink {
   readonly #db: File
@@ -23,7 +26,8 @@ export class SqliteSink implements RowSink {
   >
   readonly #reader = new DimensionReader()
   readonly #checkpointer: Checkpointer
-  #batches = 0
+  /** Rows since the log was looked at. */
+  #unseen = 0
 
   /** @throws SQLite's error */
   constructor(private readonly file: string) {
@@ -48,15 +52,23 @@ export class SqliteSink implements RowSink {
     this.#checkpointer = new Checkpointer(file)
   }
 
-  write(entries: readonly Entry[]): void {
+  write(entries: readonly Entry[]): number {
+    let added = entries
     try {
       this.#add(entries)
     } catch (cause) {
       if (!isTwice(cause)) throw cause
       // Rare: after a crash, and for rows with an id of the provider's. One of them is there already.
-      this.#add(this.#fresh(entries))
+      added = this.#fresh(entries)
+      this.#add(added)
     }
-    if (++this.#batches % looksEvery === 0) this.#lookAtLog()
+    this.#unseen += entries.length
+    if (this.#unseen >= looksEvery) this.#lookAtLog(logBytesMax)
+    return added.length
+  }
+
+  rest(): void {
+    this.#lookAtLog(restBytesMax)
   }
 
   isBusy(cause: unknown): boolean {
@@ -66,6 +78,11 @@ export class SqliteSink implements RowSink {
   close(): void {
     this.#checkpointer.close()
     for (const statement of Object.values(this.#statements)) statement.finalize()
+    try {
+      this.#db.run('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // Others use it, or the disk is full: a long log is only slow.
+    }
     this.#db.close()
   }
 
@@ -107,9 +124,10 @@ export class SqliteSink implements RowSink {
     })
   }
 
-  #lookAtLog(): void {
+  #lookAtLog(bytesMax: number): void {
+    this.#unseen = 0
     const { size } = statSync(`${this.file}-wal`, { throwIfNoEntry: false }) ?? { size: 0 }
-    if (size > logBytesMax) this.#checkpointer.start()
+    if (size > bytesMax) this.#checkpointer.start()
   }
 }
 

@@ -20,16 +20,16 @@ export function sourceBeside({ kind, db }: Storage, path: string): ReportSource 
 }
 
 export class Reports {
-  /** @param flush brings rows that are still on their way into the store, where this process writes them */
+  /** @param flush brings rows that are still on their way into the store, where this process writes them; false where it cannot */
   constructor(
     readonly source: ReportSource,
-    private readonly flush: () => Promise<unknown> = () => Promise.resolve(),
+    private readonly flush: () => Promise<boolean> = () => Promise.resolve(true),
   ) {}
 
   /** @throws TooManyLines, or the database's error */
   async usage(query: UsageQuery): Promise<UsageReport> {
-    await this.flush()
-    return usageReport(this.source, query)
+    const all = await this.flush()
+    return { ...(await usageReport(this.source, query)), behind: !all }
   }
 
   /** @throws the database's error */

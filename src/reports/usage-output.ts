@@ -10,7 +10,7 @@ const sumNames = [
 
 /** The report as the API and `--format json` answer it; numbers are whole and exact. */
 export function usageJson(report: UsageReport): Record<string, unknown> {
-  const { query, rows, totals, coarseBeforeMs, saturated } = report
+  const { query, rows, totals, coarseBeforeMs, saturated, behind = false } = report
   return {
     rows,
     next: null,
@@ -20,6 +20,7 @@ export function usageJson(report: UsageReport): Record<string, unknown> {
     timeZone: query.zone,
     coarseBefore: coarseBeforeMs === null ? null : new Date(coarseBeforeMs).toISOString(),
     saturated,
+    behind,
   }
 }
 

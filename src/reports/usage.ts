@@ -82,6 +82,8 @@ export interface UsageReport {
   readonly coarseBeforeMs: number | null
   /** A sum went beyond 2^53 - 1 and stays there. */
   readonly saturated: boolean
+  /** Rows wait that the database has not taken: what stands here is not all. */
+  readonly behind?: boolean
 }
 
 const dayMs = 86_400_000

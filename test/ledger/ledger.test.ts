@@ -1,7 +1,7 @@
 // The ledger as the stages use it, over both databases, with a process that is killed at random moments.
 
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
@@ -279,6 +279,47 @@ describe('after a crash', () => {
     expect(children.reduce((sum, { done }) => sum + done.size, 0)).toBeGreaterThan(500)
     expect(children.some(({ began, done }) => began.size > done.size)).toBe(true)
     await recovered(path, children)
+  })
+
+  test('a damaged journal: what is whole is recovered, the rest is told, and the file is kept', async () => {
+    const path = scratch()
+    const { done } = await killed(path, 150)
+    const [name] = readdirSync(journalsOf(path))
+    const file = join(journalsOf(path), name!, '1.journal')
+    const bytes = readFileSync(file)
+    // In the midst of a record, between others.
+    bytes.fill(0x5a, 2000, 2008)
+    writeFileSync(file, bytes)
+    const { storage, ledger, events } = await open(path)
+    const rows = await rowsOf(storage)
+    expect(events).toHaveLength(1)
+    expect(events[0]).toMatch(
+      /^error: The journal of a process that died is damaged: \d+ rows .* It is kept in /,
+    )
+    const kept = readdirSync(join(path, 'ledger-damaged', name!))
+    expect(kept).toContain('1.journal')
+    // At most the record that was hit is missing.
+    const found = new Set(rows.map(({ id }) => id))
+    expect([...done].filter((id) => !found.has(id)).length).toBeLessThanOrEqual(1)
+    expect(ledger.recovered.rows).toBeGreaterThan(0)
+    await booksAgree(storage)
+  })
+
+  test('what was in the database already does not count as recovered', async () => {
+    const path = scratch()
+    const child = await killed(path, 100)
+    const again = scratch()
+    cpSync(path, again, { recursive: true })
+    const first = await open(path)
+    expect(first.ledger.recovered.rows).toBeGreaterThan(0)
+    await first.ledger.close()
+    // The same journal once more, over the database that has its rows.
+    const [name] = readdirSync(journalsOf(again))
+    cpSync(join(journalsOf(again), name!), join(journalsOf(path), name!), { recursive: true })
+    const { ledger, events } = await open(path)
+    expect(ledger.recovered).toMatchObject({ rows: 0, damaged: [] })
+    expect(events).toEqual([])
+    expect(child.began.size).toBeGreaterThan(0)
   })
 
   test('rule 2: durability power, killed', async () => {
