@@ -312,7 +312,7 @@ describe('after a crash', () => {
     cpSync(path, again, { recursive: true })
     const first = await open(path)
     expect(first.ledger.recovered.rows).toBeGreaterThan(0)
-    await first.ledger.close()
+    await closers.pop()!()
     // The same journal once more, over the database that has its rows.
     const [name] = readdirSync(journalsOf(again))
     cpSync(join(journalsOf(again), name!), join(journalsOf(path), name!), { recursive: true })
