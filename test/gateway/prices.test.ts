@@ -65,3 +65,19 @@ test.each([
   expect(refused).toMatchObject({ code: 1 })
   expect((refused as { stderr: string }).stderr).toContain(message)
 })
+
+test('a secret that is replaced is taken, though the price file is wrong by then', async () => {
+  const folder = scratchFolder()
+  const file = join(folder, 'prices.yaml')
+  const secret = join(folder, 'token.txt')
+  const other = token.replace(/1$/, '2')
+  writeFileSync(file, good(1))
+  writeFileSync(secret, token)
+  const admin = { ...tree.admin, token: '${file:token.txt}' }
+  const gate = await served({ tree: { ...tree, admin }, folder })
+  writeFileSync(file, '')
+  writeFileSync(secret, other)
+  await gate.says('configuration reloaded: a secret changed')
+  expect((await callAdmin(gate.adminPort, 'GET /api/keys', { token: other })).status).toBe(200)
+  expect((await callAdmin(gate.adminPort, 'POST /api/reload', { token: other })).status).toBe(422)
+})
