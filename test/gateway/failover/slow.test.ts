@@ -181,6 +181,27 @@ describe('priority spills over', () => {
     expect(seen).toEqual(['u0', 'u1', 'u2', 'u0', 'u0'])
   })
 
+  test('where every upstream is drained the gateway is not ready, until one is resumed', async () => {
+    const ups = [waiting(0), waiting(0)]
+    const { gate } = await gateOver(
+      ups.map(({ url }) => url),
+      { pick: 'priority' },
+    )
+    const ready = async () => {
+      const { status, json } = await callAdmin(gate.adminPort, 'GET /readyz')
+      return { status, said: json.status, reasons: json.reasons }
+    }
+    const fine = { status: 200, said: 'ready', reasons: [] }
+    await callAdmin(gate.adminPort, 'POST /api/upstreams/u0/drain', { token })
+    expect(await ready()).toEqual(fine)
+    await callAdmin(gate.adminPort, 'POST /api/upstreams/u1/drain', { token })
+    const reason = 'upstreams: every one is drained; take one back with `headgate upstreams resume <name>`'
+    expect(await ready()).toEqual({ status: 503, said: 'not ready', reasons: [reason] })
+    expect((await chat(gate)).status).toBe(503)
+    await callAdmin(gate.adminPort, 'POST /api/upstreams/u0/resume', { token })
+    expect(await ready()).toEqual(fine)
+  })
+
   test('an upstream that is drained ends what is under way there', async () => {
     const ups = [waiting(0), waiting(0)]
     const { gate } = await gateOver(
