@@ -166,7 +166,11 @@ function objectsRule({ access }: Config, parts: AssemblyParts, kept: Kept) {
 function idempotencyOf(config: Config, { clock, log, idempotency }: AssemblyParts): Idempotency | null {
   const settings = config.meter.idempotency
   if (!settings.enabled || idempotency === undefined) return null
-  return new Idempotency(idempotency, settings, { clock, bug: (cause) => log.bug(cause) })
+  return new Idempotency(idempotency, settings, {
+    clock,
+    bug: (cause) => log.bug(cause),
+    warn: (text) => log.event('warn', text),
+  })
 }
 
 function authenticateStage(

@@ -37,6 +37,8 @@ const kinds = {
   budget_exceeded: { status: 429, type: 'insufficient_quota', retryable: false },
   headers_too_large: { status: 431, type: invalid, retryable: false, close: true },
   client_gone: { status: 499, type: invalid, retryable: false, close: true },
+  // In the ledger only: the client has the other call's answer.
+  hedge_lost: { status: 499, type: invalid, retryable: false },
   internal_error: { status: 500, type: 'server_error', retryable: true },
   not_implemented: { status: 501, type: invalid, retryable: false, close: true },
   upstream_unavailable: { status: 502, type: 'server_error', retryable: true },

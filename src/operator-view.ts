@@ -93,10 +93,13 @@ export class OperatorView implements AdminParts {
     const reasons = this.draining ? ['draining: no new requests are taken'] : []
     const trouble = this.parts.ledger?.trouble() ?? null
     if (trouble !== null) reasons.push(`ledger: ${trouble}`)
-    for (const account of this.watched.stages().upstream.accounts) {
+    const { upstream, route } = this.watched.stages()
+    for (const account of upstream.accounts) {
       const trouble = account.keyTrouble()
       if (trouble !== null) reasons.push(`upstream ${account.name}: ${trouble}`)
     }
+    if (upstream.accounts.every(({ name }) => route.report(name).draining))
+      reasons.push('upstreams: every one is drained; take one back with `headgate upstreams resume <name>`')
     return reasons
   }
 

@@ -255,12 +255,15 @@ class Server {
       const moved = !Bun.deepEquals(loaded.config.log, this.#loaded.config.log)
       const hadToken = this.#adminToken !== null
       this.#needAdminToken(loaded.config)
+      // A secret that was replaced is needed at once, whatever the price file holds by now.
+      const prices = keep === 'text' ? null : this.#prices.read(priceSettings(loaded.config))
       const log = moved ? openLog(loaded.config.log, logIo()) : null
       await this.#gateway.reload(loaded.config).catch(async (cause: unknown) => {
         await log?.close()
         throw cause
       })
-      this.#prices.reload(priceSettings(loaded.config))
+      if (prices === null) this.#prices.reload(priceSettings(loaded.config))
+      else this.#prices.use(prices)
       if (log !== null) this.#log.replace(log)
       if (!sameStore(loaded, this.#loaded))
         this.#log.event('warn', 'storage has changed: that takes effect at the next start')

@@ -41,6 +41,7 @@ export function duration(range: Range) {
       return refuseValue(context, `must be between ${formatDuration(min)} and ${formatDuration(max)}`)
     })
     .prefault(range.default)
+    .meta({ range: `${range.min} to ${range.max}` })
 }
 
 /** A size such as `32KB`; comes out as bytes. */
@@ -56,6 +57,7 @@ export function byteSize(range: Range) {
       return refuseValue(context, `must be between ${formatByteSize(min)} and ${formatByteSize(max)}`)
     })
     .prefault(range.default)
+    .meta({ range: `${range.min} to ${range.max}` })
 }
 
 /** A whole number. */

@@ -47,6 +47,39 @@ test('every option is described', () => {
   expect(undescribed(z.toJSONSchema(configSchema, { io: 'input' }) as Node, '')).toEqual([])
 })
 
+function namesIn(node: Node): string[] {
+  const parts = [
+    ...(node.anyOf ?? []),
+    ...(node.oneOf ?? []),
+    ...(node.items === undefined ? [] : [node.items]),
+  ]
+  const own = Object.entries(node.properties ?? {}).flatMap(([key, child]) => [key, ...namesIn(child)])
+  return [...own, ...parts.flatMap(namesIn)]
+}
+
+test('every setting has its row, and no table is empty', () => {
+  const reference = configReference()
+  expect(reference).not.toMatch(/\| --- \|\n(?!\|)/)
+  const { properties } = z.toJSONSchema(configSchema, { io: 'input' }) as Node
+  const missing = reference.split(/^## /m).slice(1).flatMap((section) => {
+    const name = section.slice(1, section.indexOf('`', 1))
+    const shown = [...section.matchAll(/^\| `([^`]+)` /gm)].flatMap(([, path]) => path!.split(/\.|\[\]\.?/))
+    return namesIn(properties![name]!).filter((each) => !shown.includes(each)).map((each) => `${name}: ${each}`)
+  }) // prettier-ignore
+  expect(missing).toEqual([])
+})
+
+test('a row says the default and the range', () => {
+  const reference = configReference()
+  for (const row of [
+    '| `retry.hedge.after` | duration, 1ms to 1m | `200ms` |',
+    '| `breaker.slowFactor` | number, 2 to 1000 |  |',
+    '| `breaker.failures` | number, 1 to 100 | `3` |',
+    '| `limits.headerBytes` | size, 1KB to 1MB | `32KB` |',
+  ])
+    expect(reference).toContain(row)
+})
+
 test('every default of the schema is one that the schema takes', () => {
   expect(configSchema.safeParse({}).success).toBe(true)
 })

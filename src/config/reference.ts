@@ -18,7 +18,10 @@ interface Node {
   anyOf?: Node[]
   oneOf?: Node[]
   minimum?: number
+  exclusiveMinimum?: number
   maximum?: number
+  /** Ours, of durations and sizes: what JSON Schema has no word for. */
+  range?: string
 }
 
 /** config.schema.json: what may be written, as JSON Schema 2020-12. */
@@ -30,6 +33,7 @@ export function configJsonSchema(): string {
 
 /** Anything may be given as `${…}`, which an editor must not underline. */
 function allowReferences(node: Node): void {
+  delete node.range
   if (node.pattern !== undefined) node.pattern = `(?:${node.pattern})|\\$\\{`
   const children = [...Object.values(node.properties ?? {}), ...(node.anyOf ?? []), ...(node.oneOf ?? [])]
   for (const child of node.items === undefined ? children : [...children, node.items]) allowReferences(child)
@@ -72,7 +76,7 @@ Unknown settings are errors; \`headgate check\` shows all of them with their lin
 function section(name: string, node: Node): string {
   const lines = [`## \`${name}\``, '', ...prose(node)]
   const item = node.items
-  if (item?.oneOf === undefined) lines.push(...table(rows('', node)))
+  if (item?.oneOf === undefined) lines.push(...table(rows('', item?.properties === undefined ? node : item)))
   else for (const kind of item.oneOf) lines.push(...provider(kind))
   return `${lines.join('\n')}\n`
 }
@@ -101,7 +105,8 @@ function table(body: string[]): string[] {
 function rows(prefix: string, node: Node): string[] {
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
     const name = `${prefix}${key}`
-    if (child.properties !== undefined) return rows(`${name}.`, child)
+    // One that may be left away does something by being there, even empty.
+    if (child.properties !== undefined && child.default !== undefined) return rows(`${name}.`, child)
     const { meaning, avoid } = described(child)
     const required = node.required?.includes(key) === true
     const standard = required
@@ -110,9 +115,18 @@ function rows(prefix: string, node: Node): string[] {
         ? ''
         : code(child.default)
     const row = `| ${[`\`${name}\``, typeName(child), standard, meaning, avoid].map(cell).join(' | ')} |`
-    const inner = [child.items, ...(child.items?.anyOf ?? [])].find((item) => item?.properties !== undefined)
-    return inner === undefined ? [row] : [row, ...rows(`${name}[].`, inner)]
+    return [row, ...inner(name, child)]
   })
+}
+
+/** The rows of the mapping that a setting is, holds, or may be instead of something shorter. */
+function inner(name: string, node: Node): string[] {
+  const mapping = (choices: readonly (Node | undefined)[]): Node | undefined =>
+    choices.find((each) => each?.properties !== undefined)
+  const own = mapping([node, ...(node.anyOf ?? [])])
+  if (own !== undefined) return rows(`${name}.`, own)
+  const listed = mapping([node.items, ...(node.items?.anyOf ?? [])])
+  return listed === undefined ? [] : rows(`${name}[].`, listed)
 }
 
 function described(node: Node): { meaning: string; avoid: string } {
@@ -123,14 +137,26 @@ function described(node: Node): { meaning: string; avoid: string } {
 function typeName(node: Node): string {
   if (node.const !== undefined) return code(node.const)
   if (node.enum !== undefined) return node.enum.map(code).join(', ')
-  if (node.pattern?.includes('(ms|') === true) return node.pattern.includes('\\/') ? 'rate' : 'duration'
-  if (node.pattern?.includes('KiB') === true) return 'size'
+  if (node.pattern?.includes('(ms|') === true)
+    return node.pattern.includes('\\/') ? 'rate' : within('duration', node)
+  if (node.pattern?.includes('KiB') === true) return within('size', node)
   if (node.type === 'array') return `list of ${node.items === undefined ? 'anything' : typeName(node.items)}`
-  if (node.type === 'integer') return `number, ${node.minimum} to ${node.maximum}`
+  if (node.type === 'integer' || node.type === 'number') return numberName(node)
   if (node.type === 'boolean') return 'true, false'
   if (node.type === 'object') return 'mapping'
   const choices = (node.anyOf ?? []).filter(({ type }) => type !== 'null')
   return choices.length === 0 ? 'text' : choices.map(typeName).join(' or ')
+}
+
+function within(what: string, { range }: Node): string {
+  return range === undefined ? what : `${what}, ${range}`
+}
+
+function numberName({ minimum, exclusiveMinimum, maximum }: Node): string {
+  if (minimum === Number.MIN_SAFE_INTEGER) return 'number'
+  return minimum === undefined
+    ? `number above ${exclusiveMinimum}, to ${maximum}`
+    : `number, ${minimum} to ${maximum}`
 }
 
 function code(value: unknown): string {

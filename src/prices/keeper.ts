@@ -69,20 +69,37 @@ export class PriceKeeper {
     return this.#trouble === null ? [] : [this.#trouble]
   }
 
+  /** Reads prices that are not in force yet. @throws ConfigProblems where they are wrong; the probes say so from then on */
+  read(settings: PriceSettings): Prices {
+    try {
+      return loadPrices(settings)
+    } catch (cause) {
+      this.#trouble = `the price file is wrong, ${this.#kept()}`
+      throw cause
+    }
+  }
+
+  /** Puts prices in force. */
+  use(prices: Prices): void {
+    const { version } = this.#prices
+    this.#prices = prices
+    this.#trouble = null
+    if (prices.version !== version) this.event('info', `prices are now ${prices.version}`)
+  }
+
   /** Reads the prices anew. Where they are wrong the old ones stay in force, loudly. @returns whether the new are in force */
   reload(settings: PriceSettings): boolean {
     try {
-      const { version } = this.#prices
-      this.#prices = loadPrices(settings)
-      this.#trouble = null
-      if (this.#prices.version !== version) this.event('info', `prices are now ${this.#prices.version}`)
+      this.use(this.read(settings))
       return true
     } catch (cause) {
       if (!(cause instanceof ConfigProblems)) throw cause
-      const kept = `the prices ${this.#prices.version} stay in force`
-      this.#trouble = `the price file is wrong, ${kept}`
-      this.event('error', `prices not reloaded, ${kept}: ${cause.format()}`)
+      this.event('error', `prices not reloaded, ${this.#kept()}: ${cause.format()}`)
       return false
     }
+  }
+
+  #kept(): string {
+    return `the prices ${this.#prices.version} stay in force`
   }
 }

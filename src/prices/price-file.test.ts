@@ -42,8 +42,10 @@ describe('rule 13: a price file is checked whole, each mistake with its line', (
     expect(wrong(text)).toContain(message)
   }) // prettier-ignore
 
-  test('an empty file changes nothing, and is a version of its own', () => {
-    expect(readPriceFile('', 'prices.yaml').prices).toEqual([])
+  test.each(['', ' \n', '# nothing yet\n', '---\n', '{}\n'])('%j is refused as empty', (text) => {
+    expect(wrong(text)).toBe(
+      'prices.yaml: is empty (write its prices, or take meter.prices out of the configuration)',
+    )
   })
 
   test('whatever stands in it, it is taken or refused', () => {
@@ -76,6 +78,9 @@ describe('rule 13: a bad file keeps the old prices and alarms', () => {
     expect(said).toEqual([
       `error: prices not reloaded, the prices ${before.version} stay in force: prices.yaml:1: prices[0].input: must not be negative`,
     ])
+    writeFileSync(file, '')
+    expect(keeper.reload(settings)).toBe(false)
+    expect(keeper.current).toBe(before)
     rmSync(file)
     expect(keeper.reload(settings)).toBe(false)
     writeFileSync(file, Buffer.from([0xff, 0xfe]))

@@ -150,7 +150,12 @@ export function readPriceFile(text: string, shownName: string): PriceFile {
   const blank = { file: shownName, path: '', suggestion: null, severity: 'error' as const }
   if (source.faults.length > 0)
     throw new ConfigProblems(source.faults.map((fault) => ({ ...blank, ...fault })))
-  const result = schema.safeParse(source.tree ?? {})
+  // Taken for "no prices of one's own", a file that is amid being written would leave calls without a price for good.
+  if (holdsNothing(source.tree))
+    throw new ConfigProblems([
+      { ...blank, line: null, column: null, message: 'is empty', suggestion: whenEmpty },
+    ])
+  const result = schema.safeParse(source.tree)
   const problem = (
     path: readonly (string | number)[],
     message: string,
@@ -172,6 +177,12 @@ export function readPriceFile(text: string, shownName: string): PriceFile {
   ]
   if (contradictions.length > 0) throw new ConfigProblems(contradictions)
   return { ...result.data, digest: createHash('sha256').update(text).digest('hex').slice(0, 8) }
+}
+
+const whenEmpty = 'write its prices, or take meter.prices out of the configuration'
+
+function holdsNothing(tree: unknown): boolean {
+  return tree === null || tree === undefined || (typeof tree === 'object' && Object.keys(tree).length === 0)
 }
 
 type Issue = z.core.$ZodIssue

@@ -1,7 +1,7 @@
 // Kysely on bun:sqlite. A query runs at once and takes microseconds; waiting for another process's lock must not, since it
-// would stop every request of this one. So SQLite itself waits only briefly, and a transaction that finds the file locked
-// is begun again from a timer. Transactions begin `immediate`: one that began as a reader could not become a writer
-// once another had written.
+// would stop every request of this one. So SQLite itself waits only briefly, and what finds the file locked, a transaction
+// or a statement by itself, is begun again from a timer. Transactions begin `immediate`: one that began as a reader could
+// not become a writer once another had written.
 
 import { Database as File } from 'bun:sqlite'
 import { closeSync, openSync } from 'node:fs'
@@ -14,13 +14,15 @@ import {
   type DatabaseConnection,
   type Dialect,
   type Kysely,
+  type QueryResult,
   type SqliteDatabase,
   type SqliteStatement,
 } from 'kysely'
 
+import { systemClock } from '../base/clock.ts'
 import type { ObjectsTable } from './database.ts'
 
-/** How long a transaction tries to begin while others write. */
+/** How long a query tries while others write, counted from when it was asked: those that queue behind it do not add up. */
 const patienceMs = 5_000
 const againMs = 10
 /** How long SQLite itself may block the process. */
@@ -48,23 +50,71 @@ export function sqliteDialect(file: File): Dialect {
   }
   return {
     createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new PatientDriver({ database }),
+    createDriver: () => new PatientDriver(file, database),
     createIntrospector: (db: Kysely<unknown>) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   }
 }
 
 class PatientDriver extends SqliteDriver {
+  #patient: PatientConnection | null = null
+
+  constructor(
+    private readonly file: File,
+    database: SqliteDatabase,
+  ) {
+    super({ database })
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const untilMs = systemClock.nowMs() + patienceMs
+    const connection = await super.acquireConnection()
+    this.#patient ??= new PatientConnection(this.file, connection)
+    // There is one, and whoever has it has it alone.
+    this.#patient.untilMs = untilMs
+    return this.#patient
+  }
+
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    for (let left = patienceMs / (againMs + blockMs); ; left--) {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+  }
+}
+
+class PatientConnection implements DatabaseConnection {
+  untilMs = 0
+
+  constructor(
+    private readonly file: File,
+    private readonly inner: DatabaseConnection,
+  ) {}
+
+  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    try {
+      return this.inner.executeQuery<R>(query)
+    } catch (cause) {
+      if (!this.#mayWait(cause)) throw cause
+      return this.#again<R>(query)
+    }
+  }
+
+  streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
+    return this.inner.streamQuery<R>(query, chunkSize)
+  }
+
+  async #again<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, againMs))
       try {
-        await connection.executeQuery(CompiledQuery.raw('begin immediate'))
-        return
+        return await this.inner.executeQuery<R>(query)
       } catch (cause) {
-        if (!isBusy(cause) || left <= 0) throw cause
-        await new Promise((resolve) => setTimeout(resolve, againMs))
+        if (!this.#mayWait(cause)) throw cause
       }
     }
+  }
+
+  /** Not amid a transaction: one half of it may stand on what has changed since. */
+  #mayWait(cause: unknown): boolean {
+    return isBusy(cause) && !this.file.inTransaction && systemClock.nowMs() < this.untilMs
   }
 }
 

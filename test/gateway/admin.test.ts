@@ -371,6 +371,29 @@ describe('a reload', () => {
     ])
   })
 
+  test('of a wrong price file is refused with all that is wrong with it, and so is the rest', async () => {
+    const gate = await served({ tree: withToken() })
+    writeConfig({ ...withToken(other), meter: { prices: 'prices.yaml' } }, gate.folder)
+    const file = join(gate.folder, 'prices.yaml')
+    writeFileSync(file, 'prices:\n  - { model: a, inptu: 1 }\n  - { model: b, input: -1 }\n')
+    const refused = await callAdmin(gate.adminPort, 'POST /api/reload', { token })
+    expect(refused.status).toBe(422)
+    expect(refused.json.error).toMatchObject({
+      code: 'invalid_config',
+      message: 'The configuration has 2 problems; the old one stays in force.',
+      problems: [
+        { file: 'prices.yaml', line: 2, path: 'prices[0].inptu', suggestion: 'did you mean `input`?' },
+        { file: 'prices.yaml', line: 3, path: 'prices[1].input', message: 'must not be negative' },
+      ],
+    })
+    const ready = await callAdmin(gate.adminPort, 'GET /readyz')
+    expect(ready.json.reasons.join()).toContain('the price file is wrong')
+    // The new token is not in force either.
+    writeFileSync(file, 'prices: [{ model: a, input: 1 }]\n')
+    expect((await callAdmin(gate.adminPort, 'POST /api/reload', { token })).status).toBe(200)
+    expect((await callAdmin(gate.adminPort, 'GET /readyz')).json.reasons).toEqual([])
+  })
+
   test('that moves the port is answered on the old one', async () => {
     const gate = await served({ tree: withToken() })
     writeConfig({ ...sandbox, admin: { listen: 'localhost:0', token } }, gate.folder)

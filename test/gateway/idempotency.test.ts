@@ -221,3 +221,50 @@ test('what is kept cannot be read in the store', async () => {
   for (const text of ['canary-4711', key, Buffer.from('canary-4711').toString('base64').slice(0, 12)])
     expect(kept.includes(text)).toBe(false)
 })
+
+describe('the store that another process holds locked', () => {
+  /** Writes nothing, and lets nobody else write. */
+  async function locked<T>(work: (release: () => void) => Promise<T>): Promise<T> {
+    const db = new Database(join(gate.folder, 'data', 'headgate.db'))
+    db.run('PRAGMA busy_timeout = 5000')
+    db.run('BEGIN IMMEDIATE')
+    const release = () => void (db.inTransaction && db.run('ROLLBACK'))
+    try {
+      return await work(release)
+    } finally {
+      release()
+      db.close()
+    }
+  }
+
+  test('for a moment is waited for', async () => {
+    upstream.script = fine
+    const count = upstream.requests.length
+    const answer = await locked(async (release) => {
+      setTimeout(release, 300)
+      return post(fresh())
+    })
+    expect(answer.status).toBe(200)
+    expect(upstream.requests.length).toBe(count + 1)
+  })
+
+  test('for long is a 503 that says so, for many at once as for one, and nothing is executed', async () => {
+    upstream.script = fine
+    const [count, said] = [upstream.requests.length, gate.output().stderr.length]
+    const startedAtMs = performance.now()
+    const keys = [fresh(), fresh(), fresh()]
+    const answers = await locked(() => Promise.all(keys.map((key) => post(key))))
+    const tookMs = performance.now() - startedAtMs
+    expect(answers.map((answer) => [answer.status, code(answer)])).toEqual(
+      keys.map(() => [503, 'overloaded']),
+    )
+    expect(tookMs).toBeGreaterThan(2000)
+    expect(tookMs).toBeLessThan(10_000)
+    expect(upstream.requests.length).toBe(count)
+    const log = gate.output().stderr.slice(said)
+    expect(log).not.toContain('bug')
+    expect(log.split('requests with an Idempotency-Key are refused with 503')).toHaveLength(2)
+    expect(log).toContain('the store does not answer (another process holds it locked')
+    expect((await post(keys[0]!)).status).toBe(200)
+  }, 20_000)
+})

@@ -42,17 +42,42 @@ test('rule 13: prices are reloaded, wrong ones keep the old in force and are tol
   const checked = await runCaptured('check', '--config', config)
   expect(checked.code).toBe(1)
 
+  writeFileSync(file, '')
+  gate.signal('SIGHUP')
+  await gate.says('prices.yaml: is empty')
+  expect(await call()).toEqual([1000, 1000, 1000])
+  expect((await runCaptured('check', '--config', config)).code).toBe(1)
+
   writeFileSync(file, good(3))
   gate.signal('SIGHUP')
   await gate.says('prices are now genai-prices@')
-  expect(await call()).toEqual([3000, 1000, 1000])
+  expect(await call()).toEqual([3000, 1000, 1000, 1000])
   expect(await reasons()).toEqual([])
 })
 
-test('rule 13: a wrong price file ends the start', async () => {
+test.each([
+  ['a wrong', 'prices: [{ modle: x }]\n', 'prices.yaml:1: prices[0].modle: unknown key'],
+  ['an empty', '', 'prices.yaml: is empty'],
+])('rule 13: %s price file ends the start', async (_, text, message) => {
   const folder = scratchFolder()
-  writeFileSync(join(folder, 'prices.yaml'), 'prices: [{ modle: x }]\n')
+  writeFileSync(join(folder, 'prices.yaml'), text)
   const refused = await serve({ tree, folder })
   expect(refused).toMatchObject({ code: 1 })
-  expect((refused as { stderr: string }).stderr).toContain('prices.yaml:1: prices[0].modle: unknown key')
+  expect((refused as { stderr: string }).stderr).toContain(message)
+})
+
+test('a secret that is replaced is taken, though the price file is wrong by then', async () => {
+  const folder = scratchFolder()
+  const file = join(folder, 'prices.yaml')
+  const secret = join(folder, 'token.txt')
+  const other = token.replace(/1$/, '2')
+  writeFileSync(file, good(1))
+  writeFileSync(secret, token)
+  const admin = { ...tree.admin, token: '${file:token.txt}' }
+  const gate = await served({ tree: { ...tree, admin }, folder })
+  writeFileSync(file, '')
+  writeFileSync(secret, other)
+  await gate.says('configuration reloaded: a secret changed')
+  expect((await callAdmin(gate.adminPort, 'GET /api/keys', { token: other })).status).toBe(200)
+  expect((await callAdmin(gate.adminPort, 'POST /api/reload', { token: other })).status).toBe(422)
 })

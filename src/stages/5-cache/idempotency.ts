@@ -10,6 +10,7 @@ import { WholeBody } from '../../net/wire/body.ts'
 import { fieldId } from '../../net/wire/field-names.ts'
 import { Pieces } from '../../net/wire/pieces.ts'
 import { failureReply } from '../../refuse.ts'
+import { reason } from '../../storage/open.ts'
 
 /** A key in use, as the store has it. */
 interface Claim {
@@ -75,11 +76,17 @@ interface StoredHead {
 
 export class Idempotency {
   readonly #owned = new WeakMap<Exchange, Owned>()
+  /** The store does not answer, and that was said. */
+  #lost = false
 
   constructor(
     private readonly parts: IdempotencyParts,
     private readonly settings: IdempotencySettings,
-    private readonly about: { readonly clock: Clock; readonly bug: (cause: unknown) => void },
+    private readonly about: {
+      readonly clock: Clock
+      readonly bug: (cause: unknown) => void
+      readonly warn: (text: string) => void
+    },
   ) {}
 
   /** The answer of the first time; null where this is the first, or no key is sent. @throws Failure */
@@ -169,17 +176,32 @@ export class Idempotency {
   }
 
   #quietly(work: Promise<void>): void {
-    work.catch(this.about.bug)
+    work.catch((cause: unknown) => {
+      this.#tell(cause, 'an answer was not kept, and its key counts as in use for 15 minutes')
+    })
   }
 
   /** Without the store nothing is executed: a repeat could not be told from a first time. */
   async #stored<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await work()
+      const found = await work()
+      this.#lost = false
+      return found
     } catch (cause) {
-      this.about.bug(cause)
-      throw new Failure('overloaded', 'Idempotency keys cannot be looked up at the moment. Try again later.')
+      this.#tell(cause, 'requests with an Idempotency-Key are refused with 503')
+      throw new Failure(
+        'overloaded',
+        'Idempotency keys cannot be looked up at the moment. Try again later.',
+        { detail: `idempotency: ${reason(cause)}` },
+      )
     }
+  }
+
+  /** Once until the store answers again. A store that is locked or away is no bug. */
+  #tell(cause: unknown, so: string): void {
+    if (cause instanceof TypeError) return this.about.bug(cause)
+    if (!this.#lost) this.about.warn(`the store does not answer (${reason(cause)}): ${so}`)
+    this.#lost = true
   }
 }
 

@@ -53,15 +53,16 @@ export async function hedged<T extends Target>(
     (late) => letGo(late, trying.nowMs),
     () => {},
   )
-  attempt?.call?.abort()
+  if (attempt !== undefined) {
+    // Before it is cut: what the cut itself is called says nothing of why.
+    attempt.failure = new Failure('hedge_lost', 'Another upstream answered first.')
+    attempt.call?.abort()
+  }
   return winner
 }
 
 function letGo<T extends Target>(late: Tried<T>, nowMs: number): void {
   late.choice.end(late.attempt, 'nothing')
-  late.attempt.failure = new Failure('upstream_timeout', 'Another upstream answered first.', {
-    detail: 'hedge: another upstream answered first',
-  })
   discard(late, nowMs)
 }
 

@@ -77,7 +77,7 @@ export function createMeter(parts: MeterParts): MeterStage {
         },
         (cause: unknown) => {
           attempt.endedAtMs = clock.nowMs()
-          if (cause instanceof Failure) attempt.failure = cause
+          if (cause instanceof Failure) attempt.failure ??= cause
           throw cause
         },
       )

@@ -181,6 +181,27 @@ describe('priority spills over', () => {
     expect(seen).toEqual(['u0', 'u1', 'u2', 'u0', 'u0'])
   })
 
+  test('where every upstream is drained the gateway is not ready, until one is resumed', async () => {
+    const ups = [waiting(0), waiting(0)]
+    const { gate } = await gateOver(
+      ups.map(({ url }) => url),
+      { pick: 'priority' },
+    )
+    const ready = async () => {
+      const { status, json } = await callAdmin(gate.adminPort, 'GET /readyz')
+      return { status, said: json.status, reasons: json.reasons }
+    }
+    const fine = { status: 200, said: 'ready', reasons: [] }
+    await callAdmin(gate.adminPort, 'POST /api/upstreams/u0/drain', { token })
+    expect(await ready()).toEqual(fine)
+    await callAdmin(gate.adminPort, 'POST /api/upstreams/u1/drain', { token })
+    const reason = 'upstreams: every one is drained; take one back with `headgate upstreams resume <name>`'
+    expect(await ready()).toEqual({ status: 503, said: 'not ready', reasons: [reason] })
+    expect((await chat(gate)).status).toBe(503)
+    await callAdmin(gate.adminPort, 'POST /api/upstreams/u0/resume', { token })
+    expect(await ready()).toEqual(fine)
+  })
+
   test('an upstream that is drained ends what is under way there', async () => {
     const ups = [waiting(0), waiting(0)]
     const { gate } = await gateOver(
@@ -212,28 +233,39 @@ describe('hedging', () => {
     expect(ups[1]!.state.asked).toBe(0)
   })
 
-  test('has a row for the call that was given up too', async () => {
-    const ups = [waiting(3000), waiting(0)]
+  test.each([
+    ['first', [3000, 0], 'u1', 'u0'],
+    ['second', [300, 3000], 'u0', 'u1'],
+  ] as const)('has a row for the call that was given up too, the %s', async (_, ms, winner, loser) => {
+    const ups = ms.map((each) => waiting(each))
     const { gate, ledger } = await gateOver(
       ups.map(({ url }) => url),
       route,
     )
     const { headers, upstream } = await chat(gate)
-    expect(upstream).toBe('u1')
+    expect(upstream).toBe(winner)
     const rows = () => ledger.of(headers.get('x-headgate-id')!)
     await eventually(() => rows().length === 2, 'both rows')
-    expect(new Set(rows().map((row) => row.upstream))).toEqual(new Set(['u0', 'u1']))
+    const row = (name: string) => rows().find((each) => each.upstream === name)
+    expect(row(winner)).toMatchObject({ last: true, failure: null, status: 200 })
+    // Nobody knows what it cost, and no time was over.
+    expect(row(loser)).toMatchObject({ last: false, failure: 'hedge_lost', status: 0, state: 'estimated' })
     expect(ledger.wrong).toEqual([])
   })
 
   test('takes the slow one where the second fails, and tells the failure where both do', async () => {
     const ups = [waiting(400), waiting(0)]
-    const { gate } = await gateOver(
+    const { gate, ledger } = await gateOver(
       ups.map(({ url }) => url),
       route,
     )
     ups[1]!.upstream.script = (_, peer) => peer.write(reply(500, '{}'))
-    expect(await chat(gate)).toMatchObject({ status: 200, upstream: 'u0', attempts: 2 })
+    const { headers, ...taken } = await chat(gate)
+    expect(taken).toMatchObject({ status: 200, upstream: 'u0', attempts: 2 })
+    const rows = () => ledger.of(headers.get('x-headgate-id')!)
+    await eventually(() => rows().length === 2, 'both rows')
+    const failed = rows().find((each) => each.upstream === 'u1')
+    expect(failed).toMatchObject({ failure: 'upstream_unavailable', status: 500, state: 'void' })
     ups[0]!.upstream.script = async (_, peer) => {
       await Bun.sleep(300)
       await peer.write(reply(503, '{}'))
