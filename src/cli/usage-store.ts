@@ -1,8 +1,11 @@
-// The ledger as the `usage` commands open it: where the configuration says, also while a gateway writes it. What goes wrong
-// becomes one line and an exit code.
+// The ledger as the commands that report on it open it: where the configuration says, also while a gateway writes it. They
+// read, so where there is no store they make none: a typo in --data must not look like books without a call. What goes
+// wrong becomes one line and an exit code.
 
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
-import { loadConfig } from '../config/load.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { ConfigProblems } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
 import { TooManyLines } from '../reports/usage.ts'
@@ -29,14 +32,20 @@ export class WrongUsage extends Error {}
 /** A problem that is said: exit code 1. */
 export class SaidProblem extends Error {}
 
-/** Runs `work` on the open store. @returns its exit code, or that of what went wrong */
+/**
+ * Runs `work` on the open store, or `absent` where there is none: without it, that is a problem.
+ * @returns its exit code, or that of what went wrong
+ */
 export async function withLedger(
   options: StoreOptions,
   work: (opened: Opened) => Promise<number>,
+  absent: (loaded: LoadedConfig) => Promise<number> = noStore,
 ): Promise<number> {
   try {
-    const { config } = await loadConfig({ file: options.config, data: options.data })
+    const loaded = await loadConfig({ file: options.config, data: options.data })
+    const { config } = loaded
     const { path, postgres = null } = config.storage
+    if (postgres === null && !hasStore(path)) return await absent(loaded)
     const storage = await openStorage({ path, postgres }, systemClock)
     try {
       return await work({ storage, config, nowMs: systemClock.wallMs() })
@@ -46,6 +55,24 @@ export async function withLedger(
   } catch (cause) {
     return codeOf(cause)
   }
+}
+
+/** Whatever else is wrong with the file, opening it says. */
+function hasStore(path: string): boolean {
+  try {
+    statSync(join(path, 'headgate.db'))
+    return true
+  } catch (cause) {
+    return (cause as { code?: unknown }).code !== 'ENOENT'
+  }
+}
+
+/** What to do where there is no store. */
+export const storeHint =
+  'a gateway makes it when it first serves, and prints where; --data, $HEADGATE_DATA or storage.path in the config names it'
+
+async function noStore({ config }: LoadedConfig): Promise<number> {
+  throw new SaidProblem(`there is no store here: ${config.storage.path} (${storeHint})`)
 }
 
 function codeOf(cause: unknown): number {

@@ -1,7 +1,7 @@
 // `headgate usage …` on a store with a few rows, as it is typed.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -58,6 +58,18 @@ total                       3          1         1     30      15  ~$0.000999957
 1 calls have no price and are not in the cost: name one in prices.yaml for calls to come
 `,
   )
+})
+
+test.each([
+  [[]],
+  [['invoice', '--team', 'core', '--month', '2026-11']],
+  [['reprice', '--prices', 'p.yaml', '--dry-run']],
+])('%j where there is no store says so, and makes none', async (args) => {
+  const nowhere = join(folder, 'no-where')
+  const { code, out, err } = await runCaptured('usage', ...args, '--config', config, '--data', nowhere)
+  expect({ code, out }).toEqual({ code: 1, out: '' })
+  expect(err).toStartWith(`headgate: there is no store here: ${nowhere} (`)
+  expect(existsSync(nowhere)).toBe(false)
 })
 
 test('days are those of the time zone', async () => {
