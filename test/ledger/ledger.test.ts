@@ -90,6 +90,37 @@ for (const place of places) {
       return open(scratch(), { ...more, ...(postgres === undefined ? {} : { postgres }) })
     }
 
+    test('control characters of names are kept as U+FFFD, in rows and in metadata', async () => {
+      const { storage, ledger } = await opened()
+      const name = 'a\u0000b\u001f\u007f\nc'
+      const kept = 'a\ufffdb\ufffd\ufffd\ufffdc'
+      const owner = { key: name, keyId: null, team: name, app: name, user: name, env: null }
+      const names = { model: name, upstreamModel: name, owner }
+      ledger.reserve(reservation('one-1', names))
+      void ledger.settle(
+        ledgerRow('one-1', { ...names, endUser: name, metadata: { [name]: name, plain: 'é' } }),
+      )
+      expect(await ledger.flush()).toBe(true)
+      const [row] = await rowsOf(storage)
+      const all = {
+        model: kept,
+        upstream_model: kept,
+        key_name: kept,
+        team: kept,
+        app: kept,
+        user_name: kept,
+      }
+      expect(row).toMatchObject({ ...all, end_user: kept })
+      expect(JSON.parse(row!.metadata!)).toEqual({ [kept]: kept, plain: 'é' })
+      // For SQLite a text ends at a NUL.
+      const lengths = await storage.db
+        .selectFrom('ledger')
+        .select(sql<number>`length(model) + length(user_name) + length(end_user)`.as('all'))
+        .execute()
+      expect(lengths).toEqual([{ all: 3 * kept.length }])
+      await booksAgree(storage)
+    })
+
     test('what is settled is in the database, once, with its sums', async () => {
       const { storage, ledger, events } = await opened()
       for (let number = 0; number < 1000; number++) {
