@@ -242,7 +242,7 @@ for (const place of places) {
 
     test('texts of any kind and length come back', async () => {
       const { storage, ledger } = await opened()
-      const model = `a"\\\u0001'; drop table ledger; --ü😀`
+      const model = `a"\\\u0085'; drop table ledger; --ü😀`
       void ledger.settle(
         ledgerRow('t-1', { model, metadata: { trace: 'x'.repeat(500) }, units: { audioSeconds: 1.5 } }),
       )
