@@ -1,7 +1,7 @@
 // The ledger as the stages use it, over both databases, with a process that is killed at random moments.
 
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
@@ -332,6 +332,17 @@ describe('after a crash', () => {
     expect((await rowsOf(second.storage)).find(({ id }) => id === 'living-1')?.state).toBe('settled')
     await booksAgree(second.storage)
   })
+})
+
+test('all files of a ledger are for its owner alone', async () => {
+  const path = scratch()
+  const { ledger } = await open(path)
+  ledger.reserve(reservation('one-1'))
+  const names = readdirSync(journalsOf(path), { recursive: true, withFileTypes: true })
+  const files = names.filter((name) => name.isFile())
+  expect(files.map(({ name }) => name)).toContain('lock.db')
+  for (const { parentPath, name } of files)
+    expect([name, statSync(join(parentPath, name)).mode & 0o777]).toEqual([name, 0o600])
 })
 
 describe('a store that takes no rows', () => {
