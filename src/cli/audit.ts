@@ -8,7 +8,8 @@ import { recoverRuns } from '../ledger/recovery.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
-import { storeHint, withLedger, type Opened, type StoreOptions } from './usage-store.ts'
+import { storeHint } from './existing-store.ts'
+import { withLedger, type Opened, type StoreOptions } from './usage-store.ts'
 
 /** Something an operator should look at. `high`: something is wrong; `medium`: something could be safer. */
 export interface Finding {

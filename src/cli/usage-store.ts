@@ -2,8 +2,6 @@
 // read, so where there is no store they make none: a typo in --data must not look like books without a call. What goes
 // wrong becomes one line and an exit code.
 
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { ConfigProblems } from '../config/problem.ts'
@@ -11,6 +9,7 @@ import type { Config } from '../config/schema.ts'
 import { TooManyLines } from '../reports/usage.ts'
 import { isZone } from '../reports/zone.ts'
 import { openStorage, reason, StorageFailure, type Storage } from '../storage/open.ts'
+import { hasStore, noStoreText } from './existing-store.ts'
 import { printError } from './print.ts'
 
 /** Options that every `usage` command has. */
@@ -45,7 +44,7 @@ export async function withLedger(
     const loaded = await loadConfig({ file: options.config, data: options.data })
     const { config } = loaded
     const { path, postgres = null } = config.storage
-    if (postgres === null && !hasStore(path)) return await absent(loaded)
+    if (!hasStore(config.storage)) return await absent(loaded)
     const storage = await openStorage({ path, postgres }, systemClock)
     try {
       return await work({ storage, config, nowMs: systemClock.wallMs() })
@@ -57,22 +56,8 @@ export async function withLedger(
   }
 }
 
-/** Whatever else is wrong with the file, opening it says. */
-function hasStore(path: string): boolean {
-  try {
-    statSync(join(path, 'headgate.db'))
-    return true
-  } catch (cause) {
-    return (cause as { code?: unknown }).code !== 'ENOENT'
-  }
-}
-
-/** What to do where there is no store. */
-export const storeHint =
-  'a gateway makes it when it first serves, and prints where; --data, $HEADGATE_DATA or storage.path in the config names it'
-
 async function noStore({ config }: LoadedConfig): Promise<number> {
-  throw new SaidProblem(`there is no store here: ${config.storage.path} (${storeHint})`)
+  throw new SaidProblem(noStoreText(config.storage))
 }
 
 function codeOf(cause: unknown): number {
