@@ -137,7 +137,7 @@ const requests = route({
   handle: ({ query, world }) => {
     const { source = world.reports === null ? 'recent' : 'ledger', ...ask } = query
     if (source === 'ledger') return ledgerRows(world, ask)
-    for (const only of ['team', 'state', 'from', 'to'] as const) {
+    for (const only of ['team', 'user', 'state', 'from', 'to'] as const) {
       if (query[only] === undefined) continue
       const message = `"${only}": only rows of the ledger can be asked for by it. Add source=ledger.`
       throw new ApiProblem('bad_request', message, { param: only })

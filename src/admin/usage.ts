@@ -137,6 +137,7 @@ export const ledgerFilters = {
       'ledger = calls of upstreams and cached answers, as they are billed; recent = the newest 1000 exchanges of this process, refused ones too. Absent = ledger where there is a store.',
   }),
   team: filter,
+  user: filter,
   state: z.enum(['settled', 'estimated', 'void'], 'expected settled, estimated or void').optional(),
   from: when('Only of the ledger: since when.'),
   to: when('Only of the ledger: until when.'),
@@ -150,6 +151,7 @@ export interface LedgerAsk {
   readonly model?: string | undefined
   readonly status?: string | undefined
   readonly team?: string | undefined
+  readonly user?: string | undefined
   readonly state?: 'settled' | 'estimated' | 'void' | undefined
   readonly from?: string | undefined
   readonly to?: string | undefined

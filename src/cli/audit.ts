@@ -8,6 +8,7 @@ import { recoveredText, recoverRuns, type Recovered } from '../ledger/recovery.t
 import { loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { verifyConfig } from '../config/verify.ts'
+import { storeHint } from './existing-store.ts'
 import { withLedger, type Opened, type StoreOptions } from './usage-store.ts'
 
 /** Something an operator should look at. `high`: something is wrong; `medium`: something could be safer. */
@@ -19,13 +20,25 @@ export interface Finding {
 
 /** @returns exit code 0, or 1 where a finding is high */
 export async function runAudit(options: StoreOptions & { readonly json?: boolean }): Promise<number> {
-  return withLedger(options, async (opened) => {
-    const findings = [...(await configFindings(options)), ...(await ledgerFindings(opened))]
+  const told = (findings: readonly Finding[], books: string): number => {
     if (options.json === true) console.log(JSON.stringify({ findings }, null, 2))
-    else if (findings.length === 0) console.log('nothing found: the config is in order, and the books agree')
+    else if (findings.length === 0) console.log(`nothing found: the config is in order, and ${books}`)
     else for (const { severity, reason, mend } of findings) console.log(`${severity}: ${reason} (${mend})`)
     return findings.some(({ severity }) => severity === 'high') ? 1 : 0
-  })
+  }
+  return withLedger(
+    options,
+    async (opened) =>
+      told([...(await configFindings(options)), ...(await ledgerFindings(opened))], 'the books agree'),
+    async ({ config, dataNamed }) => {
+      const { path } = config.storage
+      const findings = await configFindings(options)
+      // Where nobody named a folder, nothing was served yet.
+      if (dataNamed)
+        findings.push({ severity: 'high', reason: `there is no store here: ${path}`, mend: storeHint })
+      return told(findings, `there are no books yet: no store is in ${path}`)
+    },
+  )
 }
 
 async function configFindings(options: StoreOptions): Promise<Finding[]> {

@@ -4,11 +4,12 @@
 import { userInfo } from 'node:os'
 import { systemClock } from '../base/clock.ts'
 import { formatDuration, parseDuration } from '../base/duration.ts'
-import { loadConfig } from '../config/load.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { ConfigProblems } from '../config/problem.ts'
 import { KeyFailure, type KeyInfo, type KeySpec } from '../keys/key-service.ts'
 import type { StoredKeys } from '../keys/stored-keys.ts'
 import { StorageFailure } from '../storage/open.ts'
+import { hasStore, noStoreText } from './existing-store.ts'
 import { details, keyJson, table } from './keys-shown.ts'
 import { openStore } from './store.ts'
 
@@ -43,18 +44,26 @@ export interface CreateOptions extends ShownOptions {
 
 /** `keys create`: a new key; its secret is shown this once. @returns the exit code, as all below */
 export async function runKeysCreate(options: CreateOptions): Promise<number> {
-  return withKeys(options, async (keys) => {
+  const create = async (keys: StoredKeys): Promise<number> => {
     const { id, secret, key } = await keys.create(specOf(options), actor())
     if (options.format === 'json') printJson({ ...keyJson(key), secret: secret.reveal() })
     else if (options.quiet === true) console.log(secret.reveal())
     else console.log(secretLines({ secret: secret.reveal(), id, name: key.name }))
     return 0
-  })
+  }
+  // The first key may come before anything is served.
+  return withKeys(options, create, () => null)
 }
 
 /** `keys list`: all keys, newest first. */
 export async function runKeysList(options: ShownOptions): Promise<number> {
-  return withKeys(options, async (keys) => {
+  const listed = (rows: readonly KeyInfo[]): number => {
+    if (options.format === 'json') printJson(rows.map(keyJson))
+    else if (rows.length === 0) note('there are no keys yet: headgate keys create --name NAME makes one')
+    else console.log(table(rows))
+    return 0
+  }
+  const list = async (keys: StoredKeys): Promise<number> => {
     const rows: KeyInfo[] = []
     let cursor: string | null = null
     do {
@@ -62,11 +71,11 @@ export async function runKeysList(options: ShownOptions): Promise<number> {
       rows.push(...page.rows)
       cursor = page.next
     } while (cursor !== null)
-    if (options.format === 'json') printJson(rows.map(keyJson))
-    else if (rows.length === 0) note('there are no keys yet: headgate keys create --name NAME makes one')
-    else console.log(table(rows))
-    return 0
-  })
+    return listed(rows)
+  }
+  const none = ({ config, dataNamed }: LoadedConfig): number =>
+    dataNamed ? problem(noStoreText(config.storage)) : listed([])
+  return withKeys(options, list, none)
 }
 
 /** `keys show ID`: everything about one key but its secret. */
@@ -111,10 +120,17 @@ export async function runKeysRevoke(id: string, options: ShownOptions): Promise<
   })
 }
 
-/** Opens the store of a configuration for `work`; what goes wrong becomes one line and an exit code. */
-async function withKeys(options: StoreOptions, work: (keys: StoredKeys) => Promise<number>): Promise<number> {
+/** Opens the store of a configuration for `work`; where there is none, `absent` gives null for one to be made. What goes wrong becomes one line and an exit code. */
+async function withKeys(
+  options: StoreOptions,
+  work: (keys: StoredKeys) => Promise<number>,
+  absent: (loaded: LoadedConfig) => number | null = ({ config }) => problem(noStoreText(config.storage)),
+): Promise<number> {
   try {
-    const { config } = await loadConfig({ file: options.config, data: options.data })
+    const loaded = await loadConfig({ file: options.config, data: options.data })
+    const { config } = loaded
+    const code = hasStore(config.storage) ? null : absent(loaded)
+    if (code !== null) return code
     const store = await openStore(config.storage, { event: () => {}, revoked: () => {} })
     try {
       return await work(store.keys)

@@ -1,7 +1,7 @@
 // `headgate usage invoice`: a team's month.
 
 import { nearestName } from '../config/suggest.ts'
-import { invoiceCsv, invoiceJson, invoiceMarkdown, invoiceOf } from '../reports/invoice.ts'
+import { coarseRemark, invoiceCsv, invoiceJson, invoiceMarkdown, invoiceOf } from '../reports/invoice.ts'
 import { readPeriod } from '../reports/period.ts'
 import { Reports } from '../reports/reports.ts'
 import { Zone } from '../reports/zone.ts'
@@ -38,6 +38,8 @@ export async function runUsageInvoice(options: InvoiceOptions): Promise<number> 
     if (period.fromMs > nowMs) printError(`note: ${month} has not begun\n`)
     else if (period.toMs > nowMs) printError('note: this month is not over: what follows will still grow\n')
     if (format === 'json') return printed(JSON.stringify(invoiceJson(invoice), null, 2))
+    const coarse = coarseRemark(invoice)
+    if (format === 'csv' && coarse !== null) printError(`note: ${coarse}\n`)
     if (format === 'csv') return printed(invoiceCsv(invoice).replace(/\r\n$/, '\r'))
     return printed(invoiceMarkdown(invoice))
   })

@@ -8,7 +8,7 @@ import { periodOf } from '../reports/period.ts'
 import { reprice, type RepriceLine, type Repriced } from '../reports/reprice.ts'
 import { Zone } from '../reports/zone.ts'
 import { priceSettings } from './price-settings.ts'
-import { printed } from './print.ts'
+import { printed, printError } from './print.ts'
 import { WrongUsage, withLedger, zoneOf, type StoreOptions } from './usage-store.ts'
 import { countText, tableText } from './usage-table.ts'
 
@@ -37,6 +37,8 @@ export async function runUsageReprice(options: RepriceOptions): Promise<number> 
     const prices = loadPrices({ file: resolve(options.prices), upstreams })
     const result = await reprice(storage, { ...period, zone, prices, upstreams })
     if (options.format === 'json') return printed(JSON.stringify(result, null, 2))
+    if (options.format === 'csv' && result.keptFrom !== null)
+      printError(`note: ${letGoText(result.keptFrom)}\n`)
     if (options.format === 'csv') return printed(csv(result).replace(/\r\n$/, '\r'))
     return printed(shown(result))
   })
@@ -51,8 +53,13 @@ function csv({ lines }: Repriced): string {
   ])
 }
 
-function shown({ version, lines, total }: Repriced): string {
-  if (lines.length === 0) return 'There are no calls in this period.'
+function letGoText(keptFrom: string): string {
+  return `Calls before ${keptFrom.slice(0, 10)} (UTC) were let go (meter.retention): only the sums of their days are left, which have no price to change.`
+}
+
+function shown({ version, lines, total, keptFrom }: Repriced): string {
+  const letGo = keptFrom === null ? [] : [letGoText(keptFrom)]
+  if (lines.length === 0) return ['There are no calls in this period.', ...letGo].join('\n')
   const all: (Pick<RepriceLine, (typeof names)[number]> & Partial<RepriceLine>)[] = [...lines, total]
   const text = (of: (line: (typeof all)[number], last: boolean) => string) =>
     all.map((line, index) => of(line, index === lines.length))
@@ -75,5 +82,5 @@ function shown({ version, lines, total }: Repriced): string {
   const notes = unpriced
     ? [`? without a price: ${total.oldUnpriced} calls before, ${total.newUnpriced} after`]
     : []
-  return [`With ${version}; nothing was changed`, '', tableText(columns, true), ...notes].join('\n')
+  return [`With ${version}; nothing was changed`, '', tableText(columns, true), ...notes, ...letGo].join('\n')
 }

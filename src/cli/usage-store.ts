@@ -1,13 +1,15 @@
-// The ledger as the `usage` commands open it: where the configuration says, also while a gateway writes it. What goes wrong
-// becomes one line and an exit code.
+// The ledger as the commands that report on it open it: where the configuration says, also while a gateway writes it. They
+// read, so where there is no store they make none: a typo in --data must not look like books without a call. What goes
+// wrong becomes one line and an exit code.
 
 import { systemClock } from '../base/clock.ts'
-import { loadConfig } from '../config/load.ts'
+import { loadConfig, type LoadedConfig } from '../config/load.ts'
 import { ConfigProblems } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
 import { TooManyLines } from '../reports/usage.ts'
 import { isZone } from '../reports/zone.ts'
 import { openStorage, reason, StorageFailure, type Storage } from '../storage/open.ts'
+import { hasStore, noStoreText } from './existing-store.ts'
 import { printError } from './print.ts'
 
 /** Options that every `usage` command has. */
@@ -29,14 +31,20 @@ export class WrongUsage extends Error {}
 /** A problem that is said: exit code 1. */
 export class SaidProblem extends Error {}
 
-/** Runs `work` on the open store. @returns its exit code, or that of what went wrong */
+/**
+ * Runs `work` on the open store, or `absent` where there is none: without it, that is a problem.
+ * @returns its exit code, or that of what went wrong
+ */
 export async function withLedger(
   options: StoreOptions,
   work: (opened: Opened) => Promise<number>,
+  absent: (loaded: LoadedConfig) => Promise<number> = noStore,
 ): Promise<number> {
   try {
-    const { config } = await loadConfig({ file: options.config, data: options.data })
+    const loaded = await loadConfig({ file: options.config, data: options.data })
+    const { config } = loaded
     const { path, postgres = null } = config.storage
+    if (!hasStore(config.storage)) return await absent(loaded)
     const storage = await openStorage({ path, postgres }, systemClock)
     try {
       return await work({ storage, config, nowMs: systemClock.wallMs() })
@@ -46,6 +54,10 @@ export async function withLedger(
   } catch (cause) {
     return codeOf(cause)
   }
+}
+
+async function noStore({ config }: LoadedConfig): Promise<number> {
+  throw new SaidProblem(noStoreText(config.storage))
 }
 
 function codeOf(cause: unknown): number {

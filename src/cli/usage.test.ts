@@ -1,13 +1,14 @@
 // `headgate usage …` on a store with a few rows, as it is typed.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { runCaptured } from '../../test/storage/cli-capture.ts'
 import { ledgerRow } from '../../test/storage/ledger-row.ts'
 import { systemClock } from '../base/clock.ts'
+import { forget } from '../ledger/retention.ts'
 import { addRows } from '../reports/add-rows.ts'
 import { csvText } from '../reports/csv.ts'
 import { dollarsText, exactDollars, placesFor } from '../reports/money.ts'
@@ -58,6 +59,18 @@ total                       3          1         1     30      15  ~$0.000999957
 1 calls have no price and are not in the cost: name one in prices.yaml for calls to come
 `,
   )
+})
+
+test.each([
+  [[]],
+  [['invoice', '--team', 'core', '--month', '2026-11']],
+  [['reprice', '--prices', 'p.yaml', '--dry-run']],
+])('%j where there is no store says so, and makes none', async (args) => {
+  const nowhere = join(folder, 'no-where')
+  const { code, out, err } = await runCaptured('usage', ...args, '--config', config, '--data', nowhere)
+  expect({ code, out }).toEqual({ code: 1, out: '' })
+  expect(err).toStartWith(`headgate: there is no store here: ${nowhere} (`)
+  expect(existsSync(nowhere)).toBe(false)
 })
 
 test('days are those of the time zone', async () => {
@@ -205,6 +218,66 @@ test('rule 13: reprice shows what would change, and changes nothing', async () =
   const wrong = await reprice()
   expect(wrong).toMatchObject({ code: 1, out: '' })
   expect(wrong.err).toContain('prices.yaml:2: prices[0].input: must not be negative')
+}) // prettier-ignore
+
+describe('where rows were let go', () => {
+  const kept = join(folder, 'kept')
+  const report = (...args: string[]) => runCaptured('usage', ...args, '--config', config, '--data', kept)
+  beforeAll(async () => {
+    const storage = await openStorage({ path: kept, postgres: null }, systemClock)
+    const rows = ['2026-11-21T03:30:00Z', '2026-11-22T09:30:00Z', '2026-11-23T09:30:00Z']
+    await addRows(
+      storage,
+      rows.map((moment, index) => ledgerRow({ id: String(index), at_ms: at(moment) })),
+    )
+    await forget(storage, at('2026-11-23T00:00:00Z'))
+    await storage.close()
+  })
+
+  test('hours are not made up: such a day stands as a day, and a note says so', async () => {
+    const { out } = await report('--by', 'hour', '--from', '2026-11-21', '--to', '2026-11-23')
+    const lines = out.split('\n')
+    expect(lines.filter((line) => line.startsWith('2026')).map((line) => line.split(' ')[0])).toEqual([
+      '2026-11-21',
+      '2026-11-22',
+      '2026-11-23T09:00Z',
+    ])
+    expect(out).toContain(
+      'before 2026-11-23 only whole days (UTC) are kept: one is counted if the period holds its beginning, and stands in the hour column as that day\n',
+    )
+    const plot = await report('--by', 'hour', '--plot', '--from', '2026-11-21', '--to', '2026-11-23')
+    expect(plot.out.match(/^2026-\S+/gm)?.slice(0, 3)).toEqual(['2026-11-21', '2026-11-22', '2026-11-23T00:00Z'])
+  })
+
+  test('a period that begins amid such a day is told why nothing is there', async () => {
+    const { out, err } = await report('--by', 'hour', '--from', '2026-11-22T06:00:00Z', '--to', '2026-11-22T12:00:00Z')
+    expect(out).toBe('')
+    expect(err).toContain('Note: before 2026-11-23 only whole days (UTC) are kept')
+  })
+
+  test('an invoice of another time zone says that those days are of UTC', async () => {
+    const invoice = (...args: string[]) => report('invoice', '--team', 'core', '--month', '2026-11', ...args)
+    const remark = "Before 2026-11-23 only whole days (UTC) are kept: those days are UTC's, not those of Asia/Tokyo."
+    expect((await invoice('--tz', 'Asia/Tokyo')).out).toContain(`\n${remark}\n`)
+    expect((await invoice('--tz', 'Asia/Tokyo', '--format', 'csv')).err).toContain(remark)
+    const json = await invoice('--tz', 'Asia/Tokyo', '--format', 'json')
+    expect(JSON.parse(json.out).coarseBefore).toBe('2026-11-23T00:00:00.000Z')
+    expect((await invoice()).out).not.toContain('only whole days')
+  })
+
+  test('reprice says that it cannot see them', async () => {
+    const prices = join(folder, 'other-prices.yaml')
+    writeFileSync(prices, 'prices:\n  - { model: "gpt-4o-mini*", input: 1000, output: 2000 }\n')
+    const reprice = (...args: string[]) => report('reprice', '--prices', prices, '--dry-run', ...args)
+    const letGo = 'Calls before 2026-11-23 (UTC) were let go (meter.retention)'
+    expect((await reprice('--from', '2026-11-21', '--to', '2026-11-22')).out).toStartWith(
+      `There are no calls in this period.\n${letGo}`,
+    )
+    const some = ['--from', '2026-11-21', '--to', '2026-11-23']
+    expect((await reprice(...some)).out).toContain(letGo)
+    expect(JSON.parse((await reprice(...some, '--format', 'json')).out).keptFrom).toBe('2026-11-23T00:00:00.000Z')
+    expect((await reprice('--from', '2026-11-23')).out).not.toContain(letGo)
+  })
 }) // prettier-ignore
 
 test('money is shown from whole numbers', () => {

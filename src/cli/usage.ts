@@ -6,6 +6,7 @@ import { periodOf } from '../reports/period.ts'
 import { Reports } from '../reports/reports.ts'
 import { usageCsv, usageJson } from '../reports/usage-output.ts'
 import {
+  firstKeptDay,
   groups,
   type ColumnGroup,
   type Group,
@@ -49,7 +50,7 @@ export async function runUsage(options: UsageOptions): Promise<number> {
     if (options.format === 'json') return printed(JSON.stringify(usageJson(report), null, 2))
     if (options.format === 'csv') return printed(usageCsv(report).replace(/\r\n$/, '\r'))
     if (report.rows.length === 0) {
-      printError(`${await nothing(reports, query)}\n`)
+      printError(`${await nothing(reports, report)}\n`)
       return 0
     }
     const body = options.plot === true ? plot(report) : table(report)
@@ -148,7 +149,8 @@ function table(report: UsageReport): string {
   return tableText(columns, true)
 }
 
-function notes({ totals, coarseBeforeMs, saturated }: UsageReport): string[] {
+function notes(report: UsageReport): string[] {
+  const { totals, coarseBeforeMs, saturated } = report
   const found: string[] = []
   if (totals.estimated > 0) {
     const amount = dollarsText(totals.estimatedNanoUsd, placesFor([totals.estimatedNanoUsd]))
@@ -158,10 +160,14 @@ function notes({ totals, coarseBeforeMs, saturated }: UsageReport): string[] {
     found.push(
       `${countText(totals.unpriced)} calls have no price and are not in the cost: name one in prices.yaml for calls to come`,
     )
-  if (coarseBeforeMs !== null)
-    found.push(`before ${new Date(coarseBeforeMs).toISOString().slice(0, 10)} only whole days (UTC) are kept`)
+  if (coarseBeforeMs !== null) found.push(coarseNote(report.query, coarseBeforeMs))
   if (saturated) found.push('a sum is beyond 9,007,199 dollars or 2^53 and stands at that bound')
   return found.length === 0 ? [] : ['', ...found]
+}
+
+function coarseNote({ by }: UsageQuery, coarseBeforeMs: number): string {
+  const shown = by.includes('hour') ? ', and stands in the hour column as that day' : ''
+  return `before ${firstKeptDay(coarseBeforeMs)} only whole days (UTC) are kept: one is counted if the period holds its beginning${shown}`
 }
 
 function plot(report: UsageReport): string {
@@ -178,7 +184,7 @@ function plot(report: UsageReport): string {
 }
 
 /** Days without a call are days too: with time alone as the group, they get their line. */
-function filled({ query, rows, totals }: UsageReport): readonly UsageRow[] {
+function filled({ query, rows, totals, coarseBeforeMs }: UsageReport): readonly UsageRow[] {
   const [unit] = query.by
   const step = { hour: 3_600_000, day: 86_400_000 }[unit as string]
   if (query.by.length !== 1 || step === undefined || rows.length < 2) return rows
@@ -186,10 +192,15 @@ function filled({ query, rows, totals }: UsageReport): readonly UsageRow[] {
   const known = new Map(rows.map((row) => [row[unit!], row]))
   const none = Object.fromEntries(Object.keys(totals).map((name) => [name, 0])) as unknown as UsageSums
   const [first, last] = [rows[0]![unit!]!, rows.at(-1)![unit!]!]
-  const found: UsageRow[] = []
+  const coarseMs = unit === 'hour' ? (coarseBeforeMs ?? 0) : 0
+  const found = coarseMs > 0 ? rows.filter(({ hour }) => isDay(hour!)) : []
   let before = ''
   // In half steps: no day is shorter than half a day.
-  for (let atMs = query.fromMs; atMs < query.toMs && found.length < 2000; atMs += step / 2) {
+  for (
+    let atMs = Math.max(query.fromMs, coarseMs);
+    atMs < query.toMs && found.length < 2000;
+    atMs += step / 2
+  ) {
     const label = zone.label(atMs, unit as TimeUnit)
     if (label === before || label < first || label > last) continue
     before = label
@@ -198,7 +209,12 @@ function filled({ query, rows, totals }: UsageReport): readonly UsageRow[] {
   return found
 }
 
-async function nothing(reports: Reports, query: UsageQuery): Promise<string> {
+/** Whether what stands in the hour column is a day whose hours were let go. */
+function isDay(hour: string): boolean {
+  return hour.length === '2026-11-25'.length
+}
+
+async function nothing(reports: Reports, { query, coarseBeforeMs }: UsageReport): Promise<string> {
   const lines = [`headgate: nothing was used. ${heading(query)}`]
   for (const [name, value] of Object.entries(query.filter) as [ColumnGroup, string][]) {
     const names = await reports.names(name)
@@ -208,6 +224,7 @@ async function nothing(reports: Reports, query: UsageQuery): Promise<string> {
       `  --${name}: nothing was ever used under this name${near === null ? '' : ` (did you mean ${near}?)`}`,
     )
   }
+  if (coarseBeforeMs !== null) lines.push(`  Note: ${coarseNote(query, coarseBeforeMs)}.`)
   lines.push(
     '  Check --from and --to, and that --config or --data names the store that the gateway writes: serve prints it.',
   )

@@ -45,6 +45,8 @@ export interface LoadedConfig {
   empty: boolean
   /** Those of them that `${file:…}` names: read again without `--watch` too, so that a secret can be replaced. Absolute. */
   secretFiles: string[]
+  /** The data directory is one that was asked for: by --data, $HEADGATE_DATA or `storage.path`. */
+  dataNamed: boolean
   warnings: Problem[]
   /** A finding made later, such as by verify.ts, as a problem with its place in the file. */
   place(finding: Finding): Problem
@@ -88,7 +90,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const { config } = checked
   if (config === null || problems.some(({ severity }) => severity === 'error'))
     throw new ConfigProblems(inOrder(problems))
-  const settled = settle(config, { folder, cwd, data: options.data ?? dataDirectory(env) })
+  const data = options.data ?? dataDirectory(env)
+  const settled = settle(config, { folder, cwd, data })
   const implied = impliedPlaces(config, options.data, env)
   const placeLater = (finding: Finding): Problem => {
     const path = implied.get(pathText(finding.path))
@@ -109,6 +112,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     file,
     watched: [...new Set(watched)],
     secretFiles: [...filled.files],
+    dataNamed: data !== null || config.storage.path !== undefined,
     empty: file !== null && holdsNothing(source.tree),
     warnings: inOrder(problems),
     place: placeLater,

@@ -36,12 +36,27 @@ function positions<Name extends string>(names: readonly Name[]): Readonly<Record
 const nameMax = 256
 const metadataMax = 10_000
 
+const controls = /[\u0000-\u001f\u007f]/
+const everyControl = new RegExp(controls, 'g')
+
+/** Without control characters: a NUL ends a text for some readers of SQLite, and PostgreSQL refuses it. */
+function clean(text: string): string {
+  return controls.test(text) ? text.replace(everyControl, '\ufffd') : text
+}
+
 function cut(text: string | null, max = nameMax): string | null {
-  return text !== null && text.length > max ? text.slice(0, max) : text
+  if (text === null) return null
+  return clean(text.length > max ? text.slice(0, max) : text)
 }
 
 function json(value: unknown): string | null {
   return value === null ? null : cut(JSON.stringify(value), metadataMax)
+}
+
+/** JSON has control characters as escapes, which its readers would turn back. */
+function cleanPairs(pairs: LedgerRow['metadata']): LedgerRow['metadata'] {
+  if (pairs === null) return null
+  return Object.fromEntries(Object.entries(pairs).map(([name, text]) => [clean(name), clean(text)]))
 }
 
 /** Whole, and within what every reader of numbers holds exactly. */
@@ -130,7 +145,7 @@ function moreOf({ usage, units, endUser, metadata }: LedgerRow): string | null {
       : {}),
     units: json(units) ?? undefined,
     end_user: cut(endUser) ?? undefined,
-    metadata: json(metadata) ?? undefined,
+    metadata: json(cleanPairs(metadata)) ?? undefined,
   })
 }
 

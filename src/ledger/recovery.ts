@@ -3,7 +3,7 @@
 // system takes back when it dies, however it dies.
 
 import { Database as File } from 'bun:sqlite'
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { randomText } from '../base/id.ts'
 import { readEntry, readReservation } from './journal.ts'
@@ -25,6 +25,8 @@ export interface Run {
 export function holdRun(path: string): Run {
   const folder = join(path, randomText(12))
   mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // SQLite would make it by the umask. Only while it is new: closing any file of one's own lets go of its locks.
+  closeSync(openSync(join(folder, lockName), 'wx', 0o600))
   const lock = takeLock(folder)
   if (lock === null) throw new Error(`${folder} is held by another process`)
   return {

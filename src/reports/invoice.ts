@@ -4,7 +4,7 @@
 import type { Storage } from '../storage/open.ts'
 import { csvText, type Cell } from './csv.ts'
 import { dollarsText, exactDollars } from './money.ts'
-import { usageReport, type UsageRow } from './usage.ts'
+import { firstKeptDay, usageReport, type UsageRow } from './usage.ts'
 import { Zone } from './zone.ts'
 
 /** Endpoint of rows that correct others; see docs/usage.md. */
@@ -19,6 +19,8 @@ export interface InvoiceQuery {
   readonly toMs: number
   readonly zone: string
 }
+
+const dayMs = 86_400_000
 
 const sums = [
   'operations', 'attempts', 'estimated', 'unpriced', 'cached', 'input', 'cachedInput', 'cacheWrite', 'output', 'reasoning',
@@ -44,6 +46,8 @@ export interface Invoice {
     readonly settledNanoUsd: number
     readonly correctedNanoUsd: number
   }
+  /** Before this moment single rows are gone, and days are those of UTC; null = all is exact. */
+  readonly coarseBeforeMs: number | null
   /** A sum is beyond what is exact: no invoice should be written of it. */
   readonly saturated: boolean
 }
@@ -63,7 +67,15 @@ export async function invoiceOf(storage: Storage, query: InvoiceQuery): Promise<
   const correctedNanoUsd = corrections.reduce((sum, { billedNanoUsd }) => sum + billedNanoUsd, 0)
   const settledNanoUsd = totals.billedNanoUsd - totals.estimatedNanoUsd
   const saturated = report.saturated || !Number.isSafeInteger(totals.billedNanoUsd)
-  return { query, lines, corrections, totals: { ...totals, settledNanoUsd, correctedNanoUsd }, saturated }
+  return {
+    query,
+    lines,
+    corrections,
+    totals: { ...totals, settledNanoUsd, correctedNanoUsd },
+    // A month that begins and ends with days of UTC is the sum of them.
+    coarseBeforeMs: fromMs % dayMs === 0 && toMs % dayMs === 0 ? null : report.coarseBeforeMs,
+    saturated,
+  }
 }
 
 function linesOf(rows: readonly UsageRow[]): InvoiceLine[] {
@@ -93,10 +105,12 @@ function linesOf(rows: readonly UsageRow[]): InvoiceLine[] {
 }
 
 /** For machines. */
-export function invoiceJson({ query, lines, corrections, totals, saturated }: Invoice): unknown {
+export function invoiceJson(invoice: Invoice): unknown {
+  const { query, lines, corrections, totals, coarseBeforeMs, saturated } = invoice
   const { team, month, zone, fromMs, toMs } = query
   const [from, to] = [fromMs, toMs].map((ms) => new Date(ms).toISOString())
-  return { team, month, timeZone: zone, from, to, lines, corrections, totals, saturated }
+  const coarseBefore = coarseBeforeMs === null ? null : new Date(coarseBeforeMs).toISOString()
+  return { team, month, timeZone: zone, from, to, lines, corrections, totals, coarseBefore, saturated }
 }
 
 /** For spreadsheets: one line each, and the total last. */
@@ -123,8 +137,16 @@ export function invoiceCsv({ query, lines, corrections, totals }: Invoice): stri
   ])
 }
 
+/** What to know of days of which only the sum is left; null where it makes no difference. */
+export function coarseRemark({ query, coarseBeforeMs }: Invoice): string | null {
+  if (coarseBeforeMs === null) return null
+  return `Before ${firstKeptDay(coarseBeforeMs)} only whole days (UTC) are kept: those days are UTC's, not those of ${query.zone}.`
+}
+
 /** For people. */
-export function invoiceMarkdown({ query, lines, corrections, totals, saturated }: Invoice): string {
+export function invoiceMarkdown(invoice: Invoice): string {
+  const { query, lines, corrections, totals, saturated } = invoice
+  const coarse = coarseRemark(invoice)
   const places = exactPlaces([...lines, ...corrections].map(({ billedNanoUsd }) => billedNanoUsd))
   const money = (nano: number): string => dollarsText(nano, places)
   const zone = new Zone(query.zone)
@@ -142,6 +164,7 @@ export function invoiceMarkdown({ query, lines, corrections, totals, saturated }
     `# Usage of team ${plain(query.team)} in ${query.month}`,
     '',
     `${zone.label(query.fromMs, 'day')} to ${lastDay}, both included, time zone ${query.zone}. All amounts in US dollars.`,
+    ...(coarse === null ? [] : ['', coarse]),
     '',
     ...(lines.length === 0 ? ['Nothing was used.'] : table(lines)),
     '',

@@ -6,7 +6,7 @@ import type { LedgerTable } from '../storage/database.ts'
 import type { Storage } from '../storage/open.ts'
 import type { Prices, PricedUpstream } from '../prices/prices.ts'
 import { correctionEndpoint } from './invoice.ts'
-import { TooManyLines, linesMax } from './usage.ts'
+import { keptFrom, TooManyLines, linesMax } from './usage.ts'
 import type { Zone } from './zone.ts'
 
 /** What is compared. */
@@ -36,6 +36,8 @@ export interface Repriced {
   readonly version: string
   readonly lines: readonly RepriceLine[]
   readonly total: Omit<RepriceLine, 'day' | 'team' | 'model'>
+  /** Calls of the period before this moment were let go, so they are not in it; null = all are. */
+  readonly keptFrom: string | null
 }
 
 const pageRows = 5000
@@ -77,8 +79,10 @@ export async function reprice({ db }: Storage, query: RepriceQuery): Promise<Rep
     if (rows.length < pageRows) break
     after = rows.at(-1)!
   }
+  const keptFromMs = await keptFrom({ db })
+  const kept = keptFromMs > query.fromMs ? new Date(keptFromMs).toISOString() : null
   const sorted = [...lines.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line)
-  return { version: query.prices.version, lines: sorted, total }
+  return { version: query.prices.version, lines: sorted, total, keptFrom: kept }
 }
 
 /** Rows of batches and of background answers are no attempts of their own, and have their price all the same. */

@@ -11,6 +11,7 @@ export interface RequestFilter {
   /** Name or id. */
   readonly key?: string | undefined
   readonly team?: string | undefined
+  readonly user?: string | undefined
   /** The one asked for, or the one that answered. */
   readonly model?: string | undefined
   /** A status such as `429`, or a class such as `5xx`. */
@@ -53,10 +54,11 @@ export async function requestRows(
     .selectFrom(within.as('scanned'))
     .selectAll()
     .limit(page.limit + 1)
-  const { key, team, model, status, state } = filter
+  const { key, team, user, model, status, state } = filter
   if (key !== undefined)
     query = query.where((eb) => eb.or([eb('key_name', '=', key), eb('key_id', '=', key)]))
   if (team !== undefined) query = query.where('team', '=', team)
+  if (user !== undefined) query = query.where('user_name', '=', user)
   if (model !== undefined)
     query = query.where((eb) => eb.or([eb('model', '=', model), eb('upstream_model', '=', model)]))
   if (state !== undefined) query = query.where('state', '=', state)

@@ -88,6 +88,11 @@ export interface UsageReport {
 
 const dayMs = 86_400_000
 
+/** The first UTC day of which more than its sum is there, for `coarseBeforeMs`. */
+export function firstKeptDay(coarseBeforeMs: number): string {
+  return new Date(Math.ceil(coarseBeforeMs / dayMs) * dayMs).toISOString().slice(0, 10)
+}
+
 /** Lines one report may have. */
 export const linesMax = 50_000
 /** Lines of the tables behind them. */
@@ -180,14 +185,18 @@ class Lines {
 
   #namesOf(names: readonly string[], atMs: number, wholeDay: boolean): string[] {
     let next = 0
-    const label = (unit: TimeUnit): string =>
-      wholeDay ? dayLabel((ms) => this.zone.label(ms, unit), atMs) : this.zone.label(atMs, unit)
+    const label = (unit: TimeUnit): string => {
+      if (!wholeDay) return this.zone.label(atMs, unit)
+      // Of a day whose hours were let go nobody knows the hour: it stands there as the day that it is.
+      if (unit === 'hour') return new Date(atMs).toISOString().slice(0, 10)
+      return dayLabel((ms) => this.zone.label(ms, unit), atMs)
+    }
     return this.by.map((name) => (name in groupColumns ? names[next++]! : label(name as TimeUnit)))
   }
 }
 
 /** From when on single rows are kept: what retention let go is only left in the sums of days. */
-async function keptFrom({ db }: ReportSource): Promise<number> {
+export async function keptFrom({ db }: Pick<ReportSource, 'db'>): Promise<number> {
   const fact = await db
     .selectFrom('facts')
     .select('value')

@@ -65,7 +65,7 @@ const code = (answer: RawReply): unknown =>
 describe('rule 10: the same key and request', () => {
   test.each([
     ['an answer', reply(200, '{"id":"one"}', ['x-request-id: req_1', 'openai-version: 2020'])],
-    ['an error', reply(429, '{"error":{"message":"slow down"}}', ['retry-after: 3'])],
+    ['an error', reply(400, '{"error":{"message":"no such tool"}}', ['retry-after: 3'])],
     [
       'a stream',
       Buffer.concat([
@@ -100,6 +100,60 @@ describe('rule 10: the same key and request', () => {
     const first = await post(key)
     const again = await repeated(key)
     expect([first.status, again.status, code(again)]).toEqual([504, 504, 'upstream_timeout'])
+  })
+
+  test("an upstream's 429 is a refusal before execution: a repeat asks again", async () => {
+    upstream.script = (_request, peer) => peer.write(reply(429, '{"error":{"message":"slow down"}}'))
+    const key = fresh()
+    expect((await post(key)).status).toBe(429)
+    upstream.script = fine
+    const again = await eventually(async () => {
+      const answer = await post(key)
+      return answer.status !== 409 && answer
+    }, 'the second')
+    expect([again.status, again.header('idempotent-replayed')]).toEqual([200, null])
+  })
+
+  test.each([500, 503])('a kept %d tells SDKs not to try again with the same key', async (status) => {
+    const answer = reply(status, '{"error":{"message":"down"}}', ['x-should-retry: true'])
+    upstream.script = (_request, peer) => peer.write(answer)
+    const key = fresh()
+    const first = await post(key)
+    const count = upstream.requests.length
+    const again = await repeated(key)
+    expect([again.status, again.body.toString()]).toEqual([first.status, first.body.toString()])
+    expect(again.header('x-should-retry')).toBe('false')
+    expect(upstream.requests.length).toBe(count)
+  })
+
+  test('a stream that the upstream broke off is given again as it was sent, error and all', async () => {
+    const content = 'data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+    upstream.script = (_request, peer) => peer.write(`${eventsHead}${chunk(content)}${lastChunk}`)
+    const key = fresh()
+    const body = { model: 'gpt-4o', stream: true, messages: [] }
+    const first = await post(key, { body })
+    expect(first.status).toBe(200)
+    expect(first.body.toString()).toStartWith(content)
+    expect(first.body.toString()).toContain('"upstream_unavailable"')
+    const count = upstream.requests.length
+    const again = await repeated(key, { body })
+    expect([again.status, again.header('content-type'), again.body.toString()]).toEqual([
+      200,
+      first.header('content-type'),
+      first.body.toString(),
+    ])
+    expect(upstream.requests.length).toBe(count)
+  })
+
+  test('a stream that broke off and is too large to be kept is refused, and not executed again', async () => {
+    const content = `data: {"choices":[{"index":0,"delta":{"content":"${'x'.repeat(5000)}"}}]}\n\n`
+    upstream.script = (_request, peer) => peer.write(`${eventsHead}${chunk(content)}${lastChunk}`)
+    const key = fresh()
+    const body = { model: 'gpt-4o', stream: true, messages: [] }
+    expect((await post(key, { body })).status).toBe(200)
+    const count = upstream.requests.length
+    await eventually(async () => code(await post(key, { body })) === 'idempotency_not_kept', 'the refusal')
+    expect(upstream.requests.length).toBe(count)
   })
 
   test('belongs to one tenant and one endpoint; without a key nothing is kept', async () => {

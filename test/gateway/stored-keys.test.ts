@@ -2,7 +2,7 @@
 // is revoked, expired or rotated away is refused within seconds, and its text is nowhere but where it was printed once.
 
 import { describe, expect, test } from 'bun:test'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createClientKey } from '../../src/base/client-key.ts'
 import {
@@ -247,6 +247,21 @@ describe('the command line', () => {
     const shown = await keys(folder, 'show', rows[1]!.id)
     expect(shown.out).toContain('Addresses  10.0.0.0/8')
     expect(shown.out + list.out).not.toContain('hg_')
+  })
+
+  test('only the making of a key makes a store', async () => {
+    const folder = scratchFolder()
+    const id = `key_${'0'.repeat(20)}`
+    const nowhere = join(folder, 'no-where')
+    for (const args of [['list'], ['show', id], ['rotate', id, '--grace', '0s'], ['revoke', id]]) {
+      const { code, out, err } = await keys(folder, ...args, '--data', nowhere)
+      expect({ args, code, out }).toEqual({ args, code: 1, out: '' })
+      expect(err).toContain(`there is no store here: ${nowhere} (`)
+    }
+    const { code, err } = await keys(folder, 'list')
+    expect(code).toBe(0)
+    expect(err).toContain('there are no keys yet')
+    expect([existsSync(nowhere), existsSync(join(folder, '.headgate'))]).toEqual([false, false])
   })
 
   test('says what is wrong in one line', async () => {

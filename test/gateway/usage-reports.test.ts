@@ -29,6 +29,7 @@ await addRows(
       id: `row-${String(i).padStart(2, '0')}`,
       at_ms: atMs + Math.floor(i / 5),
       team: i % 2 === 0 ? 'core' : 'data',
+      user_name: i < 4 ? 'ann' : null,
       status: i === 7 ? 429 : 200,
       failure: i === 7 ? 'rate_limit_exceeded' : null,
       state: i === 8 ? 'estimated' : 'settled',
@@ -145,9 +146,12 @@ describe('GET /api/requests', () => {
     expect(row(9)).toMatchObject({ unpriced: true, costNanoUsd: null })
   })
 
-  test('by team, state, status, model and time', async () => {
+  test('by team, user, state, status, model and time', async () => {
     const count = async (query: string) => (await get(`requests?${query}`)).json.rows.length
     expect(await count('team=core')).toBe(13)
+    expect(await count('user=ann')).toBe(4)
+    expect(await count('user=ann&team=core')).toBe(2)
+    expect(await count('user=nobody')).toBe(0)
     expect(await count('state=estimated')).toBe(1)
     expect(await count('status=4xx')).toBe(1)
     expect(await count('status=200&team=data')).toBe(11)
@@ -160,6 +164,7 @@ describe('GET /api/requests', () => {
 
   test('or the exchanges of this process', async () => {
     expect((await get('requests?source=recent')).json.rows).toEqual([])
-    expect((await get('requests?source=recent&team=core')).json.error.message).toContain('source=ledger')
+    for (const only of ['team', 'user'])
+      expect((await get(`requests?source=recent&${only}=core`)).json.error.message).toContain('source=ledger')
   })
 })

@@ -1,7 +1,7 @@
 // The ledger as the stages use it, over both databases, with a process that is killed at random moments.
 
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
@@ -89,6 +89,37 @@ for (const place of places) {
       const postgres = await place.postgres()
       return open(scratch(), { ...more, ...(postgres === undefined ? {} : { postgres }) })
     }
+
+    test('control characters of names are kept as U+FFFD, in rows and in metadata', async () => {
+      const { storage, ledger } = await opened()
+      const name = 'a\u0000b\u001f\u007f\nc'
+      const kept = 'a\ufffdb\ufffd\ufffd\ufffdc'
+      const owner = { key: name, keyId: null, team: name, app: name, user: name, env: null }
+      const names = { model: name, upstreamModel: name, owner }
+      ledger.reserve(reservation('one-1', names))
+      void ledger.settle(
+        ledgerRow('one-1', { ...names, endUser: name, metadata: { [name]: name, plain: 'é' } }),
+      )
+      expect(await ledger.flush()).toBe(true)
+      const [row] = await rowsOf(storage)
+      const all = {
+        model: kept,
+        upstream_model: kept,
+        key_name: kept,
+        team: kept,
+        app: kept,
+        user_name: kept,
+      }
+      expect(row).toMatchObject({ ...all, end_user: kept })
+      expect(JSON.parse(row!.metadata!)).toEqual({ [kept]: kept, plain: 'é' })
+      // For SQLite a text ends at a NUL.
+      const lengths = await storage.db
+        .selectFrom('ledger')
+        .select(sql<number>`length(model) + length(user_name) + length(end_user)`.as('all'))
+        .execute()
+      expect(lengths).toEqual([{ all: 3 * kept.length }])
+      await booksAgree(storage)
+    })
 
     test('what is settled is in the database, once, with its sums', async () => {
       const { storage, ledger, events } = await opened()
@@ -211,7 +242,7 @@ for (const place of places) {
 
     test('texts of any kind and length come back', async () => {
       const { storage, ledger } = await opened()
-      const model = `a"\\\u0001'; drop table ledger; --ü😀`
+      const model = `a"\\\u0085'; drop table ledger; --ü😀`
       void ledger.settle(
         ledgerRow('t-1', { model, metadata: { trace: 'x'.repeat(500) }, units: { audioSeconds: 1.5 } }),
       )
@@ -342,6 +373,17 @@ describe('after a crash', () => {
     expect((await rowsOf(second.storage)).find(({ id }) => id === 'living-1')?.state).toBe('settled')
     await booksAgree(second.storage)
   })
+})
+
+test('all files of a ledger are for its owner alone', async () => {
+  const path = scratch()
+  const { ledger } = await open(path)
+  ledger.reserve(reservation('one-1'))
+  const names = readdirSync(journalsOf(path), { recursive: true, withFileTypes: true })
+  const files = names.filter((name) => name.isFile())
+  expect(files.map(({ name }) => name)).toContain('lock.db')
+  for (const { parentPath, name } of files)
+    expect([name, statSync(join(parentPath, name)).mode & 0o777]).toEqual([name, 0o600])
 })
 
 describe('a store that takes no rows', () => {

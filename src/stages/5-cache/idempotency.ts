@@ -1,7 +1,9 @@
 // Idempotency-Key (accounting rule 10): a request that is sent again with the same key is executed once, and gets the answer
 // of the first time, errors included. A key belongs to whoever sent it, at one endpoint, for some hours. It is claimed in the
 // store before anything is executed, so that this holds for several processes too; a refusal before anything was sent gives
-// it back. Of an answer that broke off with its client nothing can be repeated, so its key is given back as well.
+// it back, and so does an upstream's 429, which refuses before anything is executed. Of an answer that broke off with its
+// client nothing can be repeated, so its key is given back as well; a stream that the upstream broke off is repeated as it
+// was sent, with the error at its end.
 
 import type { Clock } from '../../base/clock.ts'
 import type { CachedFacts, Exchange, Hold, Reply, Tap } from '../../exchange.ts'
@@ -9,6 +11,7 @@ import { Failure } from '../../failure.ts'
 import { WholeBody } from '../../net/wire/body.ts'
 import { fieldId } from '../../net/wire/field-names.ts'
 import { Pieces } from '../../net/wire/pieces.ts'
+import { sseErrorFrame } from '../../openai/sse.ts'
 import { failureReply } from '../../refuse.ts'
 import { reason } from '../../storage/open.ts'
 
@@ -63,6 +66,10 @@ const runningMs = 15 * 60_000
 interface Owned {
   readonly scope: string
   kept: boolean
+  /** An upstream's answer, from when it begins to be sent. */
+  begun: { readonly head: StoredHead; readonly tap: AnswerTap } | null
+  /** The upstream refused to execute it. */
+  refused: boolean
 }
 
 /** What is sealed, in front of the body: one line of JSON. */
@@ -99,6 +106,8 @@ export class Idempotency {
   tap(x: Exchange, reply: Reply): Tap | null {
     const owned = this.#owned.get(x)
     if (owned === undefined || reply.tunnel !== null) return null
+    owned.refused = reply.status === tooManyRequests
+    if (owned.refused) return null
     const head: StoredHead = {
       status: reply.status,
       headerLines: reply.headerLines,
@@ -107,7 +116,9 @@ export class Idempotency {
       requestId: x.upstreamRequestId,
     }
     if (reply.body === null) this.#keep(x, owned, { head, body: nothing })
-    return new AnswerTap(this.settings.maxBytes, (body) => this.#keep(x, owned, { head, body }))
+    const tap = new AnswerTap(this.settings.maxBytes, (body) => this.#keep(x, owned, { head, body }))
+    owned.begun = { head, tap }
+    return tap
   }
 
   async #claim(x: Exchange, key: string): Promise<Reply | null> {
@@ -129,7 +140,7 @@ export class Idempotency {
       answers.claim({ scope, request: asked, owner: x.id, expires_at_ms: nowMs + runningMs }, nowMs),
     )
     if (found === null) {
-      const owned = { scope, kept: false }
+      const owned: Owned = { scope, kept: false, begun: null, refused: false }
       this.#owned.set(x, owned)
       x.holds.push(this.#hold(owned))
       return null
@@ -148,10 +159,15 @@ export class Idempotency {
     return {
       settle: (x) => {
         if (owned.kept) return
-        const executed = x.tried.some((attempt) => attempt.sent)
-        if (!executed || x.failure === null || x.gone || x.failure.code === 'client_gone')
+        const { failure } = x
+        const executed = !owned.refused && x.tried.some((attempt) => attempt.sent)
+        const gone = x.gone || failure?.code === 'client_gone'
+        if (!executed || gone || failure === null || failure.status === tooManyRequests)
           return void this.#quietly(this.parts.answers.release({ scope: owned.scope, owner: x.id }))
-        const { status, headerLines, dated, contentType, body } = failureReply(x.failure)
+        // The client has the beginning of it and the error: a repeat gets just that.
+        if (x.stream && owned.begun !== null)
+          return owned.begun.tap.brokeOff(Buffer.from(sseErrorFrame(failure.toJson())))
+        const { status, headerLines, dated, contentType, body } = failureReply(failure)
         const head = { status, headerLines, dated, contentType, requestId: x.upstreamRequestId }
         this.#keep(x, owned, { head, body: body!.whole! })
       },
@@ -206,6 +222,8 @@ export class Idempotency {
 }
 
 const nothing = new Uint8Array(0)
+/** An upstream's refusal before execution; any other status may stand for work that was done. */
+const tooManyRequests = 429
 const reused = 'This Idempotency-Key was used for another request. Use a new key for each request.'
 const running = 'A request with this Idempotency-Key is still being executed. Try again in a moment.'
 const tooLarge = 'A request with this Idempotency-Key was executed, but its answer was too large to be kept.'
@@ -244,9 +262,14 @@ function replayed(x: Exchange, opened: Uint8Array): Reply {
   const head = JSON.parse(Buffer.prototype.utf8Slice.call(opened, 0, end)) as StoredHead
   x.upstreamRequestId = head.requestId
   x.cached = unknownWorth
+  const lines =
+    head.status < 400
+      ? head.headerLines
+      : // A kept error is the same each time: an SDK that tries again would only wait.
+        `${head.headerLines.replace(/^x-should-retry:.*\r\n/gim, '')}x-should-retry: false\r\n`
   return {
     status: head.status,
-    headerLines: `${head.headerLines}Idempotent-Replayed: true\r\n`,
+    headerLines: `${lines}Idempotent-Replayed: true\r\n`,
     dated: head.dated,
     contentType: head.contentType,
     body: new WholeBody(opened.subarray(end + 1)),
@@ -272,6 +295,12 @@ class AnswerTap implements Tap {
       this.#pieces.take()
     }
     return bytes
+  }
+
+  /** With `last` behind what has passed, as the client got it. */
+  brokeOff(last: Uint8Array): void {
+    this.chunk(last)
+    this.end()
   }
 
   end(): null {
