@@ -2,7 +2,7 @@
 // database, group by group, so that millions of rows need no memory here.
 
 import { sql, type Kysely } from 'kysely'
-import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
+import { rollupGroups, rollupSums, rowSums } from '../storage/ledger-tables.ts'
 import type { Database } from '../storage/database.ts'
 import { dayMs, hourMs } from './rollup.ts'
 import { keptFromMs } from './retention.ts'
@@ -19,28 +19,6 @@ export interface Disagreement {
 }
 
 const found = 20
-
-/** What each sum is of the rows, in SQL that both databases understand. */
-const real: Record<(typeof rollupSums)[number], string> = {
-  operations: 'is_last',
-  attempts: 'case when attempt > 0 then 1 else 0 end',
-  errors: 'case when is_last = 1 and (failure is not null or status >= 400) then 1 else 0 end',
-  estimated: `case when state = 'estimated' then 1 else 0 end`,
-  unpriced: 'case when cost_nano is null then 1 else 0 end',
-  input: 'coalesce(input, 0)',
-  cached_input: 'coalesce(cached_input, 0)',
-  cache_write: 'coalesce(cache_write, 0)',
-  output: 'coalesce(output, 0)',
-  reasoning: 'coalesce(reasoning, 0)',
-  audio_input: 'coalesce(audio_input, 0)',
-  audio_output: 'coalesce(audio_output, 0)',
-  cost_nano: 'coalesce(cost_nano, 0)',
-  billed_nano: 'coalesce(billed_nano, 0)',
-  saved_nano: 'saved_nano',
-  estimated_nano: `case when state = 'estimated' then coalesce(billed_nano, 0) else 0 end`,
-  cached: `case when is_last = 1 and cache not in ('MISS', 'BYPASS', 'EXPIRED') then 1 else 0 end`,
-  rows: '1',
-}
 
 /** Compares sums with rows, from `fromMs` on (earlier rows may be gone). The first 20 that differ; none = the books agree. */
 export async function checkLedger(db: Kysely<Database>, fromMs = 0): Promise<Disagreement[]> {
@@ -60,7 +38,7 @@ async function compare(
   const groups = rollupGroups.join(', ')
   const started = `at_ms - at_ms % ${step}`
   const fromRows = rollupGroups.map((name) => `coalesce(${name}, '') as ${name}`).join(', ')
-  const sumsOfRows = rollupSums.map((name) => `sum(${real[name]}) as ${name}`).join(', ')
+  const sumsOfRows = rollupSums.map((name) => `sum(${rowSums[name]}) as ${name}`).join(', ')
   const negated = rollupSums.map((name) => `-${name} as ${name}`).join(', ')
   const differences = rollupSums.map((name) => `sum(${name}) as ${name}`).join(', ')
   const nonZero = rollupSums.map((name) => `sum(${name}) <> 0`).join(' or ')

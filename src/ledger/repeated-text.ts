@@ -1,4 +1,4 @@
-// JSON of lists that come again and again, such as the dimensions of rows: found by comparing values, which costs a tenth of
+// Texts of lists that come again and again, such as the dimensions of rows: found by comparing values, which costs a tenth of
 // writing them. A place is chosen by lengths and last letters; two lists that fall on one place take turns and cost
 // what they cost without it.
 
@@ -6,18 +6,20 @@ import type { Values } from './columns.ts'
 
 const places = 256
 
-/** Remembers the JSON of a few hundred lists. */
+/** Remembers the texts of a few hundred lists. */
 export class RepeatedText {
   readonly #lists: (Values | undefined)[] = Array.from({ length: places })
   readonly #texts: string[] = Array.from({ length: places }, () => '')
 
-  /** JSON of `values`; the same string again where the list was the same. The list must not be changed afterwards. */
+  constructor(private readonly write: (values: Values) => string) {}
+
+  /** The text of `values`; the same string again where the list was the same. The list must not be changed afterwards. */
   of(values: Values): string {
     const place = placeOf(values)
     const known = this.#lists[place]
     if (known !== undefined && isSame(known, values)) return this.#texts[place]!
     this.#lists[place] = values
-    return (this.#texts[place] = JSON.stringify(values))
+    return (this.#texts[place] = this.write(values))
   }
 }
 

@@ -49,7 +49,8 @@ function addRow(sums: number[], { numbers, more }: Entry, read: Dimensions): voi
   sums[sumAt.cache_write]! += numbers[numberAt.cache_write] ?? 0
   sums[sumAt.output]! += numbers[numberAt.output] ?? 0
   sums[sumAt.reasoning]! += numbers[numberAt.reasoning] ?? 0
-  if (more !== null) {
+  // Most have no more than a user's name there: columns.ts puts counts first.
+  if (more?.startsWith('{"audio_input"') === true) {
     const { audio_input: heard, audio_output: spoken } = JSON.parse(more) as Record<string, number>
     sums[sumAt.audio_input]! += heard ?? 0
     sums[sumAt.audio_output]! += spoken ?? 0

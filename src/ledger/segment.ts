@@ -165,11 +165,20 @@ export class Segment {
   /** The first record at `offset` or behind it, past bytes that are none; null where none follows. */
   search(offset: number): RecordAt | null {
     for (let at = offset; at + recordBytes <= this.bytes.length; at++) {
-      const length = this.#view.getUint32(at)
-      const record = length === 0 || length > soughtBytesMax ? null : this.read(at)
+      const record = this.#mayBegin(at) ? this.read(at) : null
       if (record !== null) return record
     }
     return null
+  }
+
+  /** Whether the figures of a head fit together. Numbers are full of zeros, which look like short lengths. */
+  #mayBegin(at: number): boolean {
+    const view = this.#view
+    const length = view.getUint32(at) - 1
+    if (length < 0 || length > soughtBytesMax) return false
+    const kind = view.getUint8(at + 8)
+    if (kind < kinds.reservation || kind > kinds.shared || view.getUint32(at + 12) >= at) return false
+    return view.getUint16(at + 10) + view.getUint8(at + 9) * 8 <= length
   }
 
   /** Whether something else than a segment begins here. */

@@ -2,11 +2,11 @@
 // id. Calls take the faster way of src/ledger.
 
 import { sql, type Kysely } from 'kysely'
-import type { Database, LedgerTable, RollupTable } from '../storage/database.ts'
-import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
+import { dayMs, hourMs } from '../ledger/rollup.ts'
+import { addSums } from '../ledger/sink.ts'
+import type { Database, LedgerTable } from '../storage/database.ts'
+import { rollupGroups, rollupSums, rowSums } from '../storage/ledger-tables.ts'
 import type { Storage } from '../storage/open.ts'
-
-const hourMs = 3_600_000
 
 /**
  * Adds rows and their sums; those whose id is there already are left away.
@@ -23,12 +23,10 @@ export async function addRows(
     for (const row of rows) {
       if (await add(change, kind, row)) added.push(row)
     }
-    for (const [table, lengthMs] of [
-      ['ledger_hours', hourMs],
-      ['ledger_days', 24 * hourMs],
-    ] as const)
-      // prettier-ignore
-      for (const sums of rollupsOf(added, lengthMs)) await addSums(change, table, sums)
+    for (const row of added) {
+      await sumUp(change, row, { table: 'ledger_hours', lengthMs: hourMs })
+      await sumUp(change, row, { table: 'ledger_days', lengthMs: dayMs })
+    }
     const ids = added.map(({ id }) => id)
     if (ids.length > 0) await also(change, ids)
     return ids
@@ -53,60 +51,15 @@ async function add(change: Kysely<Database>, kind: Storage['kind'], row: LedgerT
   return true
 }
 
-async function addSums(
-  db: Kysely<Database>,
-  table: 'ledger_hours' | 'ledger_days',
-  row: RollupTable,
+/** Adds the sums of one row, which the database makes of it. */
+async function sumUp(
+  change: Kysely<Database>,
+  { id, at_ms: atMs }: LedgerTable,
+  { table, lengthMs }: { readonly table: string; readonly lengthMs: number },
 ): Promise<void> {
-  const sums = Object.fromEntries(
-    rollupSums.map((name) => [
-      name,
-      sql<number>`${sql.ref(`${table}.${name}`)} + ${sql.ref(`excluded.${name}`)}`,
-    ]),
-  )
-  await db
-    .insertInto(table)
-    .values(row)
-    .onConflict((conflict) => conflict.columns(['at_ms', ...rollupGroups]).doUpdateSet(sums))
-    .execute()
-}
-
-/** The sums of rows over stretches of `lengthMs`, as the tables of sums hold them. */
-export function rollupsOf(rows: readonly LedgerTable[], lengthMs: number): RollupTable[] {
-  const found = new Map<string, RollupTable>()
-  for (const row of rows) {
-    const groups = Object.fromEntries(rollupGroups.map((name) => [name, row[name] ?? '']))
-    const at_ms = Math.floor(row.at_ms / lengthMs) * lengthMs
-    const key = JSON.stringify([at_ms, groups])
-    const known = found.get(key)
-    const sums = sumsOf(row)
-    if (known === undefined) found.set(key, { at_ms, ...groups, ...sums } as unknown as RollupTable)
-    else for (const name of rollupSums) known[name] += sums[name]
-  }
-  return [...found.values()]
-}
-
-function sumsOf(row: LedgerTable): Record<(typeof rollupSums)[number], number> {
-  const estimated = row.state === 'estimated'
-  const last = row.is_last === 1
-  return {
-    operations: row.is_last,
-    attempts: row.attempt > 0 ? 1 : 0,
-    errors: last && (row.failure !== null || row.status >= 400) ? 1 : 0,
-    estimated: estimated ? 1 : 0,
-    unpriced: row.cost_nano === null ? 1 : 0,
-    input: row.input ?? 0,
-    cached_input: row.cached_input ?? 0,
-    cache_write: row.cache_write ?? 0,
-    output: row.output ?? 0,
-    reasoning: row.reasoning ?? 0,
-    audio_input: row.audio_input ?? 0,
-    audio_output: row.audio_output ?? 0,
-    cost_nano: row.cost_nano ?? 0,
-    billed_nano: row.billed_nano ?? 0,
-    saved_nano: row.saved_nano,
-    estimated_nano: estimated ? (row.billed_nano ?? 0) : 0,
-    cached: last && !['MISS', 'BYPASS', 'EXPIRED'].includes(row.cache) ? 1 : 0,
-    rows: 1,
-  }
+  const groups = rollupGroups.map((name) => `coalesce(${name}, '')`)
+  const sums = rollupSums.map((name) => rowSums[name])
+  const columns = [`at_ms - at_ms % ${lengthMs}`, ...groups, ...sums].join(', ')
+  const [before = '', after = ''] = addSums(table, `select ${columns} from ledger where ? `).split('?')
+  await sql`${sql.raw(before)} at_ms = ${atMs} and id = ${id} ${sql.raw(after)}`.execute(change)
 }

@@ -1,10 +1,10 @@
 // Who used what, and what it cost: sums of the ledger by any combination of groups, over any period, in any time zone.
 
 import { sql, type RawBuilder } from 'kysely'
-import { rollupSums } from '../storage/ledger-tables.ts'
+import { rollupSums, rowSums } from '../storage/ledger-tables.ts'
 import type { Storage } from '../storage/open.ts'
 import { dayLabel, piecesOf, type Grain, type Piece } from './pieces.ts'
-import { addSums, noSums, rowSums, sumOf, type Sums } from './sums.ts'
+import { addSums, noSums, sumOf, type Sums } from './sums.ts'
 import { Zone, type TimeUnit } from './zone.ts'
 
 /** What rows may be grouped by beside time, and the column of it. */

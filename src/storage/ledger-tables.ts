@@ -56,6 +56,28 @@ export const rollupSums = [
   'reasoning', 'audio_input', 'audio_output', 'cost_nano', 'billed_nano', 'saved_nano', 'estimated_nano', 'cached', 'rows',
 ] as const // prettier-ignore
 
+/** What a single row adds to each sum, as SQL that both databases understand; `sumByHour` in src/ledger does the same. */
+export const rowSums: Readonly<Record<(typeof rollupSums)[number], string>> = {
+  operations: 'is_last',
+  attempts: 'case when attempt > 0 then 1 else 0 end',
+  errors: 'case when is_last = 1 and (failure is not null or status >= 400) then 1 else 0 end',
+  estimated: `case when state = 'estimated' then 1 else 0 end`,
+  unpriced: 'case when cost_nano is null then 1 else 0 end',
+  input: 'coalesce(input, 0)',
+  cached_input: 'coalesce(cached_input, 0)',
+  cache_write: 'coalesce(cache_write, 0)',
+  output: 'coalesce(output, 0)',
+  reasoning: 'coalesce(reasoning, 0)',
+  audio_input: 'coalesce(audio_input, 0)',
+  audio_output: 'coalesce(audio_output, 0)',
+  cost_nano: 'coalesce(cost_nano, 0)',
+  billed_nano: 'coalesce(billed_nano, 0)',
+  saved_nano: 'saved_nano',
+  estimated_nano: `case when state = 'estimated' then coalesce(billed_nano, 0) else 0 end`,
+  cached: `case when is_last = 1 and cache not in ('MISS', 'BYPASS', 'EXPIRED') then 1 else 0 end`,
+  rows: '1',
+}
+
 /** Makes them. */
 export async function ledgerTables(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
   for (const statement of kind === 'sqlite' ? sqliteRows() : postgresRows())
