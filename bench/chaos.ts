@@ -3,12 +3,11 @@
 // Ends with 1 where one is missing. The suite does the same with the ledger alone, 30 times.
 
 import { Database } from 'bun:sqlite'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { servedFolder, servedKey, startServed } from './served.ts'
 
 const times = Number(process.argv[2] ?? 1000)
-const clientKey = 'hg_bench_chaos_key_0123456789abcdef'
 const usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 }
 
 const upstream = Bun.serve({
@@ -26,54 +25,15 @@ const upstream = Bun.serve({
     return new Response(text, { headers: { 'content-type': 'text/event-stream' } })
   },
 })
-const folder = mkdtempSync(join(tmpdir(), 'headgate-chaos-'))
-const file = join(folder, 'headgate.yaml')
-writeFileSync(
-  file,
-  JSON.stringify({
-    server: { listen: '127.0.0.1:0' },
-    admin: { listen: '127.0.0.1:0' },
-    storage: { path: 'data' },
-    upstreams: [
-      {
-        name: 'main',
-        provider: 'openai',
-        baseUrl: `http://127.0.0.1:${upstream.port}/v1`,
-        keys: ['sk-bench'],
-      },
-    ],
-    access: { keys: [{ name: 'bench', value: clientKey }] },
-  }),
-)
+const folder = servedFolder('chaos', upstream.port!)
 const answered: string[] = []
-
-async function started() {
-  const gate = Bun.spawn(
-    [process.execPath, join(import.meta.dir, '..', 'src', 'main.ts'), 'serve', '--config', file],
-    {
-      cwd: folder,
-      stdin: 'ignore',
-      stdout: 'ignore',
-      stderr: 'pipe',
-      env: { PATH: process.env['PATH'] ?? '', HOME: folder, NO_COLOR: '1' },
-    },
-  )
-  let said = ''
-  const reader = gate.stderr.getReader()
-  while (!/Try it:/.test(said)) {
-    const { done, value } = await reader.read()
-    if (done) throw new Error(`the gateway did not start: ${said}`)
-    said += Buffer.from(value).toString()
-  }
-  return { gate, url: `${/listening {2}(\S+)/.exec(said)![1]}/v1/chat/completions` }
-}
 
 async function lane(url: string, number: number): Promise<void> {
   for (;;) {
     try {
       const answer = await fetch(url, {
         method: 'POST',
-        headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
+        headers: { authorization: `Bearer ${servedKey}`, 'content-type': 'application/json' },
         body: JSON.stringify({ model: 'gpt-4o-mini', messages: [], stream: number % 2 === 0 }),
       })
       const text = await answer.text()
@@ -86,7 +46,7 @@ async function lane(url: string, number: number): Promise<void> {
 }
 
 for (let round = 0; round < times; round++) {
-  const { gate, url } = await started()
+  const { gate, url } = await startServed(folder)
   const lanes = Array.from({ length: 50 }, (_, number) => lane(url, number))
   await Bun.sleep(5 + Math.random() * 400)
   gate.kill('SIGKILL')
@@ -94,7 +54,7 @@ for (let round = 0; round < times; round++) {
   await Promise.all(lanes)
 }
 // One more start brings what the last kill left into the database.
-const last = await started()
+const last = await startServed(folder)
 last.gate.kill('SIGTERM')
 await last.gate.exited
 

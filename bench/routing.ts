@@ -8,6 +8,7 @@ import { WholeBody } from '../src/net/wire/body.ts'
 import { HeaderBlock } from '../src/net/wire/headers.ts'
 import { Sweeper } from '../src/net/wire/sweeper.ts'
 import { findEndpoint } from '../src/openai/endpoints.ts'
+import { picks } from '../src/stages/6-route/options.ts'
 import { AccountMemory, createRoute, usualRoute, type RouteConfig } from '../src/stages/6-route/route.ts'
 
 const count = Number(process.argv[2] ?? 100)
@@ -131,15 +132,6 @@ function through(upstreams: number, pick: RouteConfig['pick']): () => Promise<vo
   }
 }
 
-const picks = [
-  'weighted',
-  'roundRobin',
-  'leastBusy',
-  'leastLatency',
-  'headroom',
-  'priority',
-  'prefixAffinity',
-] as const
 const measured = [
   { name: '', work: base, us: Infinity },
   { name: `   1 upstreams, weighted`, work: through(1, 'weighted'), us: Infinity },

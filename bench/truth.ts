@@ -3,13 +3,12 @@
 // `bun bench/truth.ts [calls]`; ends with 1 where anything differs.
 
 import { Database } from 'bun:sqlite'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { servedFolder, servedKey, startServed } from './served.ts'
 
 const calls = Number(process.argv[2] ?? 100_000)
 const lanes = 48
-const clientKey = 'hg_bench_truth_key_0123456789abcdef'
 
 /** What the upstream has written down, by the number of the call; a repeat is another answer to the same call. */
 interface Entry {
@@ -107,45 +106,9 @@ async function* streamOf(number: number, kind: string, { base, usage }: { base: 
   yield 'data: [DONE]\n\n'
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'headgate-truth-'))
-const file = join(folder, 'headgate.yaml')
-writeFileSync(
-  file,
-  JSON.stringify({
-    server: { listen: '127.0.0.1:0' },
-    admin: { listen: '127.0.0.1:0' },
-    storage: { path: 'data' },
-    upstreams: [
-      {
-        name: 'main',
-        provider: 'openai',
-        baseUrl: `http://127.0.0.1:${upstream.port}/v1`,
-        keys: ['sk-bench'],
-      },
-    ],
-    access: { keys: [{ name: 'bench', value: clientKey, team: 'core' }] },
-    cache: { mode: 'exact', normalize: { ignore: ['user'] } },
-  }),
-)
-const gate = Bun.spawn(
-  [process.execPath, join(import.meta.dir, '..', 'src', 'main.ts'), 'serve', '--config', file],
-  {
-    cwd: folder,
-    stdin: 'ignore',
-    stdout: 'ignore',
-    stderr: 'pipe',
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, NO_COLOR: '1' },
-  },
-)
-let said = ''
-const reader = gate.stderr.getReader()
-while (!/Try it:/.test(said)) said += Buffer.from((await reader.read()).value ?? []).toString()
-const url = `${/listening {2}(\S+)/.exec(said)![1]}/v1/chat/completions`
-
-const told = (async () => {
-  for (let read = await reader.read(); !read.done; read = await reader.read())
-    said += Buffer.from(read.value).toString()
-})()
+const cache = { mode: 'exact', normalize: { ignore: ['user'] } }
+const folder = servedFolder('truth', upstream.port!, { cache })
+const { gate, url, said } = await startServed(folder)
 
 const aborted = new Set<number>()
 /** What the gateway shed before any upstream was asked: owed no row. */
@@ -162,7 +125,7 @@ async function lane(): Promise<void> {
     try {
       const answer = await fetch(url, {
         method: 'POST',
-        headers: { authorization: `Bearer ${clientKey}`, 'content-type': 'application/json' },
+        headers: { authorization: `Bearer ${servedKey}`, 'content-type': 'application/json' },
         body: JSON.stringify({
           model: 'gpt-4o-mini',
           user: String(number),
@@ -186,7 +149,6 @@ await Promise.all(Array.from({ length: lanes }, lane))
 const tookMs = performance.now() - startedAtMs
 gate.kill('SIGTERM')
 await gate.exited
-await told
 
 interface Row {
   operation_id: string
@@ -245,7 +207,7 @@ process.stdout.write(
     `${hits} of them stored answers, ${aborted.size} clients left, ${shed.size} calls shed, ${Math.round(calls / (tookMs / 1000))} calls/s\n` +
     (wrong.length === 0
       ? 'every settled row is the upstream’s own figure, every operation has one end\n'
-      : `${wrong.length} differ:\n${wrong.slice(0, 20).join('\n')}\nThe gateway said:\n${said.slice(-4000)}\n`),
+      : `${wrong.length} differ:\n${wrong.slice(0, 20).join('\n')}\nThe gateway said:\n${(await said()).slice(-4000)}\n`),
 )
 await upstream.stop(true)
 rmSync(folder, { recursive: true, force: true })

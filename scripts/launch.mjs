@@ -1,6 +1,6 @@
 // Runs Bun from Node and stands in for it: same terminal, same signals, same exit code. Node 20 has no exec, so the
 // launcher stays in between; it forwards signals, and Bun ends itself should the launcher be killed outright.
-// Refused: running the child in a session of its own, which would take it out of reach of Ctrl-C and of whoever stops
+// Refused: detaching the child, which would take it out of reach of Ctrl-C and of whoever stops
 // a whole process group. The price: a group-wide signal may arrive twice, so the server counts signals that come
 // together as one.
 

@@ -1,6 +1,7 @@
 // `headgate cache …` on the command line: names and options of its commands. What they do is loaded when one is called.
 
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
+import { located, shown } from './common-options.ts'
 import type { CacheOptions, PurgeOptions } from './cache.ts'
 import type { ExplainOptions } from './cache-explain.ts'
 import type { SimulateOptions } from './cache-simulate.ts'
@@ -43,19 +44,4 @@ export function addCacheCommands(program: Command, finish: Finish): void {
     .action(async (a: string, b: string, options: ExplainOptions) =>
       finish(await (await import('./cache-explain.ts')).runCacheExplain([a, b], options)),
     )
-}
-
-function located(command: Command): Command {
-  return command
-    .option(
-      '-c, --config <file>',
-      'config file (default: headgate.yaml or headgate.config.ts, if there is one)',
-    )
-    .option('-d, --data <folder>', 'data directory (default: $HEADGATE_DATA, else ./.headgate)')
-}
-
-function shown(command: Command): Command {
-  return located(command).addOption(
-    new Option('-f, --format <format>', 'table or json').choices(['table', 'json']),
-  )
 }

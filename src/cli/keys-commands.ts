@@ -1,6 +1,7 @@
 // `headgate keys …` on the command line: names and options of its commands. What they do is loaded when one is called.
 
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
+import { located, shown } from './common-options.ts'
 import type { CreateOptions, ShownOptions, StoreOptions } from './keys.ts'
 
 type Finish = (code: number) => void
@@ -66,19 +67,4 @@ function addCreate(keys: Command, finish: Finish): void {
 
 function collect(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), text]
-}
-
-function located(command: Command): Command {
-  return command
-    .option(
-      '-c, --config <file>',
-      'config file (default: headgate.yaml or headgate.config.ts, if there is one)',
-    )
-    .option('-d, --data <folder>', 'data directory (default: $HEADGATE_DATA, else ./.headgate)')
-}
-
-function shown(command: Command): Command {
-  return located(command).addOption(
-    new Option('-f, --format <format>', 'table or json').choices(['table', 'json']),
-  )
 }

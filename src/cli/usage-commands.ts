@@ -1,6 +1,7 @@
 // `headgate usage …` on the command line: names and options. What they do is loaded when one is called.
 
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
+import { formats, located } from './common-options.ts'
 import type { InvoiceOptions } from './usage-invoice.ts'
 import type { ReconcileOptions } from './usage-reconcile.ts'
 import type { RepriceOptions } from './usage-reprice.ts'
@@ -80,18 +81,4 @@ function period(command: Command): Command {
     )
     .option('--to <when>', 'until when; a day or month is included (default: now)')
     .option('--tz <zone>', zone)
-}
-
-function formats(choices: readonly string[]): Option {
-  const text = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
-  return new Option('-f, --format <format>', text).choices(choices)
-}
-
-function located(command: Command): Command {
-  return command
-    .option(
-      '-c, --config <file>',
-      'config file (default: headgate.yaml or headgate.config.ts, if there is one)',
-    )
-    .option('-d, --data <folder>', 'data directory (default: $HEADGATE_DATA, else ./.headgate)')
 }

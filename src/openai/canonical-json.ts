@@ -3,6 +3,8 @@
 // given twice, a byte order mark, broken UTF-8, nesting beyond any use. JSON.parse does the reading; a scan beside it
 // counts names (a name that was swallowed is missing in the tree) and finds numbers that a double does not hold exactly.
 
+import { stringEnd } from './json-keys.ts'
+
 /** What JSON.parse gives. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 
@@ -61,16 +63,6 @@ function scan(text: string): Scanned | null {
     } else if (code === 0x7d || code === 0x5d) depth--
   }
   return { names, inexact }
-}
-
-/** Offset of the quote that ends the string begun at `start`. */
-function stringEnd(text: string, start: number): number {
-  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let before = at
-    while (text.charCodeAt(before - 1) === 0x5c) before--
-    if ((at - before) % 2 === 0) return at
-  }
-  return text.length
 }
 
 /** Whether a double holds this number: 15 digits without an exponent always fit. */

@@ -59,7 +59,7 @@ export function lenientName(name: string): string {
 }
 
 /** Offset of the quote that ends the string begun at `start`. */
-function stringEnd(text: string, start: number): number {
+export function stringEnd(text: string, start: number): number {
   for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     let before = at
     while (text.charCodeAt(before - 1) === 0x5c) before--

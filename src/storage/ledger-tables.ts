@@ -96,10 +96,30 @@ export async function ledgerTables(db: Transaction<Database>, kind: 'sqlite' | '
   }
 }
 
+/** SQLite's single table of rows, as it was before, becomes two and the view. */
+export async function ledgerApart(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
+  if (kind !== 'sqlite') return
+  const { rows } = await sql`select 1 from sqlite_master where type = 'table' and name = 'ledger'`.execute(db)
+  if (rows.length === 0) return
+  const names = allColumns().join(', ')
+  for (const statement of [
+    'alter table ledger rename to ledger_before',
+    'drop index ledger_at',
+    ...sqliteRows(),
+    `insert into ledger (${names}) select ${names} from ledger_before`,
+    'drop table ledger_before',
+  ])
+    await sql.raw(statement).execute(db)
+}
+
+/** Those of a whole row. */
+function allColumns(): string[] {
+  return [...factColumns.filter((name) => name !== 'more'), ...dimensionColumns, ...rareFacts]
+}
+
 function postgresRows(): string[] {
-  const names = [...factColumns.filter((name) => name !== 'more'), ...dimensionColumns, ...rareFacts]
   return [
-    `create table ledger (${names.map(column).join(', ')}, primary key (id))`,
+    `create table ledger (${allColumns().map(column).join(', ')}, primary key (id))`,
     'create index ledger_at on ledger (at_ms, id)',
   ]
 }

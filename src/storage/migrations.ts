@@ -5,7 +5,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { answerTables } from './answers.ts'
 import type { Database } from './database.ts'
-import { ledgerTables } from './ledger-tables.ts'
+import { ledgerApart, ledgerTables } from './ledger-tables.ts'
 import { objectTables } from './object-tables.ts'
 
 /** Which database the schema is made in. */
@@ -62,6 +62,7 @@ const steps: readonly Step[] = [
   { number: 3, name: 'the ledger', up: ledgerTables },
   { number: 4, name: 'objects and their owners', up: objectTables },
   { number: 5, name: 'answers of requests with an Idempotency-Key', up: answerTables },
+  { number: 6, name: 'rows of the ledger and what they have in common', up: ledgerApart },
 ]
 
 async function firstTables(db: Transaction<Database>, kind: StorageKind): Promise<void> {

@@ -236,14 +236,14 @@ describe('purging', () => {
     const left = async () => {
       const lines = ['Cache-Control: only-if-cached']
       const found = [await call(gate.port, { ...chat('a'), model: 'm' }, { lines }), await call(gate.port, { ...chat('b'), model: 'm' }, { lines }), await call(gate.port, { ...chat('c'), model: 'other' }, { lines })] // prettier-ignore
-      return found.map(({ status: code }) => (code === 200 ? 'x' : '-')).join('')
+      return found.map(({ status: code }, index) => (code === 200 ? 'abc'[index] : '-')).join('')
     }
     for (const [query, expected] of [
-      ['tag=one', '-xx'],
-      ['tag=two', 'x--'],
-      ['model=other', 'xx-'],
+      ['tag=one', '-bc'],
+      ['tag=two', 'a--'],
+      ['model=other', 'ab-'],
       ['team=core', '---'],
-      ['team=none', 'xxx'],
+      ['team=none', 'abc'],
       ['all=true', '---'],
     ] as const) {
       // prettier-ignore

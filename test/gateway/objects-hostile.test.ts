@@ -103,7 +103,7 @@ describe('a body that names it in an odd way', () => {
   })
 
   test('too many ids', async () => {
-    const file_ids = Array.from({ length: 10_001 }, (_, index) => `file-${index}xxxxxxxx`)
+    const file_ids = Array.from({ length: 10_001 }, (_, index) => `file-${index}abcdefgh`)
     const { status, json } = await bobs('POST', '/vector_stores', { file_ids })
     expect({ status, code: json.error.code }).toEqual({ status: 400, code: 'bad_request' })
   })

@@ -1,5 +1,6 @@
 // The ledger as the stages use it, over both databases, with a process that is killed at random moments.
 
+import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -256,6 +257,38 @@ for (const place of places) {
   })
 }
 
+test('a database whose rows were one table is opened with every row as it was', async () => {
+  const path = scratch()
+  const { storage, ledger } = await open(path)
+  const rare = { usage: usage(9, 8, { audioInput: 3 }), units: { images: 2 }, endUser: 'ann' }
+  void ledger.settle(ledgerRow('old-1', rare))
+  void ledger.settle(ledgerRow('named', { operationId: 'named', attempt: 0 }))
+  void ledger.settle(ledgerRow('void-2', { usage: null, state: 'void', attempt: 2 }))
+  await ledger.flush()
+  const before = await rowsOf(storage)
+  await closers.pop()!()
+  const file = new Database(join(path, 'headgate.db'))
+  for (const statement of [
+    'create table before as select * from ledger',
+    'drop view ledger',
+    'drop table ledger_rows',
+    'drop table ledger_dimensions',
+    'drop table ledger_named',
+    'alter table before rename to ledger',
+    'create index ledger_at on ledger (at_ms)',
+    'delete from migrations where number = 6',
+  ])
+    file.run(statement)
+  file.close()
+  const again = await open(path)
+  expect(await rowsOf(again.storage)).toEqual(before)
+  expect(before).toHaveLength(3)
+  void again.ledger.settle(ledgerRow('named', { operationId: 'named', attempt: 0 }))
+  await again.ledger.flush()
+  expect(await rowsOf(again.storage)).toEqual(before)
+  await booksAgree(again.storage)
+})
+
 describe('after a crash', () => {
   interface Child {
     readonly began: Set<string>
@@ -391,8 +424,7 @@ describe('a store that takes no rows', () => {
     const path = scratch()
     const { storage, ledger } = await open(path, { segmentBytes: 64 * 1024, waitingBytesMax: 512 * 1024 })
     // Another process that holds the file.
-    const { Database: File } = await import('bun:sqlite')
-    const other = new File(join(path, 'headgate.db'))
+    const other = new Database(join(path, 'headgate.db'))
     other.run('begin exclusive')
     let number = 0
     const refusal = (): unknown => {

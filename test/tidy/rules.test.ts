@@ -286,7 +286,9 @@ describe('texts', () => {
       find('paths of one machine', { 'docs/a.md': `see ${['', 'work', 'main'].join('/')}` }),
     ).toHaveLength(1)
     expect(
-      find('paths of one machine', { 'docs/a.md': 'see https://example.com/work/main and src/work/x.ts' }),
+      find('paths of one machine', {
+        'docs/a.md': `see https://example.com${['', 'work', 'main'].join('/')} and src/work/x.ts`,
+      }),
     ).toEqual([])
   })
 

@@ -28,7 +28,7 @@ export class Http1Wire implements Wire {
   readonly #busy = new Set<ClientConnection>()
   readonly #hostLine: string
   readonly secure: boolean
-  /** The newest TLS session of this upstream. */
+  /** What the newest TLS handshake with this upstream left for the next one. */
   tlsSession: Buffer | null = null
   /** Connects that were given up and are not settled yet; kept by the connections. */
   hangingConnects = 0

@@ -57,7 +57,8 @@ const target = z.union(
   { error: expected('the name of an upstream, or a mapping with name, fallback, model and weight') },
 )
 
-const picks = [
+/** Ways to pick one. */
+export const picks = [
   'weighted',
   'roundRobin',
   'leastBusy',

@@ -13,7 +13,7 @@ const actedOn = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufe
 const keptMax = 512
 const keptLengthMax = 256
 
-/** JSON text with what a terminal acts on written as `\uXXXX`. Lone surrogates and C0 controls JSON.stringify escapes itself. */
+/** JSON text with what a terminal acts on written as escapes. Lone surrogates and C0 controls JSON.stringify escapes itself. */
 export function inert(json: string): string {
   if (plain.test(json)) return json
   return json.replace(actedOn, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)
