@@ -53,7 +53,10 @@ export async function post(gate: { readonly port: number }, path: string, body: 
   })
 }
 
-/** One call with the client's key. */
+/**
+ * One call with the client's key, on a connection of its own: a kept one is closed by the gate where a test moves the
+ * clock on, and fetch may use it in that very moment.
+ */
 export async function call(
   gate: { readonly port: number },
   path: string,
@@ -61,6 +64,7 @@ export async function call(
 ): Promise<Seen> {
   const response = await fetch(`http://127.0.0.1:${gate.port}${path}`, {
     ...init,
+    keepalive: false,
     headers: { authorization: `Bearer ${clientKey}`, ...init.headers },
   })
   return {
