@@ -108,14 +108,17 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     limit.close()
     throw new StartFailure(`cannot read what was spent from the ledger: ${(cause as Error).message}`)
   })
+  const route = routeStage(config, parts, { kept, upstream, quota: limit.quota })
+  const send = limit.around(meter.around(upstream.send))
   return {
     accept: createAccept({ ...config.server, ...config.server.limits }),
     authenticate,
     limit,
     transform: createTransform([objectsRule(config, parts, kept)]),
     cache: cacheStage(config, parts, kept),
-    route: routeStage(config, parts, { kept, upstream, quota: limit.quota }),
-    upstream: { ...upstream, send: limit.around(meter.around(upstream.send)) },
+    route,
+    upstream: { ...upstream, send },
+    ask: (x) => route.attempt(x, send),
     meter,
     log: parts.log,
   }

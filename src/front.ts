@@ -9,7 +9,7 @@ import { Failure } from './failure.ts'
 import { readAway, WholeBody } from './net/wire/body.ts'
 import { HeaderBlock } from './net/wire/headers.ts'
 import type { FrontRefusal } from './net/wire/request-head.ts'
-import type { ServerRequest } from './net/wire/server-request.ts'
+import type { RequestOwner, ServerRequest } from './net/wire/server-request.ts'
 import type { ServerHandler, ServerReply } from './net/wire/server.ts'
 import { finish, proxy, type Stages } from './proxy.ts'
 import { failureReply } from './refuse.ts'
@@ -30,7 +30,7 @@ export function createFront(options: FrontOptions): ServerHandler {
     request(request) {
       if (request.path === '/' && (request.method === 'GET' || request.method === 'HEAD'))
         request.respond(welcome)
-      else if (options.overload.admits(request.headers.get('authorization'))) begin(request, options)
+      else if (options.overload.admits(request)) begin(request, options)
       else shed(request)
     },
     refuse: (refusal, peerAddress) => refuseUnread(refusal, peerAddress, options),
@@ -39,32 +39,32 @@ export function createFront(options: FrontOptions): ServerHandler {
 }
 
 function begin(request: ServerRequest, options: FrontOptions): void {
-  const clock = options.clock
-  const stages = options.stages()
-  const x = new Exchange(newExchangeId(), request, clock)
-  const slot = options.running.began(x, request)
-  request.onGone = () => {
-    // Where something had failed already, the connection was cut for that: the client did not leave.
-    x.gone = x.failure === null
-    if (x.sharing === null || !x.sharing.left(x)) x.onGone?.()
+  const x = new Exchange(newExchangeId(), request, options.clock)
+  const answering = new Answering(x, request, options)
+  request.owner = answering
+  void answering.run()
+}
+
+/** An exchange on its way, as its connection sees it. An object, since closures for each request are dearer. */
+class Answering implements RequestOwner {
+  readonly #stages: Stages
+  readonly #slot: number
+
+  constructor(
+    private readonly x: Exchange,
+    private readonly request: ServerRequest,
+    private readonly options: FrontOptions,
+  ) {
+    this.#stages = options.stages()
+    this.#slot = options.running.began(x, request)
   }
-  request.onRefused = (refusal) => serverReply(x, failed(x, refusal))
-  request.onFinished = (complete) => {
-    x.bytesOut = request.bytesOut
-    // A reply that broke off by the upstream's fault is not the client's leaving.
-    if (!complete && x.failure === null)
-      x.failure = new Failure('client_gone', 'The client closed the connection.')
-    if (x.failure?.code === 'client_gone') x.status = x.failure.status
-    options.running.ended(slot)
-    options.overload.knew(request.headers.get('authorization'), x.principal)
-    // An answer that is read on without its client is over when its usage is known.
-    if (x.drained === null) finish(x, stages)
-    else options.running.drains(x.drain, x.drained, () => finish(x, stages))
-  }
-  // `proxy` never rejects; `respond` may find a bug of ours, which must not end the process.
-  proxy(x, stages)
-    .then((reply) => {
-      x.firstByteAtMs = clock.nowMs()
+
+  /** Never rejects: `proxy` does not, and `respond` may find a bug of ours, which must not end the process. */
+  async run(): Promise<void> {
+    const { x, request } = this
+    try {
+      const reply = await proxy(x, this.#stages)
+      x.firstByteAtMs = this.options.clock.nowMs()
       // Its client has left, but others wait for what it began.
       if (
         x.gone &&
@@ -77,12 +77,42 @@ function begin(request: ServerRequest, options: FrontOptions): void {
       request.respond(serverReply(x, reply))
       // Waited for though its client has left, and here: there is no more to read.
       if (x.drain !== null && !x.reading) x.drain.end()
-    })
-    .catch((cause: unknown) => {
+    } catch (cause) {
       x.drain?.end()
-      stages.log.bug(cause)
+      this.#stages.log.bug(cause)
       request.destroy()
-    })
+    }
+  }
+
+  gone(): void {
+    const { x } = this
+    // Where something had failed already, the connection was cut for that: the client did not leave.
+    x.gone = x.failure === null
+    if (x.sharing === null || !x.sharing.left(x)) x.onGone?.()
+  }
+
+  refused(refusal: FrontRefusal): ServerReply {
+    return serverReply(this.x, failed(this.x, refusal))
+  }
+
+  finished(complete: boolean): void {
+    const { x, request, options } = this
+    x.bytesOut = request.bytesOut
+    // A reply that broke off by the upstream's fault is not the client's leaving.
+    if (!complete && x.failure === null)
+      x.failure = new Failure('client_gone', 'The client closed the connection.')
+    if (x.failure?.code === 'client_gone') x.status = x.failure.status
+    options.running.ended(this.#slot)
+    options.overload.knew(request, x.principal)
+    // An answer that is read on without its client is over when its usage is known.
+    if (x.drained === null) finish(x, this.#stages)
+    else this.#drains(x.drained)
+  }
+
+  #drains(drained: Promise<void>): void {
+    const { x, options } = this
+    options.running.drains(x.drain, drained, () => finish(x, this.#stages))
+  }
 }
 
 /** Turned away before anything is done for it: no exchange, no line in the log. */

@@ -1,7 +1,7 @@
 // The path of one request, top to bottom: the folders under stages/, in their order. Read this first.
 
 import { deliver } from './deliver.ts'
-import type { Exchange, Reply } from './exchange.ts'
+import type { Exchange, Reply, Tap } from './exchange.ts'
 import { refuse } from './refuse.ts'
 import { revalidate } from './revalidate.ts'
 import type { AcceptStage } from './stages/1-accept/accept.ts'
@@ -26,6 +26,8 @@ export interface Stages {
   readonly route: RouteStage<Account>
   /** Its `send` has a row in the ledger for each call: see `meter.around`. */
   readonly upstream: UpstreamStage
+  /** `route.attempt` over `upstream.send`, for who has to ask again. Made once: a closure for each request is dear. */
+  readonly ask: (x: Exchange) => Promise<Reply>
   readonly meter: MeterStage
   readonly log: LogStage
 }
@@ -47,24 +49,25 @@ export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
     if (changed !== undefined) await changed
     const found = cache.find(x)
     const stored = found instanceof Promise ? await found : found
-    const ask = () => route.attempt(x, upstream.send)
-    const first = stored ?? (await cache.fetched(x, ask()))
+    const first = stored ?? (await cache.fetched(x, route.attempt(x, upstream.send)))
     if (x.revalidate) void revalidate(x, stages, finish)
-    const mended = transform.reply(x, first, ask)
+    const mended = transform.reply(x, first, stages.ask)
     const reply = mended instanceof Promise ? await mended : mended
     // What is kept is the upstream's own; whoever is given it again has the rules applied anew.
-    const taps = [
-      ...meter.tap(x, reply),
-      ...cache.tap(x, reply),
-      ...transform.tap(x, reply),
-      ...cache.lastTap(x, reply),
-    ]
+    const seen = both(meter.tap(x, reply), cache.tap(x, reply))
+    const taps = both(both(seen, transform.tap(x, reply)), cache.lastTap(x, reply))
     const delivered = deliver(x, reply, taps)
     if (x.durable !== null) await x.durable
     return delivered
   } catch (cause) {
     return refuse(x, cause, log.bug)
   }
+}
+
+/** Taps in their order; nearly all of these lists are empty. */
+function both(first: readonly Tap[], then: readonly Tap[]): readonly Tap[] {
+  if (then.length === 0) return first
+  return first.length === 0 ? then : [...first, ...then]
 }
 
 /** Runs exactly once when an exchange has ended, however it ended. Never throws. */

@@ -13,13 +13,13 @@ export async function revalidate(
   stages: Stages,
   finish: (x: Exchange, stages: Stages) => void,
 ): Promise<void> {
-  const { limit, transform, cache, route, upstream, meter, log } = stages
+  const { limit, transform, cache, ask, meter, log } = stages
   const again = cache.renewal(x)
   if (again === null) return
   try {
     const reserved = limit.reserve(again)
     if (reserved !== undefined) await reserved
-    const reply = await cache.fetched(again, route.attempt(again, upstream.send))
+    const reply = await cache.fetched(again, ask(again))
     const delivered = deliver(again, reply, [
       ...meter.tap(again, reply),
       ...cache.tap(again, reply),

@@ -3,7 +3,7 @@
 
 import { parseDuration } from '../base/duration.ts'
 import { systemClock } from '../base/clock.ts'
-import type { SeenRequest } from '../storage/cache-file.ts'
+import type { SeenRequest } from '../storage/cache-seen.ts'
 import { columns, withCacheFile } from './cache-opened.ts'
 import type { CacheOptions } from './cache.ts'
 import { printError, printed } from './print.ts'
@@ -35,24 +35,27 @@ export function simulate(requests: Iterable<SeenRequest>, ttl: string, ttlMs: nu
   let held = 0
   for (const request of requests) {
     const { key, atMs, weight, bytes } = request
-    total.requests += weight
+    // What came again within moments would have been answered whatever its time to live.
+    const repeats = request.repeats * weight
+    total.requests += weight + repeats
     // In the order in which they were stored, which is that of their ends.
     for (const [old, one] of stored) {
       if (atMs - one.atMs < ttlMs) break
       stored.delete(old)
       held -= one.bytes * one.weight
     }
-    const answer = stored.get(key)
-    if (answer === undefined) {
+    const known = stored.get(key)
+    if (known === undefined) {
       stored.set(key, request)
       held += bytes * weight
       total.bytes = Math.max(total.bytes, held)
-      continue
     }
-    total.hits += weight
-    total.savedTokens += answer.tokens * weight
-    if (answer.costNanoUsd === null) total.unpriced += weight
-    else total.savedNanoUsd += answer.costNanoUsd * weight
+    const answer = known ?? request
+    const hits = known === undefined ? repeats : weight + repeats
+    total.hits += hits
+    total.savedTokens += answer.tokens * hits
+    if (answer.costNanoUsd === null) total.unpriced += hits
+    else total.savedNanoUsd += answer.costNanoUsd * hits
   }
   return { ttl, ...total }
 }

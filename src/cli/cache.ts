@@ -30,7 +30,8 @@ export async function runCacheStats(options: CacheOptions): Promise<number> {
   return withCacheFile(options, (file, { cache }) => {
     const groups = file.groups(groupsMax)
     const seen: Record<string, number> = {}
-    for (const { status, weight } of file.seen(0)) seen[status] = (seen[status] ?? 0) + weight
+    for (const { status, weight, repeats } of file.seen(0))
+      seen[status] = (seen[status] ?? 0) + weight * (1 + repeats)
     const all = Object.values(seen).reduce((sum, count) => sum + count, 0)
     const told = (seen['HIT'] ?? 0) + (seen['STALE'] ?? 0) + (seen['COALESCED'] ?? 0)
     const stats = {

@@ -124,23 +124,36 @@ function isNameOfId(text: string, at: number, value: number): boolean {
   while (text.charCodeAt(before - 1) === 0x5c) before--
   // An escaped quote ends no name: a string holds JSON.
   if ((end - before) % 2 === 1) return false
-  const name = text.slice(text.lastIndexOf('"', end - 1) + 1, end)
-  if (name.length > nameMax) return true
-  const sureness = weightInBytes(name)
+  const start = text.lastIndexOf('"', end - 1) + 1
+  if (end - start > nameMax) return true
+  const sureness = weightInBytes(text, start, end)
   if (sureness === null) return true
   if (sureness === 'model') return text[value] === '[' || maybeFineTuned.test(text.slice(value, value + 16))
   return sureness === 2 || (sureness === 1 && !text.startsWith('"call_', value))
 }
 
-const inBytes = new Map<string, Weight | null>()
+/** A name that was judged before. */
+interface Judged {
+  readonly name: string
+  readonly weight: Weight | null
+}
 
-/** Weight of a name as it stands in a text; null = it is not to be judged by its bytes. */
-function weightInBytes(name: string): Weight | null {
-  const known = inBytes.get(name)
-  if (known !== undefined) return known
-  const found = /^[ !#-[\]-~]*$/.test(name) ? knownWeight(lenient(name)) : null
-  if (inBytes.size < 512) inBytes.set(name, found)
-  return found
+/** Places by a hash of the letters; two names that fall on one place take turns. */
+const judged: (Judged | undefined)[] = Array.from({ length: 1024 })
+
+/** Weight of the name at `text[start, end)`; null = it is not to be judged by its bytes. No text is made of one known already. */
+function weightInBytes(text: string, start: number, end: number): Weight | null {
+  let hash = end - start
+  for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0
+  const place = (hash ^ (hash >>> 10)) & (judged.length - 1)
+  const known = judged[place]
+  if (known !== undefined && known.name.length === end - start && text.startsWith(known.name, start))
+    return known.weight
+  // A copy: a piece of a body would keep the whole of it.
+  const name = Buffer.from(text.slice(start, end), 'latin1').toString('latin1')
+  const weight = /^[ !#-[\]-~]*$/.test(name) ? knownWeight(lenient(name)) : null
+  judged[place] = { name, weight }
+  return weight
 }
 
 /** Adds the ids that a valid JSON text names to `ids`. */

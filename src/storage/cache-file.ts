@@ -8,12 +8,12 @@
 import { Database as File, type SQLQueryBindings, type Statement } from 'bun:sqlite'
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { addSeen, seenSince, type SeenRequest } from './cache-seen.ts'
 
 /** Of the tables below; another number is another layout, and begun anew. */
-const layout = 2
+const layout = 3
 /** How long SQLite may block the process for another one's lock. */
 const blockMs = 5
-const seenRowsMax = 200_000
 const purgesMax = 1_000
 
 /** An answer as it is kept; `body` is opaque. */
@@ -38,22 +38,6 @@ export interface KeptPurge {
   readonly atMs: number
 }
 
-/** A request that could be answered from a cache: no body, and of its digest as much as tells requests apart. */
-export interface SeenRequest {
-  readonly atMs: number
-  readonly key: string
-  readonly endpoint: string
-  readonly model: string
-  /** Size of its answer. */
-  readonly bytes: number
-  readonly tokens: number
-  /** Nano-dollars; null = not known. */
-  readonly costNanoUsd: number | null
-  readonly status: string
-  /** How many requests it stands for: under load only those of some digests are kept, and all of theirs. */
-  readonly weight: number
-}
-
 const tables = `
 create table if not exists answers (
   id integer primary key, bytes integer not null, used_min integer not null, kept_until_ms integer not null, asked_ms integer not null,
@@ -69,7 +53,7 @@ create table if not exists purges (
 create table if not exists seen (
   number integer primary key autoincrement, at_ms integer not null, key text not null, endpoint text not null,
   model text not null, bytes integer not null, tokens integer not null, cost_nano integer, status text not null,
-  weight integer not null);`
+  weight integer not null, repeats integer not null);`
 
 /** The open file. Every method may throw SQLite's error; `isDamage` and `isBusyFile` tell what it means. */
 export class CacheFile {
@@ -289,36 +273,14 @@ export class CacheFile {
     return rows.map((row) => ({ number: row.number, by: row.kind, value: row.value, atMs: row.at_ms }))
   }
 
-  /** Keeps what was seen, and no more than the newest 200,000. */
-  addSeen(requests: readonly SeenRequest[]): void {
-    const add = this.#alone(
-      'insert into seen (at_ms, key, endpoint, model, bytes, tokens, cost_nano, status, weight) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-    )
-    let last = 0
-    for (const one of requests) {
-      const { atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status, weight } = one
-      const row = [atMs, key, endpoint, model, bytes, tokens, costNanoUsd, status, weight]
-      last = Number(add.run(...row).lastInsertRowid)
-    }
-    this.#alone('delete from seen where number <= ?').run(last - seenRowsMax)
+  /** Keeps what was seen. */
+  addSeen(requests: Iterable<SeenRequest>): void {
+    addSeen((sql) => this.#alone(sql), requests)
   }
 
   /** What was seen since a moment, oldest first. */
-  *seen(fromMs: number): Generator<SeenRequest> {
-    const rows = this.#alone('select * from seen where at_ms >= ? order by number').iterate(fromMs)
-    for (const row of rows as Iterable<Record<string, string | number | null>>) {
-      yield {
-        atMs: Number(row['at_ms']),
-        key: String(row['key']),
-        endpoint: String(row['endpoint']),
-        model: String(row['model']),
-        bytes: Number(row['bytes']),
-        tokens: Number(row['tokens']),
-        costNanoUsd: row['cost_nano'] === null ? null : Number(row['cost_nano']),
-        status: String(row['status']),
-        weight: Number(row['weight']),
-      }
-    }
+  seen(fromMs: number): Generator<SeenRequest> {
+    return seenSince((sql) => this.#alone(sql), fromMs)
   }
 
   /** How many answers there are. */

@@ -6,6 +6,8 @@ import { nobody } from '../../src/exchange.ts'
 import { FairShare, levelFor } from '../../src/stages/3-limit/fair-share.ts'
 import { Overload } from '../../src/stages/3-limit/overload.ts'
 
+const stranger = { authorization: null }
+
 setDefaultTimeout(60_000)
 
 const shedMs = 0.004
@@ -53,14 +55,14 @@ function simulate(load: number, { serveMs = 0.06, targetMs = 20, stolen = 0 } = 
     for (const arrivedAtMs of ready) {
       if (turnEndsAtMs === Infinity) turnEndsAtMs = time.nowMs + 1
       const who = random() < 0.1 ? 'small' : 'big'
-      const passes = overload.admits(who)
+      const passes = overload.admits({ authorization: who })
       const tookMs = passes ? serveMs : shedMs
       const startedAtMs = time.nowMs
       time.nowMs += tookMs
       // Another process has the processor now and then.
       if (stolen > 0 && random() < 0.02) time.nowMs += (tookMs * 50 * stolen) / (1 - stolen)
       occupiedMs += time.nowMs - startedAtMs
-      if (passes) overload.knew(who, { ...nobody, kind: 'key', key: who })
+      if (passes) overload.knew({ authorization: who }, { ...nobody, kind: 'key', key: who })
       if (time.nowMs < 2000) continue
       asked[who] += 1
       if (!passes) {
@@ -121,7 +123,7 @@ test('where others take a part of the processor, what is left of it is used', ()
 test('switched off, it turns nobody away', () => {
   const time = { nowMs: 0 }
   const off = new Overload({ nowMs: () => time.nowMs, wallMs: () => 0 }, { targetMs: null }, () => {})
-  for (let at = 0; at < 1000; at++, time.nowMs += 100) expect(off.admits(null)).toBe(true)
+  for (let at = 0; at < 1000; at++, time.nowMs += 100) expect(off.admits(stranger)).toBe(true)
 })
 
 test('one long pause, or few requests on a slow machine, turn nobody away', () => {
@@ -129,16 +131,16 @@ test('one long pause, or few requests on a slow machine, turn nobody away', () =
   const overload = new Overload({ nowMs: () => time.nowMs, wallMs: () => 0 }, { targetMs: 20 }, () => {})
   for (let turn = 0; turn < 100; turn++) {
     for (let at = 0; at < 10; at++) {
-      expect(overload.admits(null)).toBe(true)
+      expect(overload.admits(stranger)).toBe(true)
       time.nowMs += 100
     }
     overload.turnEnded()
   }
-  overload.admits(null)
+  overload.admits(stranger)
   overload.turnEnded()
   for (let at = 0; at < 100; at++) {
     if (at === 50) time.nowMs += 500
-    expect(overload.admits(null)).toBe(true)
+    expect(overload.admits(stranger)).toBe(true)
   }
   overload.close()
 })

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { systemClock } from '../../src/base/clock.ts'
 import { WholeBody } from '../../src/net/wire/body.ts'
 import type { FrontRefusal } from '../../src/net/wire/request-head.ts'
-import type { ServerRequest } from '../../src/net/wire/server-request.ts'
+import type { RequestOwner, ServerRequest } from '../../src/net/wire/server-request.ts'
 import { HttpServer, type ServerLimits, type ServerReply } from '../../src/net/wire/server.ts'
 import { Sweeper } from '../../src/net/wire/sweeper.ts'
 import { RawConnection, until } from './raw-upstream.ts'
@@ -124,4 +124,9 @@ function takeBody(headers: Record<string, string>, stream: string): [body: strin
     rest = rest.slice(start + size + 2)
     if (size === 0) return [body, rest]
   }
+}
+
+/** Has `hears` told of a request's end. */
+export function tell(request: ServerRequest, hears: Partial<Omit<RequestOwner, 'refused'>>): void {
+  request.owner = { gone: () => {}, finished: () => {}, refused: () => null, ...hears }
 }

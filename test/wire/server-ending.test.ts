@@ -7,7 +7,7 @@ import type { ServerRequest } from '../../src/net/wire/server-request.ts'
 import type { ServerLimits } from '../../src/net/wire/server.ts'
 import { TestBody } from './outcome.ts'
 import { until, type RawConnection } from './raw-upstream.ts'
-import { parseAnswers, reply, TestServer, text } from './serve.ts'
+import { parseAnswers, reply, tell, TestServer, text } from './serve.ts'
 
 // Generous: these tests wait for conditions, never for the clock of a busy machine.
 setDefaultTimeout(60_000)
@@ -34,8 +34,10 @@ const gone = (client: RawConnection): boolean => client.ended || client.closed
 
 /** Counts how each request ended. */
 function watch(request: ServerRequest, seen: string[]): void {
-  request.onGone = () => void seen.push('gone')
-  request.onFinished = (complete) => void seen.push(`finished ${complete}`)
+  tell(request, {
+    gone: () => void seen.push('gone'),
+    finished: (complete) => void seen.push(`finished ${complete}`),
+  })
 }
 
 test('a head that does not come to its end gets 408', async () => {
@@ -351,7 +353,7 @@ test('5,000 connections later nothing is left', async () => {
   const seen = { begun: 0, ended: 0 }
   const server = serve((request) => {
     seen.begun += 1
-    request.onFinished = () => void (seen.ended += 1)
+    tell(request, { finished: () => void (seen.ended += 1) })
     if (request.path === '/never') return
     if (request.path === '/later') setTimeout(() => ok(request), 1)
     else ok(request)

@@ -9,7 +9,7 @@ import type { ServerRequest } from '../../src/net/wire/server-request.ts'
 import type { ServerLimits } from '../../src/net/wire/server.ts'
 import { TestBody } from './outcome.ts'
 import { until } from './raw-upstream.ts'
-import { parseAnswers, reply, TestServer, text } from './serve.ts'
+import { parseAnswers, reply, tell, TestServer, text } from './serve.ts'
 
 // Generous: these tests wait for conditions, never for the clock of a busy machine.
 setDefaultTimeout(60_000)
@@ -109,7 +109,7 @@ test('chunked request bodies lose extensions and trailers, and nothing else', as
 test('a malformed chunked body is refused, and what follows is no request', async () => {
   let gone = 0
   const server = serve((request) => {
-    request.onGone = () => void (gone += 1)
+    tell(request, { gone: () => void (gone += 1) })
     echo(request)
   })
   const answers = parseAnswers(
@@ -282,7 +282,7 @@ test('a reply body that does not match its length, or breaks off, is cut and nev
       const body = new TestBody(length)
       let finished: boolean | null = null
       const server = serve((request) => {
-        request.onFinished = (complete) => void (finished = complete)
+        tell(request, { finished: (complete) => void (finished = complete) })
         request.respond(reply({ body }))
         for (const part of parts) body.push(part)
         if (end) body.sink!.end()

@@ -7,7 +7,7 @@ import type { ServerRequest } from '../../src/net/wire/server-request.ts'
 import { kinds, wireTo } from './kinds.ts'
 import { drain, exchange, outcomeOf, request } from './outcome.ts'
 import { RawUpstream, until, type RawConnection, type Script } from './raw-upstream.ts'
-import { reply, TestServer } from './serve.ts'
+import { reply, tell, TestServer } from './serve.ts'
 
 // Generous: these tests wait for conditions, never for the clock of a busy machine.
 setDefaultTimeout(60_000)
@@ -46,8 +46,10 @@ async function join(
   const seen: string[] = []
   const server = new TestServer(
     (incoming: ServerRequest) => {
-      incoming.onGone = () => void seen.push('gone')
-      incoming.onFinished = (complete) => void seen.push(`finished ${complete}`)
+      tell(incoming, {
+        gone: () => void seen.push('gone'),
+        finished: (complete) => void seen.push(`finished ${complete}`),
+      })
       const call = wire.send(upgrade)
       call.reply.then(
         (answer) =>

@@ -294,8 +294,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
 
   #next(): void {
     this.#replied = false
-    this.#head = null
-    this.#writer = null
+    this.#head = this.#writer = null
     this.#state = 'head'
     this.deadlineAtMs = this.#in(this.server.limits.idleMs)
     if (this.#stashFull) {
@@ -324,7 +323,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     if (request === null) return
     this.#request = null
     if (!complete) request.left()
-    request.onFinished?.(complete)
+    request.owner?.finished(complete)
   }
 
   /** Says why and closes: what follows on this connection is not read. */
@@ -332,7 +331,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#stash = null
     this.#closeAfter = true
     if (this.#replied) return this.destroy()
-    const reply = this.#request?.onRefused?.(refusal) ?? this.server.handler.refuse(refusal, this.peerAddress)
+    const reply =
+      this.#request?.owner?.refused(refusal) ?? this.server.handler.refuse(refusal, this.peerAddress)
     const bytes = reply.body?.whole ?? WholeBody.empty.whole
     writeMessage(this.outbox, refusalHead(reply, bytes.length), bytes)
     this.#finish(false)

@@ -1,9 +1,12 @@
 // One request as the handler sees it: the head, the body, and the one place to answer.
 
+import { fieldId } from './field-names.ts'
 import type { HeaderBlock } from './headers.ts'
 import type { Body } from './message.ts'
 import type { FrontRefusal, RequestHead } from './request-head.ts'
 import type { ServerReply } from './server.ts'
+
+const authorizationId = fieldId('authorization')
 
 /** The connection behind a request. */
 export interface Responder {
@@ -11,17 +14,24 @@ export interface Responder {
   destroy(): void
 }
 
+/** Whoever answers a request, and hears of its end. */
+export interface RequestOwner {
+  /** The client leaves before the answer is out; then `finished(false)` follows. */
+  gone(): void
+  /** The rest of the request turns out to be refused while it is under way: gives the answer to it, null = the server's own. */
+  refused(refusal: FrontRefusal): ServerReply | null
+  /** Called once: true when the last byte is with the kernel, false when the answer could not be completed. */
+  finished(complete: boolean): void
+}
+
 /** A request and the way to answer it. */
 export class ServerRequest {
-  /** Called when the client leaves before the answer is out; then `onFinished(false)` follows. */
-  onGone: (() => void) | null = null
-  /** Called where the rest of the request turns out to be refused while it is under way: gives the answer to it. */
-  onRefused: ((refusal: FrontRefusal) => ServerReply) | null = null
-  /** Called once: true when the last byte is with the kernel, false when the answer could not be completed. */
-  onFinished: ((complete: boolean) => void) | null = null
+  /** Whoever hears of its end. */
+  owner: RequestOwner | null = null
   /** Body bytes sent so far. */
   bytesOut = 0
   #answered = false
+  #left = false
 
   constructor(
     readonly head: RequestHead,
@@ -45,6 +55,12 @@ export class ServerRequest {
     return this.head.headers
   }
 
+  /** What `Authorization` says, or null. */
+  get authorization(): string | null {
+    const index = this.head.headers.findId(authorizationId)
+    return index < 0 ? null : this.head.headers.value(index)
+  }
+
   get upgrade(): string | null {
     return this.head.upgrade
   }
@@ -62,9 +78,9 @@ export class ServerRequest {
 
   /** The client has left: says so, once. */
   left(): void {
-    const { onGone } = this
-    this.onGone = null
-    onGone?.()
+    if (this.#left) return
+    this.#left = true
+    this.owner?.gone()
   }
 
   /** Cuts the connection, answered or not. */

@@ -54,6 +54,14 @@ export function createAuthenticate(options: AuthenticateOptions, keeper: JwtKeep
     caller.enter(x, principal)
     mayUseEndpoint(x)
   }
+  // By itself: a function that makes closures pays for it at every call.
+  const entersLater = (x: Exchange, found: Promise<Principal>): Promise<void> =>
+    found.then(
+      (principal) => enter(x, principal),
+      (cause: unknown) => {
+        throw caller.failed(x, cause)
+      },
+    )
   return {
     credential(x) {
       caller.admit(x)
@@ -63,13 +71,7 @@ export function createAuthenticate(options: AuthenticateOptions, keeper: JwtKeep
       } catch (cause) {
         throw caller.failed(x, cause)
       }
-      if (!(found instanceof Promise)) return enter(x, found)
-      return found.then(
-        (principal) => enter(x, principal),
-        (cause: unknown) => {
-          throw caller.failed(x, cause)
-        },
-      )
+      return found instanceof Promise ? entersLater(x, found) : enter(x, found)
     },
     rights: mayUseModel,
     troubles: () => tokens.troubles(),

@@ -20,6 +20,12 @@ export interface OverloadOptions {
   readonly occupiedMs?: () => number
 }
 
+/** Who asks. Looked at only where there is too much to do. */
+export interface Caller {
+  /** The credential as sent; null = none. */
+  readonly authorization: string | null
+}
+
 /** A turn with fewer new requests is long for another reason, such as a machine that others use too. */
 const requestsMin = 16
 const requestsMinStrained = 4
@@ -91,8 +97,8 @@ export class Overload {
     return this.#strained
   }
 
-  /** Whether a new request may begin. `credential`: as sent; null = none. */
-  admits(credential: string | null): boolean {
+  /** Whether a new request may begin. */
+  admits(caller: Caller): boolean {
     const target = this.targetMs
     if (target === null) return true
     const nowMs = this.clock.nowMs()
@@ -109,7 +115,7 @@ export class Overload {
       this.#admitted += 1
       return true
     }
-    const fits = this.#fair.admits(this.#tenantOf(credential))
+    const fits = this.#fair.admits(this.#tenantOf(caller.authorization))
     // Shares are of what is scarce: while a turn has done little, nobody is turned away for having had more than others.
     const most = fits ? (this.#strained ? patience : 1) : openToAll
     if (workMs <= budgetMs * most || (fits && !long)) {
@@ -130,8 +136,10 @@ export class Overload {
   }
 
   /** Takes down whose a credential is, once that was checked. Costs nothing while there is no overload. */
-  knew(credential: string | null, principal: Principal): void {
-    if (!this.#strained || credential === null || principal.kind === 'nobody') return
+  knew(caller: Caller, principal: Principal): void {
+    if (!this.#strained || principal.kind === 'nobody') return
+    const credential = caller.authorization
+    if (credential === null) return
     if (this.#tenants.size >= credentialsMax) this.#tenants.clear()
     const { team, key, user, kind } = principal
     this.#tenants.set(Bun.hash.xxHash32(credential, seed), team ?? key ?? user ?? kind)

@@ -19,7 +19,7 @@ const pagesMax = 100
 const furtherLimit = 100
 
 export interface ListPlace extends ReplyPlace {
-  readonly ask: () => Promise<Reply>
+  readonly ask: (x: Exchange) => Promise<Reply>
 }
 
 /** The caller's part of a list; null where the reply is none. @throws Failure('upstream_unavailable' | 'overloaded') */
@@ -67,7 +67,7 @@ async function shown(x: Exchange, first: Reply, place: ListPlace): Promise<Reply
     }
     if (pages > pagesMax) throw tooSparse()
     x.query = next
-    reply = await place.ask()
+    reply = await place.ask(x)
     if (reply.status < 200 || reply.status >= 300) return reply
   }
 }

@@ -68,7 +68,7 @@ export class AskedIndex {
     const { scope } = this.options
     const who = scope === 'user' ? principal.user : scope === 'app' ? principal.app : null
     const context = contextOf(x, this.#headers)
-    const known = this.#seen.find(body, (one) => isSame(one, { principal, who, endpoint, context }))
+    const known = this.#seen.find(body, { principal, who, endpoint, context })
     if (known !== null) return known.asked
     const asked = this.#read(x, endpoint, { body, context })
     const { key, keyId, team, env, kind } = principal
@@ -269,11 +269,12 @@ class SeenRequests {
     this.#places = Array.from({ length: size })
   }
 
-  find(body: Uint8Array, isIt: (one: Seen) => boolean): Seen | null {
+  find(body: Uint8Array, now: Now): Seen | null {
     const place = this.#places[this.#at(body)]
     if (place === undefined) return null
     for (const one of place) {
-      if (one.body.length === body.length && isIt(one) && Buffer.compare(one.body, body) === 0) return one
+      if (one.body.length === body.length && isSame(one, now) && Buffer.compare(one.body, body) === 0)
+        return one
     }
     return null
   }

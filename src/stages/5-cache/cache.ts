@@ -77,7 +77,8 @@ export function createCache(options: CacheOptions, parts: CacheParts): CacheStag
     const saved = x.cached ?? x.knownPart
     savedNanoUsd += saved?.costNanoUsd ?? 0
     savedTokens += saved?.usage?.total ?? 0
-    if (x.status === 200 && keeper.watches(x.cacheKey)) keeper.see(seenOf(x))
+    if (x.status === 200 && keeper.watches(x.cacheKey) && !keeper.seesAgain(x.cacheKey, x.cacheStatus))
+      keeper.see(x.cacheKey, seenOf(x))
   }
   const stored = (x: Exchange): Reply | null | Promise<Reply | null> => {
     if (on) return exact!.find(x)

@@ -4,14 +4,8 @@
 
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
-import {
-  CacheFile,
-  isBusyFile,
-  isDamage,
-  isDiskFull,
-  setAside,
-  type SeenRequest,
-} from '../../storage/cache-file.ts'
+import { CacheFile, isBusyFile, isDamage, isDiskFull, setAside } from '../../storage/cache-file.ts'
+import type { SeenRequest } from '../../storage/cache-seen.ts'
 import { packEntry, unpackEntry, type Entry } from './entry.ts'
 import type { Seal } from './sealed.ts'
 import type { PurgeMark, Store, StoreStats } from './store.ts'
@@ -63,6 +57,8 @@ export class DiskStore implements Store {
   #queueBytes = 0
   readonly #used = new Map<string, number>()
   #seen: SeenRequest[] = []
+  /** The last of each digest: one that comes again before it is written is only counted. */
+  readonly #seenLast = new Map<string, SeenRequest>()
   /** Purges whose rows are still to be removed, and up to which row that is done. */
   readonly #purging: { readonly mark: PurgeMark & { readonly atMs: number }; fromId: number }[] = []
   #timer: ReturnType<typeof setTimeout> | null = null
@@ -143,10 +139,20 @@ export class DiskStore implements Store {
     return this.#sample === 0 || (Number.parseInt(key.slice(0, 4), 16) & this.#sample) === 0
   }
 
-  /** Keeps what `cache simulate` reads, of a request that it watches. */
-  see(request: Omit<SeenRequest, 'weight'>): void {
+  /** Counts a request that came a moment ago already, and was served alike; false = it did not, and `see` is to be told. */
+  seesAgain(key: string, status: string): boolean {
+    const before = this.#seenLast.get(key)
+    if (before?.status !== status) return false
+    before.repeats++
+    return true
+  }
+
+  /** Keeps what `cache simulate` reads, of a request that it watches. `key`: the whole digest. */
+  see(key: string, request: Omit<SeenRequest, 'weight' | 'repeats'>): void {
     this.#seenThisSecond++
-    this.#seen.push({ ...request, weight: this.#sample + 1 })
+    const seen = { ...request, weight: this.#sample + 1, repeats: 0 }
+    this.#seen.push(seen)
+    this.#seenLast.set(key, seen)
     this.#soon(noteAfterMs)
   }
 
@@ -249,6 +255,7 @@ export class DiskStore implements Store {
     this.#queueBytes = 0
     this.#used.clear()
     this.#seen = []
+    this.#seenLast.clear()
     this.#purging.length = 0
     this.#full = false
   }
@@ -300,6 +307,7 @@ export class DiskStore implements Store {
     }
     this.#used.clear()
     this.#seen = []
+    this.#seenLast.clear()
   }
 
   #write(file: CacheFile, entry: Entry, nowMs: number): void {

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../base/clock.ts'
 import type { Secret } from '../../base/secret.ts'
-import type { SeenRequest } from '../../storage/cache-file.ts'
+import type { SeenRequest } from '../../storage/cache-seen.ts'
 import { DiskStore } from './disk.ts'
 import type { Leases } from './lease.ts'
 import { MemoryStore } from './memory.ts'
@@ -63,9 +63,14 @@ export class CacheKeeper {
     return this.#disk?.watches(key) ?? false
   }
 
+  /** Counts a request that came a moment ago already, and was served alike; false = it did not, and `see` is to be told. */
+  seesAgain(key: string, status: string): boolean {
+    return this.#disk?.seesAgain(key, status) ?? false
+  }
+
   /** Keeps what `cache simulate` reads. */
-  see(request: Omit<SeenRequest, 'weight'>): void {
-    this.#disk?.see(request)
+  see(key: string, request: Omit<SeenRequest, 'weight' | 'repeats'>): void {
+    this.#disk?.see(key, request)
   }
 
   /** Writes what waits and lets go of files and connections. */

@@ -85,9 +85,13 @@ export class Book {
     if (cached === null || x.ownRow !== 'due') return null
     x.ownRow = 'kept'
     const pending = cached.pending ?? null
-    if (pending === null) return this.#given(x, cached, status)
+    return pending === null ? this.#given(x, cached, status) : this.#givenOnce(pending, x, status)
+  }
+
+  /** As `given`, when it is known what the answer costs. */
+  #givenOnce(pending: Promise<unknown>, x: Exchange, status: number): Promise<void> {
     const known = pending
-      .then(() => this.#given(x, cached, status) ?? undefined)
+      .then(() => this.#given(x, x.cached!, status) ?? undefined)
       .catch(this.parts.bug)
       .finally(() => this.#estimating.delete(known))
     this.#estimating.add(known)
@@ -97,10 +101,21 @@ export class Book {
   #given(x: Exchange, cached: CachedFacts, status: number): Promise<void> | null {
     const { clock, pricing } = this.parts
     const durationUs = us(clock.nowMs() - x.startedAtMs)
+    // Written out, as below.
     return this.#keep({
-      ...ofExchange(x),
       id: `${x.id}-0`,
+      operationId: x.id,
       atMs: x.startedWallMs,
+      endpoint: x.endpoint?.operation ?? 'unknown',
+      method: x.request.method,
+      model: x.model,
+      owner: rowOwner(x),
+      stream: x.stream,
+      cache: x.cacheStatus,
+      clientGone: x.gone,
+      endUser: x.endUser,
+      metadata: reportedMetadata(x),
+      retryCount: x.retryCount,
       upstreamModel: cached.answeredModel ?? cached.upstreamModel,
       upstream: null,
       account: null,
@@ -280,19 +295,6 @@ function savedBy(x: Exchange, cached: CachedFacts, pricing: Pricing): number {
 function commonOf(x: Exchange, attempt: Attempt) {
   const { whom } = attempt
   return {
-    ...ofExchange(x),
-    id: attempt.id,
-    atMs: attempt.startedWallMs,
-    upstreamModel: attempt.answeredModel ?? attempt.upstreamModel,
-    upstream: whom.name,
-    account: whom.account,
-    savedNanoUsd: 0,
-    status: x.gone ? 499 : attempt.status,
-  }
-}
-
-function ofExchange(x: Exchange) {
-  return {
     operationId: x.id,
     endpoint: x.endpoint?.operation ?? 'unknown',
     method: x.request.method,
@@ -304,6 +306,13 @@ function ofExchange(x: Exchange) {
     endUser: x.endUser,
     metadata: reportedMetadata(x),
     retryCount: x.retryCount,
+    id: attempt.id,
+    atMs: attempt.startedWallMs,
+    upstreamModel: attempt.answeredModel ?? attempt.upstreamModel,
+    upstream: whom.name,
+    account: whom.account,
+    savedNanoUsd: 0,
+    status: x.gone ? 499 : attempt.status,
   }
 }
 

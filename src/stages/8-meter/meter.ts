@@ -10,6 +10,7 @@ import { Book, type BookParts } from './book.ts'
 import { BookTap, CallRow, SharedRow } from './book-tap.ts'
 import { Estimator } from './estimate.ts'
 import { estimateRoughly } from './estimate-roughly.ts'
+import type { TakeItem } from './item.ts'
 import { prepareBody } from './metered-body.ts'
 import { noPricing, type Pricing } from './pricing.ts'
 import { reserve } from './reserve.ts'
@@ -53,6 +54,7 @@ export function createMeter(parts: MeterParts): MeterStage {
   const { clock, ledger = noLedger, pricing = noPricing, bug = () => {}, warn = () => {} } = parts
   const estimate = parts.estimate ?? ((x, attempt) => Promise.resolve(estimateRoughly(x, attempt)))
   const book = new Book({ clock, ledger, pricing, estimate, bug, warn })
+  const keepItem: TakeItem = (x, item) => book.item(x, item)
   return {
     around: (send) => (x, target) => {
       const attempt = new Attempt(`${x.id}-${x.tried.length + 1}`, target, clock)
@@ -88,7 +90,7 @@ export function createMeter(parts: MeterParts): MeterStage {
       const { attempt } = reply
       if (attempt === undefined) return tapsOf(x, reply, noItem)
       deliversBy(x, attempt)
-      const taps = tapsOf(x, reply, (_, item) => book.item(x, item))
+      const taps = tapsOf(x, reply, keepItem)
       if (reply.tunnel !== null) return taps
       // Where nothing can be learned from the rest, it is not read without its client.
       x.reading = taps.length > 0

@@ -45,9 +45,14 @@ export function tapsOf(x: Exchange, reply: Reply, take: TakeItem): readonly Tap[
     const meter = free ? null : new EventMeter(x)
     return mayCostLater(x) ? [new LaterEvents(x, take, meter)] : meter === null ? none : [meter]
   }
-  if (body.whole === null) return [new JsonMeter((ends) => readAnswerOf(x, ends, take))]
+  if (body.whole === null) return [jsonTap(x, take)]
   readAnswerOf(x, { head: body.whole, tail: body.whole, whole: body.whole }, take)
   return none
+}
+
+/** By itself: a function that makes a closure pays for it at every call. */
+function jsonTap(x: Exchange, take: TakeItem): Tap {
+  return new JsonMeter((ends) => readAnswerOf(x, ends, take))
 }
 
 function readAnswerOf(x: Exchange, ends: JsonEnds, take: TakeItem): void {

@@ -3,6 +3,7 @@
 // same members cost three times as much; a test holds the two against each other.
 
 import type { Exchange, Principal } from '../../exchange.ts'
+import { fieldId } from '../../net/wire/field-names.ts'
 import type { Usage } from '../../openai/usage.ts'
 import { detailOf, failureOf, isoTime, pathMax, statusOf } from './access-line.ts'
 import { Member, solid } from './member.ts'
@@ -19,6 +20,7 @@ const endUser = new Member('endUser')
 const upstream = new Member('upstream')
 const address = new Member('address')
 const userAgent = new Member('userAgent')
+const userAgentId = fieldId('user-agent')
 
 const principals = new WeakMap<Principal, string>()
 
@@ -97,7 +99,8 @@ export function jsonLine(x: Exchange, endedAtMs: number): string {
   const { request } = x
   const query = request.query === '' ? '' : ',"query":true'
   const operation = x.endpoint === null ? 'unknown' : x.endpoint.operation
-  const agent = userAgent.of(request.headers.get('user-agent'))
+  const agentAt = request.headers.findId(userAgentId)
+  const agent = agentAt < 0 ? '' : userAgent.of(request.headers.value(agentAt))
   const took = duration(endedAtMs - x.startedAtMs)
   // Few long templates: a string made longer step by step is a chain that takes twice as long to put together.
   // The id is ours and needs no escape; an operation is a name of the endpoint table.
