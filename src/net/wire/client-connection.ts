@@ -17,7 +17,7 @@ import { ClientTunnel } from './client-tunnel.ts'
 
 /** Where the outcome of one exchange goes; exactly one of the two is called, once. */
 export interface ExchangeSink {
-  reply(reply: WireReply): void
+  answered(reply: WireReply): void
   failed(cause: WireError): void
 }
 
@@ -236,14 +236,14 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     // the same way, since it holds its bytes and its end.
     const sink = this.#sink!
     if (bodyStart < data.length) this.#readBody(data, bodyStart)
-    sink.reply({ status: head.status, headers: head.headers, body, tunnel: null, resent: false })
+    sink.answered({ status: head.status, headers: head.headers, body, tunnel: null, resent: false })
   }
 
   #answerWhole(bytes: Uint8Array, length: number, extra: number): void {
     const { status, headers } = this.#head!
     const sink = this.#sink!
     this.#release(extra === 0)
-    sink.reply({ status, headers, body: new WholeBody(bytes, length), tunnel: null, resent: false })
+    sink.answered({ status, headers, body: new WholeBody(bytes, length), tunnel: null, resent: false })
   }
 
   #readBody(bytes: Buffer, start: number): void {
@@ -282,7 +282,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     this.#state = 'tunnel'
     this.#enter('none', Infinity)
     this.#tunnel = new ClientTunnel(this, this.#outbox!, this.wire.options.timeouts.idleMs)
-    this.#sink!.reply({ ...head, body: WholeBody.empty, tunnel: this.#tunnel, resent: false })
+    this.#sink!.answered({ ...head, body: WholeBody.empty, tunnel: this.#tunnel, resent: false })
     if (early.length > 0) this.#tunnel.push(early)
   }
 

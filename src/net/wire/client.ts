@@ -97,40 +97,51 @@ export class Http1Wire implements Wire {
   }
 }
 
-/** One request under way: over one connection, or two where the first had died idle. */
-class Call implements WireCall {
+/** One request under way: over one connection, or two where the first had died idle. Hears of its own outcome. */
+class Call implements WireCall, ExchangeSink {
   readonly reply: Promise<WireReply>
-  #connection: ClientConnection | null = null
-  #sink: ExchangeSink | null = null
-  #settle!: { resolve: (reply: WireReply) => void; reject: (cause: WireError) => void }
+  #connection!: ClientConnection
+  /** It is sent for the second time. */
+  #again = false
+  #mayRepeat = false
+  #startedAtMs = 0
+  readonly #resolve: (reply: WireReply) => void
+  readonly #reject: (cause: WireError) => void
 
   constructor(
     private readonly wire: Http1Wire,
     readonly request: WireRequest,
   ) {
-    this.reply = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
-    this.#start(false)
+    const { promise, resolve, reject } = Promise.withResolvers<WireReply>()
+    this.reply = promise
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#start()
   }
 
   abort(): void {
-    if (this.#sink !== null)
-      this.#connection!.abort(this.#sink, new WireError('aborted', 'given up by this side', false))
+    this.#connection.abort(this, new WireError('aborted', 'given up by this side', false))
   }
 
-  #start(fresh: boolean): void {
-    const connection = this.wire.take(fresh)
-    const mayRepeat = !connection.fresh && (this.request.body === null || this.request.body.whole !== null)
-    const { clock } = this.wire.sweeper
-    const startedAtMs = clock.nowMs()
+  answered(reply: WireReply): void {
+    this.#resolve(this.#again ? { ...reply, resent: true } : reply)
+  }
+
+  failed(cause: WireError): void {
+    const diedIdle =
+      cause.fault === 'reset' && this.wire.sweeper.clock.nowMs() - this.#startedAtMs <= diedIdleMs
+    if (this.#mayRepeat && diedIdle && !cause.answered) {
+      this.#again = true
+      this.#start()
+    } else this.#reject(this.#again ? cause.ofResent() : cause)
+  }
+
+  #start(): void {
+    const { request } = this
+    const connection = this.wire.take(this.#again)
+    this.#mayRepeat = !connection.fresh && (request.body === null || request.body.whole !== null)
+    this.#startedAtMs = this.wire.sweeper.clock.nowMs()
     this.#connection = connection
-    this.#sink = {
-      reply: fresh ? (reply) => this.#settle.resolve({ ...reply, resent: true }) : this.#settle.resolve,
-      failed: (cause) => {
-        const diedIdle = cause.fault === 'reset' && clock.nowMs() - startedAtMs <= diedIdleMs
-        if (mayRepeat && diedIdle && !cause.answered) this.#start(true)
-        else this.#settle.reject(fresh ? cause.ofResent() : cause)
-      },
-    }
-    connection.send(this.request, this.#sink)
+    connection.send(request, this)
   }
 }

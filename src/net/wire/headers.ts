@@ -163,13 +163,13 @@ export class HeaderBlock {
   }
 
   /** The lines that `drops` leaves, as received, each ended by CRLF. Neighbours are cut out of the text in one piece. */
-  without(drops: (index: number) => boolean): string {
+  without(drops: (index: number, headers: HeaderBlock) => boolean): string {
     const { text, marks } = this
     let kept = ''
     let from = -1
     for (let index = 0; index < this.ids.length; index++) {
       const start = marks[index * step]!
-      if (!drops(index)) {
+      if (!drops(index, this)) {
         if (from < 0) from = start
       } else if (from >= 0) {
         kept += text.slice(from, start)

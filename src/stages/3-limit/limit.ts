@@ -93,7 +93,7 @@ export function createLimit(parts: LimitParts): LimitStage {
     },
     settle(x) {
       x.limitsSettled = true
-      for (const hold of x.holds.splice(0)) hold.settle(x)
+      if (x.holds.length > 0) for (const hold of x.holds.splice(0)) hold.settle(x)
     },
     around: (send) => quota.around(send),
     quota,

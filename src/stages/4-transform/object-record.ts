@@ -5,6 +5,7 @@
 import type { Exchange, Reply } from '../../exchange.ts'
 import { ownerOf } from '../../objects/owner.ts'
 import { collect, WholeBody } from '../../net/wire/body.ts'
+import type { Body } from '../../net/wire/message.ts'
 import { idOf, idsInAnswer } from '../../openai/object-ids.ts'
 import { firstText } from '../../openai/outermost.ts'
 import { eachData } from '../../openai/sse.ts'
@@ -34,27 +35,36 @@ export function kept(x: Exchange, reply: Reply, place: ReplyPlace): Reply | Prom
   const { body } = reply
   if (body === null || method === 'HEAD' || !mayTell(x, place)) return reply
   // A file's content is what a client wrote.
-  if (path.endsWith('/content')) return reply
-  if (/^text\/event-stream\b/i.test(reply.contentType)) {
-    reply.body = new HeldBody(body, {
-      events: true,
-      find: eventIds(x, place),
-      keep: (ids) => record(x, ids, place),
-    })
-    return reply
+  return path.endsWith('/content') ? reply : watched(x, reply, { body, place })
+}
+
+/** By itself: a function that makes closures pays for them at every call, and nearly no answer is looked into. */
+function watched(
+  x: Exchange,
+  reply: Reply,
+  { body, place }: { readonly body: Body; readonly place: ReplyPlace },
+): Reply | Promise<Reply> {
+  const events = /^text\/event-stream\b/i.test(reply.contentType)
+  if (!events && !/^application\/(?:[\w.+-]+\+)?json\b/i.test(reply.contentType)) return reply
+  if (!events && body.whole !== null) {
+    const ids = wholeIds(x, body.whole, place)
+    return ids.length === 0 ? reply : record(x, ids, place).then(() => reply)
   }
-  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(reply.contentType)) return reply
-  if (body.whole === null) {
-    const find = (bytes: Uint8Array): readonly string[] | null => {
-      if (bytes.length < headBytes) return null
-      const id = makes(x, place) ? firstText(bytes, idName) : null
-      return id === null ? [] : [id]
-    }
-    reply.body = new HeldBody(body, { events: false, find, keep: (ids) => record(x, ids, place) })
-    return reply
+  reply.body = new HeldBody(body, {
+    events,
+    find: events ? eventIds(x, place) : headId(x, place),
+    keep: (ids) => record(x, ids, place),
+  })
+  return reply
+}
+
+/** The id that a long answer has at its beginning. */
+function headId(x: Exchange, place: ReplyPlace): (bytes: Uint8Array) => readonly string[] | null {
+  return (bytes) => {
+    if (bytes.length < headBytes) return null
+    const id = makes(x, place) ? firstText(bytes, idName) : null
+    return id === null ? [] : [id]
   }
-  const ids = wholeIds(x, body.whole, place)
-  return ids.length === 0 ? reply : record(x, ids, place).then(() => reply)
 }
 
 /** Nearly every chat completion is kept by nobody: one native search says so. */

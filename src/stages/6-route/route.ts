@@ -118,7 +118,7 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
       if (route.config.breaker.slowFactor !== null)
         ejectSlow(ways, route.config.breaker.slowFactor, clock.nowMs())
       const made = new Trial(x, send, { route, ways, parts: trial })
-      return route.config.continue ? made.run().then((reply) => continuing(made, reply)) : made.run()
+      return route.config.continue ? continued(made) : made.run()
     },
     learn(x) {
       for (const attempt of x.tried) attempt.underWay?.over(x, attempt)
@@ -127,6 +127,11 @@ export function createRoute<T extends Target>(options: RouteOptions<T>, parts: R
     drain: (name, draining) => void (memory.of(name).draining = draining),
     close: closeChecks,
   }
+}
+
+/** By itself: a function that makes a closure pays for it at every call. */
+function continued<T extends Target>(made: Trial<T>): Promise<Reply> {
+  return made.run().then((reply) => continuing(made, reply))
 }
 
 function isModelList({ request }: Exchange): boolean {

@@ -16,14 +16,28 @@ const dropped = new Set(
 /** Header lines for the client, each ended by CRLF, in the upstream's order. `keys`: texts that must not pass. */
 export function responseHeaderLines(headers: HeaderBlock, keys: readonly string[]): string {
   const nominated = headers.nominated()
-  const drops = (index: number): boolean => {
-    const id = headers.id(index)
-    if (id !== 0 && dropped.has(id)) return true
-    if (headers.nameStartsWith(index, 'x-headgate-')) return true
-    return nominated.length > 0 && nominated.includes(headers.name(index))
-  }
-  const lines = headers.without(drops)
+  const lines = nominated.length === 0 ? headers.without(dropsAlways) : withoutMore(headers, nominated, [])
   // One search over all lines; which line it is matters only in the case that never happens.
-  if (!keys.some((key) => lines.includes(key))) return lines
-  return headers.without((index) => drops(index) || keys.some((key) => headers.line(index).includes(key)))
+  return holdsAny(lines, keys) ? withoutMore(headers, nominated, keys) : lines
+}
+
+/** Whether a text holds one of these. */
+export function holdsAny(text: string, keys: readonly string[]): boolean {
+  for (const key of keys) if (text.includes(key)) return true
+  return false
+}
+
+function dropsAlways(index: number, headers: HeaderBlock): boolean {
+  const id = headers.id(index)
+  return (id !== 0 && dropped.has(id)) || headers.nameStartsWith(index, 'x-headgate-')
+}
+
+/** By itself: a function that makes a closure pays for it at every call. */
+function withoutMore(headers: HeaderBlock, nominated: readonly string[], keys: readonly string[]): string {
+  return headers.without(
+    (index) =>
+      dropsAlways(index, headers) ||
+      (nominated.length > 0 && nominated.includes(headers.name(index))) ||
+      holdsAny(headers.line(index), keys),
+  )
 }

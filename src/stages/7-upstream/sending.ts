@@ -6,6 +6,7 @@ import type { Body } from '../../net/wire/message.ts'
 import type { Members } from '../../openai/translate/call.ts'
 import type { Account, Identity } from './account.ts'
 import { droppedLine } from './asking.ts'
+import { holdsAny } from './response-headers.ts'
 import type { Models, Translation } from './translation.ts'
 import type { ProviderCall } from './wire-fetch.ts'
 
@@ -68,7 +69,7 @@ export function passedLines({ call, x, account }: Sending): string {
   const { headers } = call
   if (headers === null) return ''
   const clean = (value: string | null): value is string =>
-    value !== null && !account.keyTexts.some((key) => value.includes(key))
+    value !== null && !holdsAny(value, account.keyTexts)
   let lines = ''
   for (const [name, ours] of Object.entries(passed)) {
     const value = headers.get(name)

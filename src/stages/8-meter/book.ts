@@ -68,7 +68,11 @@ export class Book {
     const state = stateOf(x, attempt, ending)
     attempt.state = state
     const { last } = ending
-    if (state !== 'estimated') return this.#write(x, attempt, { last, estimate: null })
+    return state === 'estimated' ? this.#estimate(x, attempt, last) : this.#write(x, attempt, { last, estimate: null }) // prettier-ignore
+  }
+
+  /** By itself: a function that makes closures pays for them at every call. */
+  #estimate(x: Exchange, attempt: Attempt, last: boolean): Promise<void> {
     const estimating = this.parts
       .estimate(x, attempt)
       .then((estimate) => this.#write(x, attempt, { last, estimate: atLeast(estimate, attempt.usage) }))
