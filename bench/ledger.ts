@@ -12,6 +12,7 @@ import { Gateway, openLog } from '../src/gateway.ts'
 import { openLedger } from '../src/ledger/open-ledger.ts'
 import { Prices } from '../src/prices/prices.ts'
 import { openStorage } from '../src/storage/open.ts'
+import { memory } from '../scripts/launch.mjs'
 import { cpuMs } from './machine.ts'
 import { jsonAnswer } from './messages.ts'
 
@@ -136,7 +137,8 @@ async function start(folder: string, on: boolean, port: number): Promise<Gate> {
     }),
   )
   const argv = ['taskset', '-c', '0', process.execPath, import.meta.path, 'gate', on ? 'on' : 'off', file]
-  const child = Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' })
+  const env = { ...memory, ...process.env }
+  const child = Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit', env })
   const first = await child.stdout.getReader().read()
   const proxy = Buffer.from(first.value ?? [])
     .toString()

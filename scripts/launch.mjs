@@ -66,7 +66,7 @@ export async function launch(args) {
  * Memory that a collection has freed goes back to the system two seconds later, and not at once: under load it is wanted again
  * within a tenth of that, and giving and taking it took a tenth of the processor time.
  */
-const memory = { MIMALLOC_PURGE_DELAY: '2000' }
+export const memory = { MIMALLOC_PURGE_DELAY: '2000' }
 
 /**
  * Runs a program in this one's place: its signals, its exit code, or its death by a signal.
