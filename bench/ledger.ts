@@ -18,7 +18,7 @@ import { jsonAnswer } from './messages.ts'
 
 const rounds = Number(process.argv[2] ?? 11)
 const seconds = 1
-const warmSeconds = 8
+const warmSeconds = 20
 
 if (process.argv[2] === 'gate') await gate(process.argv[3] === 'on', process.argv[4]!)
 else await measure()

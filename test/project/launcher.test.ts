@@ -113,6 +113,15 @@ describe('bin/headgate', () => {
     })
   })
 
+  test('has freed memory kept for a moment, unless the environment says otherwise', () => {
+    const root = madeUpProject('memory', 'console.log(process.env.MIMALLOC_PURGE_DELAY)')
+    const run = (env: Record<string, string>): string =>
+      Bun.spawnSync([node, join(root, 'bin/headgate')], { env: { PATH: process.env['PATH'] ?? '', ...env } })
+        .stdout.toString()
+        .trim()
+    expect([run({}), run({ MIMALLOC_PURGE_DELAY: '10' })]).toEqual(['2000', '10'])
+  })
+
   test('hands on arguments and the exit code', () => {
     const root = madeUpProject('codes', 'console.log(JSON.stringify(process.argv.slice(2))); process.exit(7)')
     const { code, out } = runSync(
