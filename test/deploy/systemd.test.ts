@@ -4,6 +4,7 @@
 import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { memory } from '../../scripts/launch.mjs'
 import { loadConfig } from '../../src/config/load.ts'
 import { promiseTests, scratchFolder } from '../gateway/harness.ts'
 
@@ -26,7 +27,10 @@ test('it waits for the drain, reloads by SIGHUP, and keeps its files to itself',
   expect(setting('Type')).toBe('exec')
   expect(setting('ExecReload')).toBe('/bin/kill -HUP $MAINPID')
   expect(setting('UMask')).toBe('0077')
-  expect(setting('Environment')).toBe(`HEADGATE_DATA=/var/lib/${setting('StateDirectory')}`)
+  expect(setting('Environment').split(' ')).toEqual([
+    `HEADGATE_DATA=/var/lib/${setting('StateDirectory')}`,
+    ...Object.entries(memory).map(([name, value]) => `${name}=${value}`),
+  ])
 })
 
 test('the documentation shows the same units and settings', () => {
