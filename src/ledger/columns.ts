@@ -4,7 +4,7 @@
 
 import type { LedgerTable } from '../storage/database.ts'
 import { dimensionColumns, numberColumns, rareCounts, rareFacts } from '../storage/ledger-tables.ts'
-import { RepeatedText } from './repeated-text.ts'
+import { hashOfHead, hashOfRow, isSameHead, isSameRow, RepeatedText } from './repeated-text.ts'
 import type { LedgerRow, Reservation } from './row.ts'
 
 /** Values in the order of some columns. */
@@ -67,31 +67,26 @@ function wholeOrNull(value: number | null): number | null {
   return value === null ? null : whole(value)
 }
 
-// Cleaned only where it is written, which is once for thousands of rows.
-const repeated = new RepeatedText((values) =>
-  JSON.stringify(values.map((value) => (typeof value === 'string' ? clean(value) : value))),
-)
+/** A list of values as a text. */
+function written(values: Values): string {
+  return JSON.stringify(values.map((value) => (typeof value === 'string' ? clean(value) : value)))
+}
 
-/** The row as it is kept. */
-export function entryOf(row: LedgerRow): Entry {
-  const { owner, usage } = row
-  const { id, operationId, attempt } = row
-  const numbers = [
-    whole(row.atMs),
-    usage === null ? null : usage.input,
-    usage === null ? null : usage.cachedInput,
-    usage === null ? null : usage.cacheWrite,
-    usage === null ? null : usage.output,
-    usage === null ? null : usage.reasoning,
-    usage === null ? null : usage.total,
-    wholeOrNull(row.costNanoUsd),
-    wholeOrNull(row.billedNanoUsd),
-    whole(row.savedNanoUsd),
-    wholeOrNull(row.firstByteUs),
-    whole(row.durationUs),
-    wholeOrNull(row.overheadUs),
-  ]
-  const dimensions = repeated.of([
+// Cut and cleaned only where they are written, which is once for thousands of rows.
+const dimensionTexts = new RepeatedText<LedgerRow>({
+  isSame: isSameRow,
+  hash: hashOfRow,
+  write: (row) => written(dimensionsOf(row)),
+})
+const headTexts = new RepeatedText<Reservation>({
+  isSame: isSameHead,
+  hash: hashOfHead,
+  write: (one) => written(headOf(one)),
+})
+
+function dimensionsOf(row: LedgerRow): Values {
+  const { owner, attempt } = row
+  return [
     row.endpoint,
     row.method,
     cut(row.model),
@@ -117,7 +112,50 @@ export function entryOf(row: LedgerRow): Entry {
     row.clientGone ? 1 : 0,
     whole(row.retryCount),
     row.unmetered ? 1 : 0,
-  ])
+  ]
+}
+
+function headOf(one: Reservation): Values {
+  const { owner, attempt } = one
+  return [
+    one.endpoint,
+    one.method,
+    cut(one.model),
+    cut(one.upstreamModel),
+    one.upstream,
+    one.account,
+    cut(owner.key),
+    owner.keyId,
+    cut(owner.team),
+    cut(owner.app),
+    cut(owner.user),
+    owner.env,
+    one.stream ? 1 : 0,
+    one.priceVersion,
+    attempt,
+  ]
+}
+
+/** The row as it is kept. */
+export function entryOf(row: LedgerRow): Entry {
+  const { usage } = row
+  const { id, operationId, attempt } = row
+  const numbers = [
+    whole(row.atMs),
+    usage === null ? null : usage.input,
+    usage === null ? null : usage.cachedInput,
+    usage === null ? null : usage.cacheWrite,
+    usage === null ? null : usage.output,
+    usage === null ? null : usage.reasoning,
+    usage === null ? null : usage.total,
+    wholeOrNull(row.costNanoUsd),
+    wholeOrNull(row.billedNanoUsd),
+    whole(row.savedNanoUsd),
+    wholeOrNull(row.firstByteUs),
+    whole(row.durationUs),
+    wholeOrNull(row.overheadUs),
+  ]
+  const dimensions = dimensionTexts.of(row)
   return { id, operationId: ownOperation(id, operationId, attempt), numbers, more: moreOf(row), dimensions }
 }
 
@@ -184,24 +222,8 @@ const headLength = dimensionColumns.indexOf('env') + 1
 
 /** The reservation as it is kept. */
 export function reservationEntry(one: Reservation): ReservationEntry {
-  const { id, operationId, atMs, estimatedInput, estimatedNanoUsd, owner, attempt } = one
-  const head = repeated.of([
-    one.endpoint,
-    one.method,
-    cut(one.model),
-    cut(one.upstreamModel),
-    one.upstream,
-    one.account,
-    cut(owner.key),
-    owner.keyId,
-    cut(owner.team),
-    cut(owner.app),
-    cut(owner.user),
-    owner.env,
-    one.stream ? 1 : 0,
-    one.priceVersion,
-    attempt,
-  ])
+  const { id, operationId, atMs, estimatedInput, estimatedNanoUsd, attempt } = one
+  const head = headTexts.of(one)
   const numbers = [whole(atMs), whole(estimatedInput), wholeOrNull(estimatedNanoUsd)]
   return { id, operationId: ownOperation(id, operationId, attempt), numbers, head }
 }

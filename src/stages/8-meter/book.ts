@@ -56,6 +56,9 @@ const toldMax = 1000
 export class Book {
   /** Models whose lack of a price was told. */
   readonly #told = new Set<string>()
+  /** The last of them: asked for again at each of its calls. */
+  #toldModel: string | null = ''
+  #toldUpstream = ''
   readonly #estimating = new Set<Promise<void>>()
 
   constructor(private readonly parts: BookParts) {}
@@ -239,13 +242,18 @@ export class Book {
       return { costNanoUsd: 0, priceVersion: pricing.version }
     const model = attempt.answeredModel ?? attempt.upstreamModel
     if (usage === null && units === null) return { costNanoUsd: null, priceVersion: pricing.version }
-    const price = pricing.price({ ...whom(attempt), model, serviceTier, usage, units, batch: false })
-    if (price.costNanoUsd === null) this.#tellUnpriced(model, attempt.whom.name)
+    const { providerName: provider, name: upstream } = attempt.whom
+    const atMs = attempt.startedWallMs
+    const price = pricing.price({ provider, upstream, atMs, model, serviceTier, usage, units, batch: false })
+    if (price.costNanoUsd === null) this.#tellUnpriced(model, upstream)
     return price
   }
 
   /** Once for each model: nobody should find out from a bill. */
   #tellUnpriced(model: string | null, upstream: string): void {
+    if (model === this.#toldModel && upstream === this.#toldUpstream) return
+    this.#toldModel = model
+    this.#toldUpstream = upstream
     const name = `${upstream} ${model}`
     if (this.#told.has(name) || this.#told.size >= toldMax) return
     this.#told.add(name)

@@ -25,13 +25,16 @@ export function reserve(
 function reservationOf(x: Exchange, attempt: Attempt, pricing: Pricing): Reservation {
   const { whom, upstreamModel, startedWallMs } = attempt
   const { usage } = estimateRoughly(x, attempt)
-  const about = {
+  const price = pricing.price({
     provider: whom.providerName,
     upstream: whom.name,
     model: upstreamModel,
     atMs: startedWallMs,
-  }
-  const price = pricing.price({ ...about, serviceTier: null, usage, units: null, batch: false })
+    serviceTier: null,
+    usage,
+    units: null,
+    batch: false,
+  })
   return {
     id: attempt.id,
     operationId: x.id,
