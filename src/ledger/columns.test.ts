@@ -5,18 +5,18 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { ledgerRow, reservation } from '../../test/ledger/rows.ts'
 import { dimensionAt, entryOf, reservationEntry, type Values } from './columns.ts'
-import type { LedgerRow, RowOwner } from './row.ts'
+import type { LedgerRow, RowOwner, RowState } from './row.ts'
 
 const text = fc.constantFrom('a', 'b', 'cb', '')
 const textOrNull = fc.option(text)
-const owner: fc.Arbitrary<RowOwner> = fc.record({
+const owner = {
   key: textOrNull,
   keyId: textOrNull,
   team: textOrNull,
   app: textOrNull,
   user: textOrNull,
   env: textOrNull,
-})
+}
 const head = {
   endpoint: text,
   method: text,
@@ -24,14 +24,14 @@ const head = {
   upstreamModel: textOrNull,
   upstream: textOrNull,
   account: textOrNull,
-  owner,
+  ...owner,
   stream: fc.boolean(),
   priceVersion: textOrNull,
   attempt: fc.nat(2),
 }
-const row: fc.Arbitrary<Partial<LedgerRow>> = fc.record({
+const row = fc.record({
   ...head,
-  state: fc.constantFrom('settled', 'estimated', 'void'),
+  state: fc.constantFrom<RowState>('settled', 'estimated', 'void'),
   estimator: textOrNull,
   serviceTier: textOrNull,
   cache: text,
@@ -58,7 +58,13 @@ function steps<T extends object>(values: fc.Arbitrary<T>): fc.Arbitrary<T[]> {
 
 const flag = (value: boolean): number => (value ? 1 : 0)
 
-function headOf(one: Pick<LedgerRow, keyof typeof head>): Values {
+function owned<T extends RowOwner>({ key, keyId, team, app, user, env, ...rest }: T) {
+  return { ...rest, owner: { key, keyId, team, app, user, env } }
+}
+
+function headOf(
+  one: Pick<LedgerRow, 'endpoint' | 'method' | 'model' | 'upstreamModel' | 'upstream' | 'account' | 'owner'>,
+): Values {
   const { key, keyId, team, app, user, env } = one.owner
   const { endpoint, method, model, upstreamModel, upstream, account } = one
   return [endpoint, method, model, upstreamModel, upstream, account, key, keyId, team, app, user, env]
@@ -68,7 +74,7 @@ test('of rows', () => {
   fc.assert(
     fc.property(steps(row), (list) => {
       for (const some of list) {
-        const one = ledgerRow('r-1', some)
+        const one = ledgerRow('r-1', owned(some))
         const values = JSON.parse(entryOf(one).dimensions) as Values
         const { state, estimator, serviceTier, priceVersion, cache, attempt, status, failure, retryCount } =
           one
@@ -87,14 +93,9 @@ test('of reservations', () => {
   fc.assert(
     fc.property(steps(fc.record(head)), (list) => {
       for (const some of list) {
-        const one = reservation('r-1', some)
+        const one = reservation('r-1', owned(some))
         const values = JSON.parse(reservationEntry(one).head) as Values
-        expect(values).toEqual([
-          ...headOf(ledgerRow('r-1', some)),
-          flag(one.stream),
-          one.priceVersion,
-          one.attempt,
-        ])
+        expect(values).toEqual([...headOf(one), flag(one.stream), one.priceVersion, one.attempt])
       }
     }),
   )
