@@ -37,4 +37,5 @@ export async function forget({ db, kind }: Storage, beforeMs: number): Promise<v
   }
   if (kind === 'sqlite') await sql`delete from ledger_named where at_ms < ${before}`.execute(db)
   await sql`delete from ledger_hours where at_ms < ${before}`.execute(db)
+  await sql`delete from ledger_quarters where at_ms < ${before}`.execute(db)
 }

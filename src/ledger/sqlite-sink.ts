@@ -5,12 +5,12 @@
 import type { Database as File, Statement } from 'bun:sqlite'
 import { statSync } from 'node:fs'
 import { isBusy, openSqliteFile } from '../storage/sqlite.ts'
-import { dimensionColumns, factColumns, rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
+import { dimensionColumns, factColumns } from '../storage/ledger-tables.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { numberAt, type Entry } from './columns.ts'
 import { DimensionReader } from './dimensions.ts'
-import { sumByDay, sumByHour, type Sum } from './rollup.ts'
-import { addSums, type RowSink } from './sink.ts'
+import { sumByDay, sumByHour, sumByQuarter, type Sum } from './rollup.ts'
+import { addSums, sumColumns, type RowSink, type SumsName } from './sink.ts'
 
 /** From this size of the log on it is written back. */
 const logBytesMax = 8 * 1024 * 1024
@@ -22,7 +22,10 @@ const looksEvery = 4096
 export class SqliteSink implements RowSink {
   readonly #db: File
   readonly #statements: Readonly<
-    Record<'insert' | 'name' | 'known' | 'named' | 'label' | 'labelled' | 'hours' | 'days', Statement>
+    Record<
+      'insert' | 'name' | 'known' | 'named' | 'label' | 'labelled' | 'hours' | 'days' | 'quarters',
+      Statement
+    >
   >
   readonly #reader = new DimensionReader()
   readonly #checkpointer: Checkpointer
@@ -34,7 +37,7 @@ export class SqliteSink implements RowSink {
     const db = openSqliteFile(file)
     this.#db = db
     db.run('PRAGMA wal_autocheckpoint = 0')
-    const sums = values(['at_ms', ...rollupGroups, ...rollupSums])
+    const adding = (table: SumsName): Statement => db.prepare(addSums(table, values(sumColumns(table).all)))
     const labels = ['list', ...dimensionColumns]
     const facts = [...factColumns, 'dimensions']
     this.#statements = {
@@ -46,8 +49,9 @@ export class SqliteSink implements RowSink {
         `insert into ledger_dimensions (${labels.join(', ')}) ${values(labels)} on conflict (list) do nothing`,
       ),
       labelled: db.prepare('select id from ledger_dimensions where list = ?'),
-      hours: db.prepare(addSums('ledger_hours', sums)),
-      days: db.prepare(addSums('ledger_days', sums)),
+      hours: adding('ledger_hours'),
+      days: adding('ledger_days'),
+      quarters: adding('ledger_quarters'),
     }
     this.#checkpointer = new Checkpointer(file)
   }
@@ -87,7 +91,7 @@ export class SqliteSink implements RowSink {
   }
 
   #add(entries: readonly Entry[]): void {
-    const { insert, name, hours, days } = this.#statements
+    const { insert, name, hours, days, quarters } = this.#statements
     this.#db.run('begin immediate')
     try {
       for (const { id, operationId, numbers, more, dimensions } of entries) {
@@ -97,6 +101,7 @@ export class SqliteSink implements RowSink {
       const sums = sumByHour(entries, this.#reader)
       for (const sum of sums) hours.run(...flat(sum))
       for (const sum of sumByDay(sums)) days.run(...flat(sum))
+      for (const sum of sumByQuarter(entries, this.#reader)) quarters.run(...flat(sum))
       this.#db.run('commit')
     } catch (cause) {
       this.#reader.clear()

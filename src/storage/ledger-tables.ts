@@ -1,6 +1,8 @@
 // The tables of the ledger. Few indexes, since each is paid for with every call: rows are found by time, everything else is
 // answered by the sums. PostgreSQL has one table of rows. SQLite, which works in this process, has what many rows have in
-// common once, in a table of its own, and a view that looks like PostgreSQL's table and takes single rows as it does.
+// common once, in a table of its own, and a view that looks like PostgreSQL's table and takes single rows as it does. Sums are kept by
+// hour and day for each combination of groups, and by quarter of an hour over all of them: what begins and ends with days of
+// any time zone is then read from a row for each quarter.
 
 import { sql, type Transaction } from 'kysely'
 import type { Database } from './database.ts'
@@ -93,6 +95,29 @@ export async function ledgerTables(db: Transaction<Database>, kind: 'sqlite' | '
       .columns(['at_ms', ...rollupGroups])
       .unique()
       .execute()
+  }
+}
+
+/** The sums of quarters of an hour, of what rows there are. */
+export async function ledgerQuarters(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
+  const columns = rollupSums.map((name) => `${name} bigint not null`).join(', ')
+  const key = kind === 'sqlite' ? 'integer' : 'bigint'
+  await sql.raw(`create table ledger_quarters (at_ms ${key} primary key, ${columns})`).execute(db)
+  // A sum beyond 2^63, which SQLite refuses, must not keep a gateway from starting; beyond 2^53 none is exact anyway.
+  const sum = (value: string): string =>
+    kind === 'sqlite' ? `cast(total(${value}) as integer)` : `sum(${value})`
+  const sums = rollupSums.map((name) => sum(rowSums[name])).join(', ')
+  // A day at a time: all at once would be sorted on disk.
+  for (let from = 0; ;) {
+    const next = await sql<{
+      at: number | null
+    }>`select min(at_ms) as at from ledger where at_ms >= ${from}`.execute(db)
+    const at = next.rows[0]?.at
+    if (at == null) return
+    const day = Math.floor(at / 86_400_000) * 86_400_000
+    from = day + 86_400_000
+    await sql`insert into ledger_quarters select at_ms - at_ms % 900000, ${sql.raw(sums)} from ledger
+      where at_ms >= ${day} and at_ms < ${from} group by 1`.execute(db)
   }
 }
 

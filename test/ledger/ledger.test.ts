@@ -276,7 +276,8 @@ test('a database whose rows were one table is opened with every row as it was', 
     'drop table ledger_named',
     'alter table before rename to ledger',
     'create index ledger_at on ledger (at_ms)',
-    'delete from migrations where number = 6',
+    'drop table ledger_quarters',
+    'delete from migrations where number >= 6',
   ])
     file.run(statement)
   file.close()
@@ -286,6 +287,9 @@ test('a database whose rows were one table is opened with every row as it was', 
   void again.ledger.settle(ledgerRow('named', { operationId: 'named', attempt: 0 }))
   await again.ledger.flush()
   expect(await rowsOf(again.storage)).toEqual(before)
+  expect(
+    await again.storage.db.selectFrom('ledger_quarters').select(['at_ms', 'rows', 'audio_input']).execute(),
+  ).toEqual([{ at_ms: before[0]!.at_ms - (before[0]!.at_ms % 900_000), rows: 3, audio_input: 3 }])
   await booksAgree(again.storage)
 })
 
