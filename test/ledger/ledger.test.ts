@@ -71,7 +71,7 @@ function rowsOf(storage: Storage) {
 }
 
 async function booksAgree(storage: Storage): Promise<void> {
-  expect(await checkLedger(storage.db)).toEqual([])
+  expect(await checkLedger(storage)).toEqual([])
 }
 
 let databases = 0
@@ -205,10 +205,37 @@ for (const place of places) {
       await sql`update ledger_hours set cost_nano = cost_nano + 5 where model = 'gpt-4o-mini'`.execute(
         storage.db,
       )
-      const found = await checkLedger(storage.db)
+      const found = await checkLedger(storage)
       expect(found).toHaveLength(1)
       expect(found[0]).toMatchObject({ table: 'ledger_hours', sum: 'cost_nano', kept: 13_505, real: 13_500 })
       expect(found[0]!.of).toContain('team=core')
+    })
+
+    test('the checker sees sums of a day and of a quarter that are wrong, too many, or not there', async () => {
+      const { storage, ledger } = await opened()
+      const dayMs = 86_400_000
+      const atMs = Date.UTC(2026, 9, 24, 5, 20)
+      for (let day = 0; day < 4; day++)
+        void ledger.settle(ledgerRow(`d${day}-1`, { atMs: atMs + day * dayMs, usage: usage(7, 1, { audioInput: 2 }) })) // prettier-ignore
+      await ledger.flush()
+      await booksAgree(storage)
+      const quarter = atMs - (atMs % 900_000)
+      await sql`update ledger_days set audio_input = 3 where at_ms < ${atMs}`.execute(storage.db)
+      await sql`update ledger_quarters set errors = 1 where at_ms = ${quarter + dayMs}`.execute(storage.db)
+      await sql`delete from ledger_quarters where at_ms = ${quarter + 2 * dayMs}`.execute(storage.db)
+      await sql`update ledger_days set team = 'other' where at_ms > ${atMs + 2 * dayMs}`.execute(storage.db)
+      const seen = (await checkLedger(storage)).map(({ table, atMs: at, sum, kept, real }) => [table, at, sum, kept, real]) // prettier-ignore
+      const midnight = Date.UTC(2026, 9, 24)
+      expect(seen.slice(0, 3)).toEqual([
+        ['ledger_days', midnight, 'audio_input', 3, 2],
+        ['ledger_quarters', quarter + dayMs, 'errors', 1, 0],
+        ['ledger_quarters', quarter + 2 * dayMs, 'operations', 0, 1],
+      ])
+      expect(seen.slice(3).toSorted((a, b) => Number(a[3]) - Number(b[3]))).toEqual([
+        ['ledger_days', midnight + 3 * dayMs, 'operations', 0, 1],
+        ['ledger_days', midnight + 3 * dayMs, 'operations', 1, 0],
+      ])
+      expect(await checkLedger(storage, midnight + dayMs)).toHaveLength(4)
     })
 
     test('rows go away after their time, days stay, and the books still agree', async () => {
