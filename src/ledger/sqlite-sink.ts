@@ -5,11 +5,12 @@
 import type { Database as File, Statement } from 'bun:sqlite'
 import { statSync } from 'node:fs'
 import { isBusy, openSqliteFile } from '../storage/sqlite.ts'
-import { dimensionColumns, factColumns } from '../storage/ledger-tables.ts'
+import { dimensionColumns, factColumns, onKnownDimensions } from '../storage/ledger-tables.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { numberAt, type Entry } from './columns.ts'
 import { DimensionReader } from './dimensions.ts'
-import { sumByDay, sumByHour, sumByQuarter, type Sum } from './rollup.ts'
+import { dimensionsCleaned } from './retention.ts'
+import { dayMs, sumByDay, sumByHour, sumByQuarter, type Sum } from './rollup.ts'
 import { addSums, sumColumns, type RowSink, type SumsName } from './sink.ts'
 
 /** From this size of the log on it is written back. */
@@ -23,7 +24,16 @@ export class SqliteSink implements RowSink {
   readonly #db: File
   readonly #statements: Readonly<
     Record<
-      'insert' | 'name' | 'known' | 'named' | 'label' | 'labelled' | 'hours' | 'days' | 'quarters',
+      | 'insert'
+      | 'name'
+      | 'known'
+      | 'named'
+      | 'label'
+      | 'labelled'
+      | 'cleaned'
+      | 'hours'
+      | 'days'
+      | 'quarters',
       Statement
     >
   >
@@ -31,6 +41,8 @@ export class SqliteSink implements RowSink {
   readonly #checkpointer: Checkpointer
   /** Rows since the log was looked at. */
   #unseen = 0
+  /** How often dimensions had been cleaned when those in memory were read. */
+  #cleaned: unknown = null
 
   /** @throws SQLite's error */
   constructor(private readonly file: string) {
@@ -38,7 +50,7 @@ export class SqliteSink implements RowSink {
     this.#db = db
     db.run('PRAGMA wal_autocheckpoint = 0')
     const adding = (table: SumsName): Statement => db.prepare(addSums(table, values(sumColumns(table).all)))
-    const labels = ['list', ...dimensionColumns]
+    const labels = ['list', ...dimensionColumns, 'used_at_ms']
     const facts = [...factColumns, 'dimensions']
     this.#statements = {
       insert: db.prepare(`insert into ledger_rows (${facts.join(', ')}) ${values(facts)}`),
@@ -46,9 +58,10 @@ export class SqliteSink implements RowSink {
       known: db.prepare('select 1 from ledger_rows where at_ms = ? and id = ?'),
       named: db.prepare('select 1 from ledger_named where id = ?'),
       label: db.prepare(
-        `insert into ledger_dimensions (${labels.join(', ')}) ${values(labels)} on conflict (list) do nothing`,
+        `insert into ledger_dimensions (${labels.join(', ')}) ${values(labels)} ${onKnownDimensions}`,
       ),
       labelled: db.prepare('select id from ledger_dimensions where list = ?'),
+      cleaned: db.prepare(`select value from facts where name = '${dimensionsCleaned}'`),
       hours: adding('ledger_hours'),
       days: adding('ledger_days'),
       quarters: adding('ledger_quarters'),
@@ -94,9 +107,10 @@ export class SqliteSink implements RowSink {
     const { insert, name, hours, days, quarters } = this.#statements
     this.#db.run('begin immediate')
     try {
+      this.#forgetCleaned()
       for (const { id, operationId, numbers, more, dimensions } of entries) {
         if (operationId !== null) name.run(id, numbers[numberAt.at_ms]!)
-        insert.run(id, operationId, ...numbers, more, this.#numberOf(dimensions))
+        insert.run(id, operationId, ...numbers, more, this.#numberOf(dimensions, numbers[numberAt.at_ms]!))
       }
       const sums = sumByHour(entries, this.#reader)
       for (const sum of sums) hours.run(...flat(sum))
@@ -110,12 +124,21 @@ export class SqliteSink implements RowSink {
     }
   }
 
-  /** Dimensions are added when a row has them for the first time; another process may have done it. */
-  #numberOf(list: string): number {
+  /** Retention cleans dimensions: their numbers then mean nothing, or others. Nobody can while this transaction lasts. */
+  #forgetCleaned(): void {
+    const cleaned = (this.#statements.cleaned.get() as { value: string } | null)?.value ?? null
+    if (cleaned !== this.#cleaned) this.#reader.clear()
+    this.#cleaned = cleaned
+  }
+
+  /** Dimensions are added when a row has them for the first time, and dated once a day; another process may have done it. */
+  #numberOf(list: string, atMs: number): number {
     const read = this.#reader.read(list)
-    if (read.number !== 0) return read.number
+    const day = atMs - (atMs % dayMs)
+    if (read.number !== 0 && day <= read.usedAtMs) return read.number
     const { label, labelled } = this.#statements
-    label.run(list, ...read.values)
+    label.run(list, ...read.values, day)
+    read.usedAtMs = day
     return (read.number = (labelled.get(list) as { id: number }).id)
   }
 

@@ -154,7 +154,6 @@ function postgresRows(): string[] {
  * something else than an operation of this gateway (lines of batches, corrections): these are in `ledger_named` as well.
  */
 function sqliteRows(): string[] {
-  const dimensions = dimensionColumns.join(', ')
   return [
     `create table ledger_rows (${factColumns.map(column).join(', ')}, dimensions integer not null, primary key (at_ms, id))
       without rowid`,
@@ -162,19 +161,47 @@ function sqliteRows(): string[] {
     'create table ledger_named (id text primary key, at_ms bigint not null) without rowid',
     `create view ledger as select ${viewed().join(', ')}
       from ledger_rows as r cross join ledger_dimensions as d on d.id = r.dimensions`,
-    `create trigger ledger_insert instead of insert on ledger begin
-      insert into ledger_named select new.id, new.at_ms where new.id <> new.operation_id || '-' || new.attempt;
-      insert into ledger_dimensions (list, ${dimensions})
-        values (json_array(${dimensionColumns.map((name) => `new.${name}`).join(', ')}), ${dimensionColumns.map((name) => `new.${name}`).join(', ')})
-        on conflict (list) do nothing;
-      insert into ledger_rows (${factColumns.join(', ')}, dimensions) values (${inserted().join(', ')},
-        (select id from ledger_dimensions where list = json_array(${dimensionColumns.map((name) => `new.${name}`).join(', ')})));
-    end`,
+    insertTrigger({ dated: false }),
     `create trigger ledger_delete instead of delete on ledger begin
       delete from ledger_rows where at_ms = old.at_ms and id = old.id;
       delete from ledger_named where id = old.id;
     end`,
   ]
+}
+
+/** What the view does with a row. `dated`: dimensions have the day of their newest row. */
+function insertTrigger({ dated }: { readonly dated: boolean }): string {
+  const values = dimensionColumns.map((name) => `new.${name}`).join(', ')
+  const names = ['list', ...dimensionColumns, ...(dated ? ['used_at_ms'] : [])].join(', ')
+  const given = [
+    `json_array(${values})`,
+    values,
+    ...(dated ? ['new.at_ms - new.at_ms % 86400000'] : []),
+  ].join(', ')
+  return `create trigger ledger_insert instead of insert on ledger begin
+      insert into ledger_named select new.id, new.at_ms where new.id <> new.operation_id || '-' || new.attempt;
+      insert into ledger_dimensions (${names}) values (${given}) ${dated ? onKnownDimensions : 'on conflict (list) do nothing'};
+      insert into ledger_rows (${factColumns.join(', ')}, dimensions) values (${inserted().join(', ')},
+        (select id from ledger_dimensions where list = json_array(${values})));
+    end`
+}
+
+/** What becomes of dimensions that are there already. */
+export const onKnownDimensions =
+  'on conflict (list) do update set used_at_ms = excluded.used_at_ms where excluded.used_at_ms > used_at_ms'
+
+/** SQLite's dimensions get the day of their newest row, by which retention knows those that no row has. */
+export async function dimensionsDated(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
+  if (kind !== 'sqlite') return
+  for (const statement of [
+    'alter table ledger_dimensions add column used_at_ms bigint not null default 0',
+    // No later than the newest row at all: it is not worth reading all rows.
+    'update ledger_dimensions set used_at_ms = coalesce((select max(at_ms) from ledger_rows), 0)',
+    'create index ledger_dimensions_used on ledger_dimensions (used_at_ms)',
+    'drop trigger ledger_insert',
+    insertTrigger({ dated: true }),
+  ])
+    await sql.raw(statement).execute(db)
 }
 
 /** The columns of the view. */
