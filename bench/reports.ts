@@ -64,6 +64,11 @@ async function fill(): Promise<void> {
   }
   rollup('ledger_days', dayMs, days)
   rollup('ledger_hours', hourMs, days * 24)
+  const quarters = `with recursive ${counted('slots', days * 96)}`
+  const sums = rollupSums.map((name) => ((one[name] ?? 0) * rowsEach * combinations) / 4)
+  db.run(
+    `${quarters} insert into ledger_quarters select ${start} + s * ${hourMs / 4}, ${sums.join(', ')} from slots`,
+  )
   db.run(`with recursive ${counted('combos', combinations)}
     insert into ledger_dimensions (id, list, ${rollupGroups.join(', ')}, method, state, cache, attempt, is_last, status, stream,
       client_gone, retry_count, unmetered)
@@ -124,6 +129,8 @@ function queries(): [string, Omit<UsageQuery, 'filter'>][] {
     ['30 days to the millisecond, by team', { by: ['team'], fromMs: endMs - 30 * dayMs + 1234, toMs: endMs - 4321, zone: 'UTC' }],
     ['everything, by month and team in Berlin', { by: ['month', 'team'], ...all, zone: 'Europe/Berlin' }],
     ['everything, by day in Berlin', { by: ['day'], ...all, zone: 'Europe/Berlin' }],
+    ['everything, by day in Los Angeles', { by: ['day'], ...all, zone: 'America/Los_Angeles' }],
+    ['everything, by day in Kolkata (half an hour)', { by: ['day'], ...all, zone: 'Asia/Kolkata' }],
   ] // prettier-ignore
 }
 

@@ -59,7 +59,7 @@ async function ledgerFindings({ storage, config }: Opened): Promise<Finding[]> {
   } finally {
     sink.close()
   }
-  return [...crashFindings(recovered), ...(await checkLedger(storage.db)).map(disagreement)]
+  return [...crashFindings(recovered), ...(await checkLedger(storage)).map(disagreement)]
 }
 
 function crashFindings(recovered: Recovered): Finding[] {

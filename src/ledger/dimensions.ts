@@ -18,6 +18,8 @@ export interface Dimensions {
   readonly cached: 0 | 1
   /** In `ledger_dimensions` of SQLite; 0 = not known. */
   number: number
+  /** Up to which day (its start) SQLite knows them to be used. */
+  usedAtMs: number
 }
 
 /** Users are a dimension, so there may be as many as there are users. */
@@ -37,7 +39,7 @@ export class DimensionReader {
     return read
   }
 
-  /** Forgets them all: what a transaction that failed gave them is not theirs. */
+  /** Forgets them all: what a transaction that failed gave them is not theirs, and what was cleaned away is nobody's. */
   clear(): void {
     this.#known.clear()
   }
@@ -60,5 +62,6 @@ function readDimensions(list: string): Dimensions {
     estimated: at('state') === 'estimated' ? 1 : 0,
     cached: isLast && !fetched ? 1 : 0,
     number: 0,
+    usedAtMs: -1,
   }
 }

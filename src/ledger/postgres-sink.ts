@@ -6,8 +6,8 @@ import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../storage/database.ts'
 import { tableRow, type Entry } from './columns.ts'
 import { DimensionReader } from './dimensions.ts'
-import { rollupRow, sumByDay, sumByHour, type Sum } from './rollup.ts'
-import { addSums, type RowSink } from './sink.ts'
+import { rollupRow, sumByDay, sumByHour, sumByQuarter, type Sum } from './rollup.ts'
+import { addSums, sumColumns, type RowSink, type SumsName } from './sink.ts'
 
 export class PostgresSink implements RowSink {
   readonly #reader = new DimensionReader()
@@ -21,6 +21,8 @@ export class PostgresSink implements RowSink {
       const hours = sumByHour(added, this.#reader)
       await addAll(tx, 'ledger_hours', hours)
       await addAll(tx, 'ledger_days', sumByDay(hours))
+      // Last, since all gateways add to the same row: it is held until the end.
+      await addAll(tx, 'ledger_quarters', sumByQuarter(added, this.#reader))
       return added.length
     })
   }
@@ -43,16 +45,12 @@ async function addRows(tx: Transaction<Database>, entries: readonly Entry[]): Pr
   return new Set(added.map(({ id }) => id))
 }
 
-async function addAll(
-  tx: Transaction<Database>,
-  table: 'ledger_hours' | 'ledger_days',
-  sums: readonly Sum[],
-): Promise<void> {
+async function addAll(tx: Transaction<Database>, table: SumsName, sums: readonly Sum[]): Promise<void> {
   if (sums.length === 0) return
   // In one order, so that two gateways never wait for each other in a circle.
   const ordered = sums.toSorted((a, b) => compare(`${a.atMs} ${a.groups}`, `${b.atMs} ${b.groups}`))
   const text = JSON.stringify(ordered.map(rollupRow))
-  const names = Object.keys(rollupRow(ordered[0]!)).join(', ')
+  const names = sumColumns(table).all.join(', ')
   const source = `select ${names} from json_populate_recordset(null::${table}, `
   const [before = '', after = ''] = addSums(table, `${source}$1::json)`).split('$1')
   await sql`${sql.raw(before)}${text}${sql.raw(after)}`.execute(tx)

@@ -1,5 +1,5 @@
-// What goes away after its time: single rows and hours, whole days of them, oldest first and few at a time. The sums of days
-// stay for ever. From when on rows are complete is kept with the facts of the installation, since only there a sum can be
+// What goes away after its time: single rows and the sums of hours and quarters, whole days of them, oldest first and few at a
+// time, and what only such rows had in common. The sums of days stay for ever. From when on rows are complete is kept with the facts of the installation, since only there a sum can be
 // verified.
 
 import { sql, type Kysely } from 'kysely'
@@ -9,6 +9,8 @@ import { dayMs } from './rollup.ts'
 
 const rowsAtOnce = 500
 const factName = 'ledger.kept_from_ms'
+/** The fact that says how often dimensions were cleaned: what others remember of them is void when it changes. */
+export const dimensionsCleaned = 'ledger.dimensions_cleaned'
 
 /** Start of the first day whose rows are all here; 0 = of all there ever were. */
 export async function keptFromMs(db: Kysely<Database>): Promise<number> {
@@ -35,6 +37,26 @@ export async function forget({ db, kind }: Storage, beforeMs: number): Promise<v
     deleted = Number(numAffectedRows)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  if (kind === 'sqlite') await sql`delete from ledger_named where at_ms < ${before}`.execute(db)
   await sql`delete from ledger_hours where at_ms < ${before}`.execute(db)
+  await sql`delete from ledger_quarters where at_ms < ${before}`.execute(db)
+  if (kind === 'postgres') return
+  await sql`delete from ledger_named where at_ms < ${before}`.execute(db)
+  while (await cleanDimensions(db, before)) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+/**
+ * Lets go of some dimensions whose newest row is gone; false where there may be no more. A row that came late, from before
+ * `before`, may have any: then all wait for the next time.
+ */
+async function cleanDimensions(db: Kysely<Database>, before: number): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    const { numAffectedRows } = await sql`delete from ledger_dimensions where id in
+      (select id from ledger_dimensions where used_at_ms < ${before} limit ${sql.lit(rowsAtOnce)})
+      and not exists (select 1 from ledger_rows where at_ms < ${before})`.execute(tx)
+    const deleted = Number(numAffectedRows)
+    if (deleted > 0)
+      await sql`insert into facts (name, value) values (${dimensionsCleaned}, '1')
+        on conflict (name) do update set value = cast(value as integer) + 1`.execute(tx)
+    return deleted === rowsAtOnce
+  })
 }

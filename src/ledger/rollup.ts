@@ -1,17 +1,19 @@
-// Sums of rows by hour and by day (UTC) and by what reports group by. They are added to in the transaction that adds the
+// Sums of rows by hour and by day (UTC) and by what reports group by, and by quarter of an hour over all groups. They are added to in the transaction that adds the
 // rows, so that they are always the rows' own sum; check.ts verifies it.
 
-import type { RollupTable } from '../storage/database.ts'
+import type { SumsTable } from '../storage/database.ts'
 import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
 import { numberAt, type Entry } from './columns.ts'
 import type { DimensionReader, Dimensions } from './dimensions.ts'
 
+export const quarterMs = 900_000
 export const hourMs = 3_600_000
 export const dayMs = 24 * hourMs
 
 /** One line of sums. */
 export interface Sum {
   readonly atMs: number
+  /** None in those of quarters. */
   readonly groups: readonly string[]
   readonly sums: number[]
 }
@@ -68,6 +70,19 @@ const sumAt = Object.fromEntries(rollupSums.map((name, index) => [name, index]))
   number
 >
 
+/** The sums of these rows by quarter of an hour, over all groups. */
+export function sumByQuarter(entries: readonly Entry[], reader: DimensionReader): Sum[] {
+  const found = new Map<number, Sum>()
+  for (const entry of entries) {
+    const moment = entry.numbers[numberAt.at_ms]!
+    const atMs = moment - (moment % quarterMs)
+    let sum = found.get(atMs)
+    if (sum === undefined) found.set(atMs, (sum = { atMs, groups: [], sums: rollupSums.map(() => 0) }))
+    addRow(sum.sums, entry, reader.read(entry.dimensions))
+  }
+  return [...found.values()]
+}
+
 /** Hours' sums as days'. */
 export function sumByDay(hours: readonly Sum[]): Sum[] {
   const found = new Map<string, Sum>()
@@ -86,9 +101,9 @@ function addTo(sums: number[], more: readonly number[]): void {
 }
 
 /** A line of sums as a table's row. */
-export function rollupRow({ atMs, groups, sums }: Sum): RollupTable {
+export function rollupRow({ atMs, groups, sums }: Sum): SumsTable {
   const row: Record<string, string | number> = { at_ms: atMs }
-  for (const [index, name] of rollupGroups.entries()) row[name] = groups[index]!
+  for (const [index, group] of groups.entries()) row[rollupGroups[index]!] = group
   for (const [index, name] of rollupSums.entries()) row[name] = sums[index]!
-  return row as unknown as RollupTable
+  return row as unknown as SumsTable
 }

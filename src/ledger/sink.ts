@@ -17,12 +17,21 @@ export interface RowSink {
   close(): void
 }
 
-/** The roll-ups, and how they are added to. `place`: the placeholder of each value. */
-export function addSums(table: string, source: string): string {
-  const names = ['at_ms', ...rollupGroups, ...rollupSums]
+/** A table of sums. */
+export type SumsName = 'ledger_days' | 'ledger_hours' | 'ledger_quarters'
+
+/** Columns of a table of sums, in the order of `Sum`; `key`: those that there is one row of. */
+export function sumColumns(table: SumsName): { readonly key: string[]; readonly all: string[] } {
+  const key = table === 'ledger_quarters' ? ['at_ms'] : ['at_ms', ...rollupGroups]
+  return { key, all: [...key, ...rollupSums] }
+}
+
+/** How a table of sums is added to. `source`: what gives all its columns. */
+export function addSums(table: SumsName, source: string): string {
+  const { key, all } = sumColumns(table)
   const adds = rollupSums.map((name) => `${name} = ${table}.${name} + excluded.${name}`)
   return (
-    `insert into ${table} (${names.join(', ')}) ${source} ` +
-    `on conflict (at_ms, ${rollupGroups.join(', ')}) do update set ${adds.join(', ')}`
+    `insert into ${table} (${all.join(', ')}) ${source} ` +
+    `on conflict (${key.join(', ')}) do update set ${adds.join(', ')}`
   )
 }

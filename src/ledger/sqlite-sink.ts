@@ -5,12 +5,13 @@
 import type { Database as File, Statement } from 'bun:sqlite'
 import { statSync } from 'node:fs'
 import { isBusy, openSqliteFile } from '../storage/sqlite.ts'
-import { dimensionColumns, factColumns, rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
+import { dimensionColumns, factColumns, onKnownDimensions } from '../storage/ledger-tables.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { numberAt, type Entry } from './columns.ts'
 import { DimensionReader } from './dimensions.ts'
-import { sumByDay, sumByHour, type Sum } from './rollup.ts'
-import { addSums, type RowSink } from './sink.ts'
+import { dimensionsCleaned } from './retention.ts'
+import { dayMs, sumByDay, sumByHour, sumByQuarter, type Sum } from './rollup.ts'
+import { addSums, sumColumns, type RowSink, type SumsName } from './sink.ts'
 
 /** From this size of the log on it is written back. */
 const logBytesMax = 8 * 1024 * 1024
@@ -22,20 +23,34 @@ const looksEvery = 4096
 export class SqliteSink implements RowSink {
   readonly #db: File
   readonly #statements: Readonly<
-    Record<'insert' | 'name' | 'known' | 'named' | 'label' | 'labelled' | 'hours' | 'days', Statement>
+    Record<
+      | 'insert'
+      | 'name'
+      | 'known'
+      | 'named'
+      | 'label'
+      | 'labelled'
+      | 'cleaned'
+      | 'hours'
+      | 'days'
+      | 'quarters',
+      Statement
+    >
   >
   readonly #reader = new DimensionReader()
   readonly #checkpointer: Checkpointer
   /** Rows since the log was looked at. */
   #unseen = 0
+  /** How often dimensions had been cleaned when those in memory were read. */
+  #cleaned: unknown = null
 
   /** @throws SQLite's error */
   constructor(private readonly file: string) {
     const db = openSqliteFile(file)
     this.#db = db
     db.run('PRAGMA wal_autocheckpoint = 0')
-    const sums = values(['at_ms', ...rollupGroups, ...rollupSums])
-    const labels = ['list', ...dimensionColumns]
+    const adding = (table: SumsName): Statement => db.prepare(addSums(table, values(sumColumns(table).all)))
+    const labels = ['list', ...dimensionColumns, 'used_at_ms']
     const facts = [...factColumns, 'dimensions']
     this.#statements = {
       insert: db.prepare(`insert into ledger_rows (${facts.join(', ')}) ${values(facts)}`),
@@ -43,11 +58,13 @@ export class SqliteSink implements RowSink {
       known: db.prepare('select 1 from ledger_rows where at_ms = ? and id = ?'),
       named: db.prepare('select 1 from ledger_named where id = ?'),
       label: db.prepare(
-        `insert into ledger_dimensions (${labels.join(', ')}) ${values(labels)} on conflict (list) do nothing`,
+        `insert into ledger_dimensions (${labels.join(', ')}) ${values(labels)} ${onKnownDimensions}`,
       ),
       labelled: db.prepare('select id from ledger_dimensions where list = ?'),
-      hours: db.prepare(addSums('ledger_hours', sums)),
-      days: db.prepare(addSums('ledger_days', sums)),
+      cleaned: db.prepare(`select value from facts where name = '${dimensionsCleaned}'`),
+      hours: adding('ledger_hours'),
+      days: adding('ledger_days'),
+      quarters: adding('ledger_quarters'),
     }
     this.#checkpointer = new Checkpointer(file)
   }
@@ -87,16 +104,18 @@ export class SqliteSink implements RowSink {
   }
 
   #add(entries: readonly Entry[]): void {
-    const { insert, name, hours, days } = this.#statements
+    const { insert, name, hours, days, quarters } = this.#statements
     this.#db.run('begin immediate')
     try {
+      this.#forgetCleaned()
       for (const { id, operationId, numbers, more, dimensions } of entries) {
         if (operationId !== null) name.run(id, numbers[numberAt.at_ms]!)
-        insert.run(id, operationId, ...numbers, more, this.#numberOf(dimensions))
+        insert.run(id, operationId, ...numbers, more, this.#numberOf(dimensions, numbers[numberAt.at_ms]!))
       }
       const sums = sumByHour(entries, this.#reader)
       for (const sum of sums) hours.run(...flat(sum))
       for (const sum of sumByDay(sums)) days.run(...flat(sum))
+      for (const sum of sumByQuarter(entries, this.#reader)) quarters.run(...flat(sum))
       this.#db.run('commit')
     } catch (cause) {
       this.#reader.clear()
@@ -105,12 +124,21 @@ export class SqliteSink implements RowSink {
     }
   }
 
-  /** Dimensions are added when a row has them for the first time; another process may have done it. */
-  #numberOf(list: string): number {
+  /** Retention cleans dimensions: their numbers then mean nothing, or others. Nobody can while this transaction lasts. */
+  #forgetCleaned(): void {
+    const cleaned = (this.#statements.cleaned.get() as { value: string } | null)?.value ?? null
+    if (cleaned !== this.#cleaned) this.#reader.clear()
+    this.#cleaned = cleaned
+  }
+
+  /** Dimensions are added when a row has them for the first time, and dated once a day; another process may have done it. */
+  #numberOf(list: string, atMs: number): number {
     const read = this.#reader.read(list)
-    if (read.number !== 0) return read.number
+    const day = atMs - (atMs % dayMs)
+    if (read.number !== 0 && day <= read.usedAtMs) return read.number
     const { label, labelled } = this.#statements
-    label.run(list, ...read.values)
+    label.run(list, ...read.values, day)
+    read.usedAtMs = day
     return (read.number = (labelled.get(list) as { id: number }).id)
   }
 

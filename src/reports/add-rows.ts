@@ -2,10 +2,10 @@
 // id. Calls take the faster way of src/ledger.
 
 import { sql, type Kysely } from 'kysely'
-import { dayMs, hourMs } from '../ledger/rollup.ts'
-import { addSums } from '../ledger/sink.ts'
+import { dayMs, hourMs, quarterMs } from '../ledger/rollup.ts'
+import { addSums, sumColumns, type SumsName } from '../ledger/sink.ts'
 import type { Database, LedgerTable } from '../storage/database.ts'
-import { rollupGroups, rollupSums, rowSums } from '../storage/ledger-tables.ts'
+import { rollupSums, rowSums } from '../storage/ledger-tables.ts'
 import type { Storage } from '../storage/open.ts'
 
 /**
@@ -26,6 +26,7 @@ export async function addRows(
     for (const row of added) {
       await sumUp(change, row, { table: 'ledger_hours', lengthMs: hourMs })
       await sumUp(change, row, { table: 'ledger_days', lengthMs: dayMs })
+      await sumUp(change, row, { table: 'ledger_quarters', lengthMs: quarterMs })
     }
     const ids = added.map(({ id }) => id)
     if (ids.length > 0) await also(change, ids)
@@ -55,9 +56,11 @@ async function add(change: Kysely<Database>, kind: Storage['kind'], row: LedgerT
 async function sumUp(
   change: Kysely<Database>,
   { id, at_ms: atMs }: LedgerTable,
-  { table, lengthMs }: { readonly table: string; readonly lengthMs: number },
+  { table, lengthMs }: { readonly table: SumsName; readonly lengthMs: number },
 ): Promise<void> {
-  const groups = rollupGroups.map((name) => `coalesce(${name}, '')`)
+  const groups = sumColumns(table)
+    .key.filter((name) => name !== 'at_ms')
+    .map((name) => `coalesce(${name}, '')`)
   const sums = rollupSums.map((name) => rowSums[name])
   const columns = [`at_ms - at_ms % ${lengthMs}`, ...groups, ...sums].join(', ')
   const [before = '', after = ''] = addSums(table, `select ${columns} from ledger where ? `).split('?')

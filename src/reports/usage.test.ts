@@ -12,7 +12,7 @@ import { openStorage, type Storage } from '../storage/open.ts'
 import { addRows } from './add-rows.ts'
 import { ledgerRow } from '../../test/storage/ledger-row.ts'
 import { periodOf, readPeriod } from './period.ts'
-import { piecesOf } from './pieces.ts'
+import { piecesOf, type Part } from './pieces.ts'
 import { usageReport, type Group, type UsageQuery } from './usage.ts'
 import { isZone, Zone } from './zone.ts'
 
@@ -104,12 +104,18 @@ const zones = [
   'Asia/Kathmandu',
   'America/St_Johns',
   'Pacific/Auckland',
+  'Pacific/Chatham',
+  'America/Los_Angeles',
 ]
 const anyQuery = fc
   .record({
-    by: fc.uniqueArray(fc.constantFrom<Group>('key', 'team', 'model', 'day', 'hour', 'month'), {
-      maxLength: 3,
-    }),
+    by: fc.oneof(
+      fc.uniqueArray(fc.constantFrom<Group>('key', 'team', 'model', 'day', 'hour', 'month'), {
+        maxLength: 3,
+      }),
+      // Over all groups, which other sums answer.
+      fc.constantFrom<Group[]>(['day'], ['hour'], ['month'], ['day', 'hour'], []),
+    ),
     ends: fc.tuple(fc.nat(6 * 86_400_000), fc.nat(6 * 86_400_000)),
     round: fc.constantFrom(1, 3_600_000, 86_400_000),
     zone: fc.constantFrom(...zones),
@@ -145,12 +151,13 @@ describe('a report is the sum of the rows', () => {
     const label = () => ''
     const day = 86_400_000
     const at = (days: number, hours = 0) => base + days * day + hours * 3_600_000
-    const grains = (fromMs: number, toMs: number, zone = 'UTC') =>
+    const grains = (fromMs: number, toMs: number, zone = 'UTC', part: Part = 'ledger_hours') =>
       piecesOf({
         fromMs,
         toMs,
         keptFromMs: 0,
         hourly: false,
+        part,
         label: zone === 'UTC' ? label : (ms) => new Zone(zone).label(ms, 'day'),
       }).map(({ grain, moved }) => (moved ? `${grain}, moved` : grain))
     expect(grains(at(0), at(3))).toEqual(['ledger_days'])
@@ -161,6 +168,14 @@ describe('a report is the sum of the rows', () => {
       'ledger_days',
       'ledger, moved',
       'ledger_hours, moved',
+    ])
+    const all = (fromMs: number, toMs: number, zone?: string) => grains(fromMs, toMs, zone, 'ledger_quarters')
+    expect(all(at(0), at(1), 'Asia/Kathmandu')).toEqual(['ledger_days', 'ledger_quarters, moved'])
+    expect(all(at(0, 22.75), at(3, 1) + 1)).toEqual([
+      'ledger_quarters',
+      'ledger_days',
+      'ledger_quarters',
+      'ledger',
     ])
   })
 
@@ -180,6 +195,17 @@ describe('a report is the sum of the rows', () => {
     const report = await usageReport(storage, query)
     expect(report.rows).toMatchObject([{ costNanoUsd: 7 }])
     expect(report.coarseBeforeMs).toBe(base + 86_400_000)
+  })
+
+  test('days of another zone over all groups read no sum of an hour, and no row', async () => {
+    const storage = await sqliteStore()
+    const at = base + (18 * 60 + 20) * 60_000
+    await addRows(storage, [ledgerRow({ id: 'a', at_ms: at, cost_nano: 7 }), ledgerRow({ id: 'b', at_ms: at + 900_000, cost_nano: 9 })]) // prettier-ignore
+    await storage.db.deleteFrom('ledger_hours').execute()
+    await storage.db.deleteFrom('ledger').execute()
+    const query = { by: ['day'], fromMs: base, toMs: base + 86_400_000, zone: 'Asia/Kolkata', filter: {} } as const // prettier-ignore
+    const { rows } = await usageReport(storage, query)
+    expect(rows.map(({ day, costNanoUsd }) => [day, costNanoUsd])).toEqual([['2026-10-23', 7], ['2026-10-24', 9]]) // prettier-ignore
   })
 
   test('a sum beyond what is exact stays at the bound and is said', async () => {

@@ -119,9 +119,12 @@ export async function usageReport(storage: ReportSource, query: UsageQuery): Pro
   const keptFromMs = await keptFrom(storage)
   const { fromMs, toMs, spanMs } = await clamped(storage, query)
   const label = unit === null ? () => '' : (atMs: number) => zone.label(atMs, unit)
-  const pieces = piecesOf({ fromMs, toMs, label, keptFromMs, hourly: unit === 'hour' })
+  const isOverAll =
+    query.by.every((name) => !(name in groupColumns)) && Object.keys(query.filter).length === 0
+  const part = isOverAll ? 'ledger_quarters' : 'ledger_hours'
+  const pieces = piecesOf({ fromMs, toMs, label, keptFromMs, hourly: unit === 'hour', part })
   const lines = new Lines(query.by, zone)
-  for (const grain of ['ledger_days', 'ledger_hours', 'ledger'] as const) {
+  for (const grain of ['ledger_days', 'ledger_hours', 'ledger_quarters', 'ledger'] as const) {
     for (const moved of [false, true]) {
       const own = pieces.filter((piece) => piece.grain === grain && piece.moved === moved)
       for (let i = 0; i < own.length; i += piecesAtOnce) {

@@ -144,9 +144,9 @@ interface RollupGroups {
   price_version: string
 }
 
-/** Sums of the ledger's rows over an hour or a day (UTC) and one combination of groups: always equal to the rows' own sum. */
-export interface RollupTable extends RollupGroups {
-  /** Start of the hour or day. */
+/** Sums of the ledger's rows over a stretch of time: always equal to the rows' own sum. */
+export interface SumsTable {
+  /** Start of the stretch (UTC). */
   at_ms: number
   /** Rows that are their operation's last. */
   operations: number
@@ -174,6 +174,9 @@ export interface RollupTable extends RollupGroups {
   rows: number
 }
 
+/** Sums over an hour or a day (UTC) and one combination of groups. */
+export interface RollupTable extends RollupGroups, SumsTable {}
+
 /** Objects kept by an upstream (files, responses, threads, …), and whose they are. */
 export interface ObjectsTable {
   id: string
@@ -196,6 +199,8 @@ export interface Database {
   ledger: LedgerTable
   ledger_hours: RollupTable
   ledger_days: RollupTable
+  /** Sums over a quarter of an hour and all groups. */
+  ledger_quarters: SumsTable
   objects: ObjectsTable
   answers: AnswerRow
 }

@@ -1,6 +1,8 @@
 // The tables of the ledger. Few indexes, since each is paid for with every call: rows are found by time, everything else is
 // answered by the sums. PostgreSQL has one table of rows. SQLite, which works in this process, has what many rows have in
-// common once, in a table of its own, and a view that looks like PostgreSQL's table and takes single rows as it does.
+// common once, in a table of its own, and a view that looks like PostgreSQL's table and takes single rows as it does. Sums are kept by
+// hour and day for each combination of groups, and by quarter of an hour over all of them: what begins and ends with days of
+// any time zone is then read from a row for each quarter.
 
 import { sql, type Transaction } from 'kysely'
 import type { Database } from './database.ts'
@@ -96,6 +98,29 @@ export async function ledgerTables(db: Transaction<Database>, kind: 'sqlite' | '
   }
 }
 
+/** The sums of quarters of an hour, of what rows there are. */
+export async function ledgerQuarters(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
+  const columns = rollupSums.map((name) => `${name} bigint not null`).join(', ')
+  const key = kind === 'sqlite' ? 'integer' : 'bigint'
+  await sql.raw(`create table ledger_quarters (at_ms ${key} primary key, ${columns})`).execute(db)
+  // A sum beyond 2^63, which SQLite refuses, must not keep a gateway from starting; beyond 2^53 none is exact anyway.
+  const sum = (value: string): string =>
+    kind === 'sqlite' ? `cast(total(${value}) as integer)` : `sum(${value})`
+  const sums = rollupSums.map((name) => sum(rowSums[name])).join(', ')
+  // A day at a time: all at once would be sorted on disk.
+  for (let from = 0; ;) {
+    const next = await sql<{
+      at: number | null
+    }>`select min(at_ms) as at from ledger where at_ms >= ${from}`.execute(db)
+    const at = next.rows[0]?.at
+    if (at == null) return
+    const day = Math.floor(at / 86_400_000) * 86_400_000
+    from = day + 86_400_000
+    await sql`insert into ledger_quarters select at_ms - at_ms % 900000, ${sql.raw(sums)} from ledger
+      where at_ms >= ${day} and at_ms < ${from} group by 1`.execute(db)
+  }
+}
+
 /** SQLite's single table of rows, as it was before, becomes two and the view. */
 export async function ledgerApart(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
   if (kind !== 'sqlite') return
@@ -129,7 +154,6 @@ function postgresRows(): string[] {
  * something else than an operation of this gateway (lines of batches, corrections): these are in `ledger_named` as well.
  */
 function sqliteRows(): string[] {
-  const dimensions = dimensionColumns.join(', ')
   return [
     `create table ledger_rows (${factColumns.map(column).join(', ')}, dimensions integer not null, primary key (at_ms, id))
       without rowid`,
@@ -137,19 +161,47 @@ function sqliteRows(): string[] {
     'create table ledger_named (id text primary key, at_ms bigint not null) without rowid',
     `create view ledger as select ${viewed().join(', ')}
       from ledger_rows as r cross join ledger_dimensions as d on d.id = r.dimensions`,
-    `create trigger ledger_insert instead of insert on ledger begin
-      insert into ledger_named select new.id, new.at_ms where new.id <> new.operation_id || '-' || new.attempt;
-      insert into ledger_dimensions (list, ${dimensions})
-        values (json_array(${dimensionColumns.map((name) => `new.${name}`).join(', ')}), ${dimensionColumns.map((name) => `new.${name}`).join(', ')})
-        on conflict (list) do nothing;
-      insert into ledger_rows (${factColumns.join(', ')}, dimensions) values (${inserted().join(', ')},
-        (select id from ledger_dimensions where list = json_array(${dimensionColumns.map((name) => `new.${name}`).join(', ')})));
-    end`,
+    insertTrigger({ dated: false }),
     `create trigger ledger_delete instead of delete on ledger begin
       delete from ledger_rows where at_ms = old.at_ms and id = old.id;
       delete from ledger_named where id = old.id;
     end`,
   ]
+}
+
+/** What the view does with a row. `dated`: dimensions have the day of their newest row. */
+function insertTrigger({ dated }: { readonly dated: boolean }): string {
+  const values = dimensionColumns.map((name) => `new.${name}`).join(', ')
+  const names = ['list', ...dimensionColumns, ...(dated ? ['used_at_ms'] : [])].join(', ')
+  const given = [
+    `json_array(${values})`,
+    values,
+    ...(dated ? ['new.at_ms - new.at_ms % 86400000'] : []),
+  ].join(', ')
+  return `create trigger ledger_insert instead of insert on ledger begin
+      insert into ledger_named select new.id, new.at_ms where new.id <> new.operation_id || '-' || new.attempt;
+      insert into ledger_dimensions (${names}) values (${given}) ${dated ? onKnownDimensions : 'on conflict (list) do nothing'};
+      insert into ledger_rows (${factColumns.join(', ')}, dimensions) values (${inserted().join(', ')},
+        (select id from ledger_dimensions where list = json_array(${values})));
+    end`
+}
+
+/** What becomes of dimensions that are there already. */
+export const onKnownDimensions =
+  'on conflict (list) do update set used_at_ms = excluded.used_at_ms where excluded.used_at_ms > used_at_ms'
+
+/** SQLite's dimensions get the day of their newest row, by which retention knows those that no row has. */
+export async function dimensionsDated(db: Transaction<Database>, kind: 'sqlite' | 'postgres'): Promise<void> {
+  if (kind !== 'sqlite') return
+  for (const statement of [
+    'alter table ledger_dimensions add column used_at_ms bigint not null default 0',
+    // No later than the newest row at all: it is not worth reading all rows.
+    'update ledger_dimensions set used_at_ms = coalesce((select max(at_ms) from ledger_rows), 0)',
+    'create index ledger_dimensions_used on ledger_dimensions (used_at_ms)',
+    'drop trigger ledger_insert',
+    insertTrigger({ dated: true }),
+  ])
+    await sql.raw(statement).execute(db)
 }
 
 /** The columns of the view. */

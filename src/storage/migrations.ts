@@ -5,7 +5,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { answerTables } from './answers.ts'
 import type { Database } from './database.ts'
-import { ledgerApart, ledgerTables } from './ledger-tables.ts'
+import { dimensionsDated, ledgerApart, ledgerQuarters, ledgerTables } from './ledger-tables.ts'
 import { objectTables } from './object-tables.ts'
 
 /** Which database the schema is made in. */
@@ -63,6 +63,8 @@ const steps: readonly Step[] = [
   { number: 4, name: 'objects and their owners', up: objectTables },
   { number: 5, name: 'answers of requests with an Idempotency-Key', up: answerTables },
   { number: 6, name: 'rows of the ledger and what they have in common', up: ledgerApart },
+  { number: 7, name: 'sums by quarter of an hour', up: ledgerQuarters },
+  { number: 8, name: 'when dimensions were used last', up: dimensionsDated },
 ]
 
 async function firstTables(db: Transaction<Database>, kind: StorageKind): Promise<void> {

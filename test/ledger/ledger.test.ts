@@ -71,7 +71,7 @@ function rowsOf(storage: Storage) {
 }
 
 async function booksAgree(storage: Storage): Promise<void> {
-  expect(await checkLedger(storage.db)).toEqual([])
+  expect(await checkLedger(storage)).toEqual([])
 }
 
 let databases = 0
@@ -205,10 +205,37 @@ for (const place of places) {
       await sql`update ledger_hours set cost_nano = cost_nano + 5 where model = 'gpt-4o-mini'`.execute(
         storage.db,
       )
-      const found = await checkLedger(storage.db)
+      const found = await checkLedger(storage)
       expect(found).toHaveLength(1)
       expect(found[0]).toMatchObject({ table: 'ledger_hours', sum: 'cost_nano', kept: 13_505, real: 13_500 })
       expect(found[0]!.of).toContain('team=core')
+    })
+
+    test('the checker sees sums of a day and of a quarter that are wrong, too many, or not there', async () => {
+      const { storage, ledger } = await opened()
+      const dayMs = 86_400_000
+      const atMs = Date.UTC(2026, 9, 24, 5, 20)
+      for (let day = 0; day < 4; day++)
+        void ledger.settle(ledgerRow(`d${day}-1`, { atMs: atMs + day * dayMs, usage: usage(7, 1, { audioInput: 2 }) })) // prettier-ignore
+      await ledger.flush()
+      await booksAgree(storage)
+      const quarter = atMs - (atMs % 900_000)
+      await sql`update ledger_days set audio_input = 3 where at_ms < ${atMs}`.execute(storage.db)
+      await sql`update ledger_quarters set errors = 1 where at_ms = ${quarter + dayMs}`.execute(storage.db)
+      await sql`delete from ledger_quarters where at_ms = ${quarter + 2 * dayMs}`.execute(storage.db)
+      await sql`update ledger_days set team = 'other' where at_ms > ${atMs + 2 * dayMs}`.execute(storage.db)
+      const seen = (await checkLedger(storage)).map(({ table, atMs: at, sum, kept, real }) => [table, at, sum, kept, real]) // prettier-ignore
+      const midnight = Date.UTC(2026, 9, 24)
+      expect(seen.slice(0, 3)).toEqual([
+        ['ledger_days', midnight, 'audio_input', 3, 2],
+        ['ledger_quarters', quarter + dayMs, 'errors', 1, 0],
+        ['ledger_quarters', quarter + 2 * dayMs, 'operations', 0, 1],
+      ])
+      expect(seen.slice(3).toSorted((a, b) => Number(a[3]) - Number(b[3]))).toEqual([
+        ['ledger_days', midnight + 3 * dayMs, 'operations', 0, 1],
+        ['ledger_days', midnight + 3 * dayMs, 'operations', 1, 0],
+      ])
+      expect(await checkLedger(storage, midnight + dayMs)).toHaveLength(4)
     })
 
     test('rows go away after their time, days stay, and the books still agree', async () => {
@@ -257,6 +284,92 @@ for (const place of places) {
   })
 }
 
+describe('what rows have in common goes when the last of them does', () => {
+  const day = 86_400_000
+  const first = Date.UTC(2025, 0, 1, 5)
+  const owned = (user: string) => ({ key: 'web', keyId: null, team: 'core', app: null, user, env: null })
+  const users = async ({ db }: Storage): Promise<string[]> => {
+    const { rows } = await sql<{ user: string }>`select user_name as user from ledger_dimensions order by 1`.execute(db) // prettier-ignore
+    return rows.map(({ user }) => user)
+  }
+  const seen = async (storage: Storage) => (await rowsOf(storage)).map((row) => [row.id, row.user_name])
+
+  test('however many there are; what is in memory of it is not used again', async () => {
+    const path = scratch()
+    const one = await open(path)
+    const other = await open(path)
+    for (let number = 0; number < 1200; number++)
+      void one.ledger.settle(ledgerRow(`a${number}-1`, { atMs: first, owner: owned(`u${number}`) }))
+    for (const days of [3, 0]) void one.ledger.settle(ledgerRow(`s${days}-1`, { atMs: first + days * day, owner: owned('stays') })) // prettier-ignore
+    await one.ledger.flush()
+    void other.ledger.settle(ledgerRow('b-1', { atMs: first, owner: owned('u7') }))
+    await other.ledger.flush()
+    await forget(one.storage, first + 2 * day)
+    expect(await users(one.storage)).toEqual(['stays'])
+    // This takes the number that u7 had for the other, or one near it.
+    for (let number = 0; number < 20; number++)
+      void one.ledger.settle(ledgerRow(`c${number}-1`, { atMs: first + 3 * day, owner: owned(`v${number}`) }))
+    await one.ledger.flush()
+    void other.ledger.settle(ledgerRow('d-1', { atMs: first, owner: owned('u7') }))
+    await other.ledger.flush()
+    const rows = await seen(one.storage)
+    expect(rows).toHaveLength(22)
+    expect(rows).toContainEqual(['d-1', 'u7'])
+    await booksAgree(one.storage)
+  })
+
+  test('a row that comes late, and one put into the view, keep theirs', async () => {
+    const { storage, ledger } = await open(scratch())
+    void ledger.settle(ledgerRow('a-1', { atMs: first, owner: owned('ann') }))
+    void ledger.settle(ledgerRow('b-1', { atMs: first, owner: owned('bob') }))
+    await ledger.flush()
+    const whole = await storage.db.selectFrom('ledger').selectAll().where('id', '=', 'b-1').executeTakeFirstOrThrow() // prettier-ignore
+    await storage.db.insertInto('ledger').values({ ...whole, id: 'b2-1', operation_id: 'b2', at_ms: first + 5 * day }).execute() // prettier-ignore
+    await forget(storage, first + day)
+    expect(await users(storage)).toEqual(['bob'])
+    void ledger.settle(ledgerRow('late-1', { atMs: first, owner: owned('ann') }))
+    await ledger.flush()
+    expect(await seen(storage)).toEqual([['b2-1', 'bob'], ['late-1', 'ann']]) // prettier-ignore
+    await forget(storage, first + 3 * day)
+    expect(await seen(storage)).toEqual([['b2-1', 'bob']])
+    expect(await users(storage)).toEqual(['bob'])
+  })
+
+  test('a row that comes between the end of the others and theirs keeps them all', async () => {
+    const { storage, ledger } = await open(scratch())
+    void ledger.settle(ledgerRow('a-1', { atMs: first, owner: owned('ann') }))
+    await ledger.flush()
+    for (const statement of [
+      'create table held as select * from ledger_rows',
+      'create trigger comes after delete on ledger_quarters begin insert into ledger_rows select * from held; end',
+    ])
+      await sql.raw(statement).execute(storage.db)
+    await forget(storage, first + day)
+    expect(await seen(storage)).toEqual([['a-1', 'ann']])
+    await forget(storage, first + 2 * day)
+    expect(await seen(storage)).toEqual([])
+    expect(await users(storage)).toEqual([])
+  })
+
+  test('while rows come in all the time, no row loses them', async () => {
+    const path = scratch()
+    const gateways = [await open(path), await open(path)]
+    const count = 40
+    for (let step = 0; step < count; step++) {
+      const forgotten = forget(gateways[step % 2]!.storage, first + (step - 2) * day)
+      for (let number = 0; number < 30; number++)
+        for (const [index, { ledger }] of gateways.entries())
+          void ledger.settle(ledgerRow(`${index}s${step}n${number}-1`, { atMs: first + (step - (number % 4)) * day, owner: owned(`u${step - (number % 4)}`) })) // prettier-ignore
+      await Promise.all([forgotten, ...gateways.map(({ ledger }) => ledger.flush())])
+    }
+    const { storage } = gateways[0]!
+    const { rows } = await sql`select id from ledger_rows where dimensions not in (select id from ledger_dimensions)`.execute(storage.db) // prettier-ignore
+    expect(rows).toEqual([])
+    await forget(storage, first + (count + 5) * day)
+    expect(await users(storage)).toEqual([])
+  })
+})
+
 test('a database whose rows were one table is opened with every row as it was', async () => {
   const path = scratch()
   const { storage, ledger } = await open(path)
@@ -276,7 +389,8 @@ test('a database whose rows were one table is opened with every row as it was', 
     'drop table ledger_named',
     'alter table before rename to ledger',
     'create index ledger_at on ledger (at_ms)',
-    'delete from migrations where number = 6',
+    'drop table ledger_quarters',
+    'delete from migrations where number >= 6',
   ])
     file.run(statement)
   file.close()
@@ -286,6 +400,9 @@ test('a database whose rows were one table is opened with every row as it was', 
   void again.ledger.settle(ledgerRow('named', { operationId: 'named', attempt: 0 }))
   await again.ledger.flush()
   expect(await rowsOf(again.storage)).toEqual(before)
+  expect(
+    await again.storage.db.selectFrom('ledger_quarters').select(['at_ms', 'rows', 'audio_input']).execute(),
+  ).toEqual([{ at_ms: before[0]!.at_ms - (before[0]!.at_ms % 900_000), rows: 3, audio_input: 3 }])
   await booksAgree(again.storage)
 })
 
