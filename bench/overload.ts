@@ -63,6 +63,7 @@ interface Result {
   readonly shedPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
+  readonly shedP50Ms: number
   readonly shedP99Ms: number
   readonly late: number
   /** Part of the time that the gateway, and load with upstream, were on their cores. */
@@ -110,6 +111,7 @@ class Load {
       shedPerSecond: this.#shed.length / measuredS,
       p50Ms: at(this.#good, 0.5),
       p99Ms: at(this.#good, 0.99),
+      shedP50Ms: at(this.#shed, 0.5),
       shedP99Ms: at(this.#shed, 0.99),
       late: this.#late,
       gateShare,
@@ -170,10 +172,11 @@ class Load {
 }
 
 function line(name: string, result: Result): string {
-  const { goodPerSecond, shedPerSecond, p50Ms, p99Ms, shedP99Ms, late, gateShare, loadShare } = result
+  const { goodPerSecond, shedPerSecond, p50Ms, p99Ms, shedP50Ms, shedP99Ms, late, gateShare, loadShare } =
+    result
   return (
     `  ${name.padEnd(16)} ${goodPerSecond.toFixed(0).padStart(7)}/s good  ${shedPerSecond.toFixed(0).padStart(7)}/s shed  ` +
-    `p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms  shed p99 ${shedP99Ms.toFixed(1)} ms  cores ${(gateShare * 100).toFixed(0)} % and ${(loadShare * 100).toFixed(0)} %${late > 0 ? `  (${late} not sent)` : ''}`
+    `p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms  shed p50 ${shedP50Ms.toFixed(1)} ms  p99 ${shedP99Ms.toFixed(1)} ms  cores ${(gateShare * 100).toFixed(0)} % and ${(loadShare * 100).toFixed(0)} %${late > 0 ? `  (${late} not sent)` : ''}`
   )
 }
 
