@@ -14,6 +14,7 @@ import { WholeBody } from '../net/wire/body.ts'
 import { HeaderBlock } from '../net/wire/headers.ts'
 import { StorageFailure } from '../storage/open.ts'
 import type { CacheOptions } from './cache.ts'
+import { hasStore, noStoreText } from './existing-store.ts'
 import { printError, printed } from './print.ts'
 import { readRequestFile, type RequestFile } from './request-file.ts'
 import { openStore } from './store.ts'
@@ -69,6 +70,7 @@ async function principals(config: Config, names: readonly (string | null)[]): Pr
       `there is no key "${ids.find((id) => !id.startsWith('key_'))}" in the configuration: say the name of one of access.keys, or the id of a stored key (headgate keys list).`,
     )
   if (ids.length > 0) {
+    if (!hasStore(config.storage)) throw new StorageFailure(noStoreText(config.storage))
     const store = await openStore(config.storage, { event: () => {}, revoked: () => {} })
     try {
       for (const id of ids) {

@@ -5,7 +5,7 @@ import { formatByteSize } from '../base/byte-size.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Config } from '../config/schema.ts'
 import type { CacheFile } from '../storage/cache-file.ts'
-import { columns, withCacheFile, type CachePlace } from './cache-opened.ts'
+import { columns, saysNone, withCacheFile, type CachePlace } from './cache-opened.ts'
 import { print, printError, printed } from './print.ts'
 
 /** Options of `cache stats`. */
@@ -77,17 +77,31 @@ export async function runCachePurge(options: PurgeOptions): Promise<number> {
     printError('headgate: --key takes the 64 hex digits of a digest.\n')
     return 2
   }
-  return withCacheFile(options, async (file, config) => {
-    const removed = purgeFile(file, mark)
-    const shared = await purgeRedis(config, mark)
-    if (!shared) {
-      printError(
-        'headgate: purged here, but Redis cannot be reached: other gateways still give these answers.\n',
+  const purgeShared = async (config: Config, done: string): Promise<number> => {
+    if (await purgeRedis(config, mark)) return print(done) ? 0 : 1
+    printError(
+      'headgate: purged in no more than this folder: Redis cannot be reached, and other gateways still give these answers.\n',
+    )
+    return 1
+  }
+  return withCacheFile(
+    options,
+    async (file, config) => {
+      const removed = purgeFile(file, mark)
+      return purgeShared(
+        config,
+        `purged, ${removed} answers on disk; a running gateway follows within a second`,
       )
-      return 1
-    }
-    return print(`purged, ${removed} answers on disk; a running gateway follows within a second`) ? 0 : 1
-  })
+    },
+    // No gateway keeps anything here; others may have it in Redis.
+    (config) =>
+      isShared(config)
+        ? purgeShared(
+            config,
+            'purged in Redis, which gateways follow within a second; there is no cache.db here',
+          )
+        : saysNone(config),
+  )
 }
 
 function purgeFile(file: CacheFile, mark: { by: string; value: string }): number {
@@ -104,8 +118,13 @@ function purgeFile(file: CacheFile, mark: { by: string; value: string }): number
   return removed
 }
 
-async function purgeRedis({ storage, cache }: Config, mark: { by: string; value: string }): Promise<boolean> {
-  if (storage.redis === undefined || !cache.store.redis) return true
+function isShared({ storage, cache }: Config): boolean {
+  return storage.redis !== undefined && cache.store.redis
+}
+
+async function purgeRedis(config: Config, mark: { by: string; value: string }): Promise<boolean> {
+  const { storage } = config
+  if (!isShared(config) || storage.redis === undefined) return true
   const { openRedisCache } = await import('../storage/redis-cache.ts')
   const redis = openRedisCache(storage.redis, systemClock)
   try {

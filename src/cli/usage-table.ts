@@ -1,6 +1,7 @@
 // Lines of a report for people: columns that stand in line, numbers to the right, money with as many digits as the smallest
-// amount needs.
+// amount needs, long names shortened to the terminal.
 
+import { fittedWidths, shortened, terminalColumns } from './shortened.ts'
 import { printable } from './usage-store.ts'
 
 /** One column. */
@@ -11,13 +12,23 @@ export interface Column {
 }
 
 /** The table, without a line end. `lastIsTotal`: a rule is drawn above the last line. */
-export function tableText(columns: readonly Column[], lastIsTotal: boolean): string {
-  const widths = columns.map(({ title, cells }) =>
+export function tableText(
+  columns: readonly Column[],
+  lastIsTotal: boolean,
+  terminal = terminalColumns(),
+): string {
+  const natural = columns.map(({ title, cells }) =>
     cells.reduce((most, cell) => Math.max(most, width(printable(cell))), title.length),
+  )
+  const widths = fittedWidths(
+    natural,
+    columns.map(({ right }) => !right),
+    terminal,
   )
   const line = (texts: readonly string[]): string =>
     texts
-      .map((text, index) => {
+      .map((given, index) => {
+        const text = columns[index]!.right ? given : shortened(given, widths[index]!)
         const space = ' '.repeat(Math.max(0, widths[index]! - width(text)))
         return columns[index]!.right ? space + text : text + space
       })

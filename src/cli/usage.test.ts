@@ -16,6 +16,7 @@ import { groups } from '../reports/usage.ts'
 import { openStorage } from '../storage/open.ts'
 import { buildProgram } from './cli.ts'
 import { plotText } from './usage-plot.ts'
+import { tableText } from './usage-table.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-usage-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -40,6 +41,27 @@ beforeAll(async () => {
 
 const usage = (...args: string[]) => runCaptured('usage', ...args, '--config', config, '--data', data)
 const november = ['--from', '2026-11-01', '--to', '2026-11-30']
+
+test('a long name is shortened in tables, and whole in JSON and CSV', async () => {
+  const model = `ft:${'m'.repeat(240)}:end`
+  const own = join(folder, 'long')
+  const storage = await openStorage({ path: own, postgres: null }, systemClock)
+  await addRows(storage, [ledgerRow({ id: 'long', at_ms: at('2026-11-03T12:00:00Z'), model })])
+  await storage.close()
+  const of = (...more: string[]) =>
+    runCaptured('usage', ...november, ...more, '--config', config, '--data', own)
+  const { out } = await of()
+  expect(out).toContain(`ft:${'m'.repeat(27)}…${'m'.repeat(25)}:end `)
+  expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThan(120)
+  for (const format of ['json', 'csv']) expect((await of('--format', format)).out).toContain(model)
+  const columns = [
+    { title: 'MODEL', right: false, cells: [model, 'b'] },
+    { title: 'COST', right: true, cells: ['$1.00', '$20.00'] },
+  ]
+  expect(tableText(columns, false, 40)).toBe(
+    `MODEL                               COST\nft:${'m'.repeat(13)}…${'m'.repeat(11)}:end   $1.00\nb                                 $20.00`,
+  )
+})
 
 test('rule 5: a table stands in line, marks estimates and what has no price, and adds up', async () => {
   const { code, out, err } = await usage('--by', 'team,day', ...november)
