@@ -28,20 +28,28 @@ const knownMax = 20_000
 /** Reads dimensions and remembers them. */
 export class DimensionReader {
   readonly #known = new Map<string, Dimensions>()
+  /** What was asked for last: rows with the same dimensions come together. */
+  #lastList = ''
+  #last: Dimensions | null = null
 
   /** @param list as an entry has it */
   read(list: string): Dimensions {
-    const known = this.#known.get(list)
-    if (known !== undefined) return known
-    const read = readDimensions(list)
-    if (this.#known.size >= knownMax) this.#known.clear()
-    this.#known.set(list, read)
+    if (this.#last !== null && list === this.#lastList) return this.#last
+    let read = this.#known.get(list)
+    if (read === undefined) {
+      read = readDimensions(list)
+      if (this.#known.size >= knownMax) this.#known.clear()
+      this.#known.set(list, read)
+    }
+    this.#lastList = list
+    this.#last = read
     return read
   }
 
   /** Forgets them all: what a transaction that failed gave them is not theirs, and what was cleaned away is nobody's. */
   clear(): void {
     this.#known.clear()
+    this.#last = null
   }
 }
 

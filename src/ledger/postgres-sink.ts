@@ -6,7 +6,7 @@ import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Database } from '../storage/database.ts'
 import { tableRow, type Entry } from './columns.ts'
 import { DimensionReader } from './dimensions.ts'
-import { rollupRow, sumByDay, sumByHour, sumByQuarter, type Sum } from './rollup.ts'
+import { rollupRow, sumsOf, type Sum } from './rollup.ts'
 import { addSums, sumColumns, type RowSink, type SumsName } from './sink.ts'
 
 export class PostgresSink implements RowSink {
@@ -18,11 +18,11 @@ export class PostgresSink implements RowSink {
     return this.db.transaction().execute(async (tx) => {
       const fresh = await addRows(tx, entries)
       const added = entries.filter(({ id }) => fresh.delete(id))
-      const hours = sumByHour(added, this.#reader)
+      const { quarters, hours, days } = sumsOf(added, this.#reader)
       await addAll(tx, 'ledger_hours', hours)
-      await addAll(tx, 'ledger_days', sumByDay(hours))
+      await addAll(tx, 'ledger_days', days)
       // Last, since all gateways add to the same row: it is held until the end.
-      await addAll(tx, 'ledger_quarters', sumByQuarter(added, this.#reader))
+      await addAll(tx, 'ledger_quarters', quarters)
       return added.length
     })
   }

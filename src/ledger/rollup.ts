@@ -1,5 +1,5 @@
-// Sums of rows by hour and by day (UTC) and by what reports group by, and by quarter of an hour over all groups. They are added to in the transaction that adds the
-// rows, so that they are always the rows' own sum; check.ts verifies it.
+// Sums of rows by hour and by day (UTC) and by what reports group by, and by quarter of an hour over all groups. They are
+// added to in the transaction that adds the rows, so that they are always the rows' own sum; check.ts verifies it.
 
 import type { SumsTable } from '../storage/database.ts'
 import { rollupGroups, rollupSums } from '../storage/ledger-tables.ts'
@@ -18,23 +18,43 @@ export interface Sum {
   readonly sums: number[]
 }
 
-/** The sums of these rows by hour, one for each combination of groups. */
-export function sumByHour(entries: readonly Entry[], reader: DimensionReader): Sum[] {
+/** The same rows summed up in each of the ways that are kept. */
+export interface Sums {
+  readonly quarters: readonly Sum[]
+  readonly hours: readonly Sum[]
+  readonly days: readonly Sum[]
+}
+
+/** The sums of these rows. Each row is looked at once: what is longer than a quarter is made of quarters. */
+export function sumsOf(entries: readonly Entry[], reader: DimensionReader): Sums {
+  const parts = byGroupAndQuarter(entries, reader)
+  const hours = merged(parts, hourMs, true)
+  return { quarters: merged(parts, quarterMs, false), hours, days: merged(hours, dayMs, true) }
+}
+
+function byGroupAndQuarter(entries: readonly Entry[], reader: DimensionReader): Sum[] {
   const found = new Map<string, Map<number, Sum>>()
+  // Rows that follow each other mostly go to the same sum.
+  let lastKey = ''
+  let last: Sum | null = null
   for (const entry of entries) {
     const read = reader.read(entry.dimensions)
     const moment = entry.numbers[numberAt.at_ms]!
-    const atMs = moment - (moment % hourMs)
-    let hours = found.get(read.groupKey)
-    if (hours === undefined) found.set(read.groupKey, (hours = new Map()))
-    let sum = hours.get(atMs)
-    if (sum === undefined) {
-      sum = { atMs, groups: read.groups, sums: rollupSums.map(() => 0) }
-      hours.set(atMs, sum)
+    if (last === null || read.groupKey !== lastKey || moment < last.atMs || moment >= last.atMs + quarterMs) {
+      lastKey = read.groupKey
+      last = sumAmong(found, read, moment - (moment % quarterMs))
     }
-    addRow(sum.sums, entry, read)
+    addRow(last.sums, entry, read)
   }
-  return [...found.values()].flatMap((hours) => [...hours.values()])
+  return [...found.values()].flatMap((quarters) => [...quarters.values()])
+}
+
+function sumAmong(found: Map<string, Map<number, Sum>>, { groupKey, groups }: Dimensions, atMs: number): Sum {
+  let quarters = found.get(groupKey)
+  if (quarters === undefined) found.set(groupKey, (quarters = new Map()))
+  let sum = quarters.get(atMs)
+  if (sum === undefined) quarters.set(atMs, (sum = { atMs, groups, sums: rollupSums.map(() => 0) }))
+  return sum
 }
 
 /** Adds what one row is to sums in the order of `rollupSums`. */
@@ -70,27 +90,14 @@ const sumAt = Object.fromEntries(rollupSums.map((name, index) => [name, index]))
   number
 >
 
-/** The sums of these rows by quarter of an hour, over all groups. */
-export function sumByQuarter(entries: readonly Entry[], reader: DimensionReader): Sum[] {
-  const found = new Map<number, Sum>()
-  for (const entry of entries) {
-    const moment = entry.numbers[numberAt.at_ms]!
-    const atMs = moment - (moment % quarterMs)
-    let sum = found.get(atMs)
-    if (sum === undefined) found.set(atMs, (sum = { atMs, groups: [], sums: rollupSums.map(() => 0) }))
-    addRow(sum.sums, entry, reader.read(entry.dimensions))
-  }
-  return [...found.values()]
-}
-
-/** Hours' sums as days'. */
-export function sumByDay(hours: readonly Sum[]): Sum[] {
+/** Sums of shorter times as those of longer ones. `grouped`: each combination of groups by itself, else all in one. */
+function merged(parts: readonly Sum[], lengthMs: number, grouped: boolean): Sum[] {
   const found = new Map<string, Sum>()
-  for (const { atMs, groups, sums } of hours) {
-    const dayAtMs = Math.floor(atMs / dayMs) * dayMs
-    const key = `${dayAtMs}\u0000${groups.join('\u0000')}`
+  for (const { atMs: partAtMs, groups, sums } of parts) {
+    const atMs = partAtMs - (partAtMs % lengthMs)
+    const key = grouped ? `${atMs}\u0000${groups.join('\u0000')}` : String(atMs)
     const known = found.get(key)
-    if (known === undefined) found.set(key, { atMs: dayAtMs, groups, sums: [...sums] })
+    if (known === undefined) found.set(key, { atMs, groups: grouped ? groups : [], sums: [...sums] })
     else addTo(known.sums, sums)
   }
   return [...found.values()]

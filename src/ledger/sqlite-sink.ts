@@ -10,7 +10,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { numberAt, type Entry } from './columns.ts'
 import { DimensionReader } from './dimensions.ts'
 import { dimensionsCleaned } from './retention.ts'
-import { dayMs, sumByDay, sumByHour, sumByQuarter, type Sum } from './rollup.ts'
+import { dayMs, sumsOf, type Sum } from './rollup.ts'
 import { addSums, sumColumns, type RowSink, type SumsName } from './sink.ts'
 
 /** From this size of the log on it is written back. */
@@ -110,12 +110,13 @@ export class SqliteSink implements RowSink {
       this.#forgetCleaned()
       for (const { id, operationId, numbers, more, dimensions } of entries) {
         if (operationId !== null) name.run(id, numbers[numberAt.at_ms]!)
-        insert.run(id, operationId, ...numbers, more, this.#numberOf(dimensions, numbers[numberAt.at_ms]!))
+        // One list: the binding takes it as it is, and values by themselves would be gathered into one twice.
+        insert.run([id, operationId, ...numbers, more, this.#numberOf(dimensions, numbers[numberAt.at_ms]!)])
       }
-      const sums = sumByHour(entries, this.#reader)
-      for (const sum of sums) hours.run(...flat(sum))
-      for (const sum of sumByDay(sums)) days.run(...flat(sum))
-      for (const sum of sumByQuarter(entries, this.#reader)) quarters.run(...flat(sum))
+      const sums = sumsOf(entries, this.#reader)
+      for (const sum of sums.hours) hours.run(flat(sum))
+      for (const sum of sums.days) days.run(flat(sum))
+      for (const sum of sums.quarters) quarters.run(flat(sum))
       this.#db.run('commit')
     } catch (cause) {
       this.#reader.clear()

@@ -58,7 +58,7 @@ export const rollupSums = [
   'reasoning', 'audio_input', 'audio_output', 'cost_nano', 'billed_nano', 'saved_nano', 'estimated_nano', 'cached', 'rows',
 ] as const // prettier-ignore
 
-/** What a single row adds to each sum, as SQL that both databases understand; `sumByHour` in src/ledger does the same. */
+/** What a single row adds to each sum, as SQL that both databases understand; `sumsOf` in src/ledger does the same. */
 export const rowSums: Readonly<Record<(typeof rollupSums)[number], string>> = {
   operations: 'is_last',
   attempts: 'case when attempt > 0 then 1 else 0 end',
