@@ -20,19 +20,25 @@ export function startHeadgate(folder: string, upstreamPort: number): Promise<Gat
   return headgate(folder, upstreamPort, '')
 }
 
+/** The same, for a load that finds out by itself how much it may be: nothing is turned away. */
+export function startPatientHeadgate(folder: string, upstreamPort: number): Promise<Gate> {
+  return headgate(folder, upstreamPort, '', ', overload: { mode: off }')
+}
+
 /** Starts Headgate with its cache on; `store` says where answers are kept. */
 export function startCachingHeadgate(folder: string, upstreamPort: number, store: string): Promise<Gate> {
   return headgate(folder, upstreamPort, `cache: { mode: exact, store: { ${store} } }\n`)
 }
 
-async function headgate(folder: string, upstreamPort: number, more: string): Promise<Gate> {
+// oxlint-disable-next-line max-params -- a file's parts
+async function headgate(folder: string, upstreamPort: number, more: string, server = ''): Promise<Gate> {
   const port = freePort()
   const own = join(folder, `headgate-${port}`)
   mkdirSync(own)
   const file = join(own, 'headgate.yaml')
   writeFileSync(
     file,
-    `server: { listen: "127.0.0.1:${port}", limits: { connectionsPerAddress: 100000 } }
+    `server: { listen: "127.0.0.1:${port}", limits: { connectionsPerAddress: 100000 }${server} }
 admin: { listen: "127.0.0.1:0" }
 storage: { path: data }
 upstreams:

@@ -2,7 +2,7 @@
 // counts only where the gate keeps up: one that falls behind passes several chunks at once and looks cheap. So the rate
 // is lowered until both keep up with time to spare, and the table says which rate it was.
 
-import { startHeadgate, startNginx, type Gate } from './gates.ts'
+import { startPatientHeadgate, startNginx, type Gate } from './gates.ts'
 import { cpuMs, memoryKb } from './machine.ts'
 import type { Plan } from './main.ts'
 import { openStreamCall, streamChunk } from './messages.ts'
@@ -34,7 +34,7 @@ interface Base {
 export async function benchStreams(plan: Plan): Promise<Figure[]> {
   const upstream = new Upstream()
   const gates = [
-    await startHeadgate(plan.folder, upstream.port),
+    await startPatientHeadgate(plan.folder, upstream.port),
     await startNginx(plan.folder, upstream.port, true),
   ]
   await Bun.sleep(settleMs)
