@@ -43,3 +43,24 @@ test('a deadline set anew by its own meeting is met at its time', () => {
   expect(met).toBe(3)
   expect(sweeper.watching).toBe(0)
 })
+
+test('the tick behind a standstill judges nobody, the one behind that does, also where every tick is late', () => {
+  let nowMs = 0
+  const sweeper = new Sweeper({ nowMs: () => nowMs, wallMs: () => 0 })
+  const metAtMs: number[] = []
+  const waiting: Waiting = { deadlineAtMs: 40, onDeadline: () => void metAtMs.push(nowMs) }
+  sweeper.add(waiting)
+  const tickAt = (ms: number) => {
+    nowMs = ms
+    sweeper.tick()
+  }
+  tickAt(25)
+  tickAt(525)
+  expect(metAtMs).toEqual([])
+  tickAt(550)
+  expect(metAtMs).toEqual([550])
+  waiting.deadlineAtMs = 600
+  for (const ms of [1000, 1500, 2000]) tickAt(ms)
+  expect(metAtMs).toEqual([550, 1500])
+  sweeper.remove(waiting)
+})

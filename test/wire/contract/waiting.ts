@@ -147,6 +147,19 @@ export function timeoutTests(kind: Kind): void {
       },
     ))
 
+  test('a process that stood still blames no upstream whose bytes had come by then', () =>
+    withWire(
+      kind,
+      { script: answering(`${head}12345`), settings: { timeouts: { idleMs: 150 } } },
+      async (wire, upstream) => {
+        const reply = await wire.send(request()).reply
+        const read = drain(reply.body)
+        upstream.connections[0]!.write('67890')
+        Bun.sleepSync(500)
+        expect(await read).toMatchObject({ bytes: Buffer.from('1234567890'), cause: null })
+      },
+    ))
+
   test('a client that uploads slowly is no slow upstream', () =>
     withWire(
       kind,
