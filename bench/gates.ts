@@ -17,21 +17,25 @@ const command = join(import.meta.dir, '..', 'bin', 'headgate')
 
 /** Starts Headgate through its own command: one key, everything else by default. */
 export function startHeadgate(folder: string, upstreamPort: number): Promise<Gate> {
-  return headgate(folder, upstreamPort, '')
+  return headgate(folder, upstreamPort, {})
 }
 
 /** The same, for a load that finds out by itself how much it may be: nothing is turned away. */
 export function startPatientHeadgate(folder: string, upstreamPort: number): Promise<Gate> {
-  return headgate(folder, upstreamPort, '', ', overload: { mode: off }')
+  return headgate(folder, upstreamPort, { server: ', overload: { mode: off }' })
 }
 
 /** Starts Headgate with its cache on; `store` says where answers are kept. */
 export function startCachingHeadgate(folder: string, upstreamPort: number, store: string): Promise<Gate> {
-  return headgate(folder, upstreamPort, `cache: { mode: exact, store: { ${store} } }\n`)
+  return headgate(folder, upstreamPort, { more: `cache: { mode: exact, store: { ${store} } }\n` })
 }
 
-// oxlint-disable-next-line max-params -- a file's parts
-async function headgate(folder: string, upstreamPort: number, more: string, server = ''): Promise<Gate> {
+/** `server`: further members of that section; `more`: further sections. */
+async function headgate(
+  folder: string,
+  upstreamPort: number,
+  { server = '', more = '' }: { readonly server?: string; readonly more?: string },
+): Promise<Gate> {
   const port = freePort()
   const own = join(folder, `headgate-${port}`)
   mkdirSync(own)

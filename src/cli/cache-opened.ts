@@ -3,7 +3,6 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { loadConfig } from '../config/load.ts'
 import { ConfigProblems } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'

@@ -85,26 +85,14 @@ const headTexts = new RepeatedText<Reservation>({
 })
 
 function dimensionsOf(row: LedgerRow): Values {
-  const { owner, attempt } = row
   return [
-    row.endpoint,
-    row.method,
-    cut(row.model),
-    cut(row.upstreamModel),
-    row.upstream,
-    row.account,
-    cut(owner.key),
-    owner.keyId,
-    cut(owner.team),
-    cut(owner.app),
-    cut(owner.user),
-    owner.env,
+    ...beforehand(row),
     row.state,
     row.estimator,
     cut(row.serviceTier),
     row.priceVersion,
     row.cache,
-    attempt,
+    row.attempt,
     row.last ? 1 : 0,
     row.status,
     row.failure,
@@ -116,7 +104,12 @@ function dimensionsOf(row: LedgerRow): Values {
 }
 
 function headOf(one: Reservation): Values {
-  const { owner, attempt } = one
+  return [...beforehand(one), one.stream ? 1 : 0, one.priceVersion, one.attempt]
+}
+
+/** Dimensions that are known before the call, the first ones. */
+function beforehand(one: Omit<Reservation, 'estimatedInput' | 'estimatedNanoUsd'>): Values {
+  const { owner } = one
   return [
     one.endpoint,
     one.method,
@@ -130,9 +123,6 @@ function headOf(one: Reservation): Values {
     cut(owner.app),
     cut(owner.user),
     owner.env,
-    one.stream ? 1 : 0,
-    one.priceVersion,
-    attempt,
   ]
 }
 

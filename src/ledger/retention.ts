@@ -1,6 +1,6 @@
 // What goes away after its time: single rows and the sums of hours and quarters, whole days of them, oldest first and few at a
-// time, and what only such rows had in common. The sums of days stay for ever. From when on rows are complete is kept with the facts of the installation, since only there a sum can be
-// verified.
+// time, and what only such rows had in common. The sums of days stay for ever. From when on rows are complete is kept with
+// the facts of the installation, since only there a sum can be verified.
 
 import { sql, type Kysely } from 'kysely'
 import type { Database } from '../storage/database.ts'

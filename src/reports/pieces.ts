@@ -1,8 +1,9 @@
 // Which table answers for which stretch of time. Sums of days for whole UTC days, sums of hours for whole hours, single rows
-// for the rest; where all groups are one, sums of quarters of an hour in place of hours, a row each. So a report is exact in every time zone and at every moment, and still reads as little as it can. A day of
-// a zone is no UTC day; but all of it save an hour or a few is. So a UTC day is counted under the local day that has most of
-// it, and the hours that belong to the other are moved there: an hour or two are read in place of twenty-four. Of the
-// time before rows were let go only the days are left; they are taken whole.
+// for the rest; where all groups are one, sums of quarters of an hour in place of hours, a row each. So a report is exact in
+// every time zone and at every moment, and still reads as little as it can. A day of a zone is no UTC day; but all of it save
+// an hour or a few is. So a UTC day is counted under the local day that has most of it, and the hours that belong to the
+// other are moved there: an hour or two are read in place of twenty-four. Of the time before rows were let go only the days
+// are left; they are taken whole.
 
 /** A table, coarse to fine. */
 export type Grain = 'ledger_days' | Part | 'ledger'

@@ -51,14 +51,12 @@ export function rowOwner({ principal }: Exchange): RowOwner {
   return owner
 }
 
+/** Models of one upstream that are told of. */
 const toldMax = 1000
 
 export class Book {
-  /** Models whose lack of a price was told. */
-  readonly #told = new Set<string>()
-  /** The last of them: asked for again at each of its calls. */
-  #toldModel: string | null = ''
-  #toldUpstream = ''
+  /** Models whose lack of a price was told, of each upstream. */
+  readonly #told = new Map<string, Set<string | null>>()
   readonly #estimating = new Set<Promise<void>>()
 
   constructor(private readonly parts: BookParts) {}
@@ -108,43 +106,18 @@ export class Book {
   #given(x: Exchange, cached: CachedFacts, status: number): Promise<void> | null {
     const { clock, pricing } = this.parts
     const durationUs = us(clock.nowMs() - x.startedAtMs)
-    // Written out, as below.
-    return this.#keep({
-      id: `${x.id}-0`,
-      operationId: x.id,
-      atMs: x.startedWallMs,
-      endpoint: x.endpoint?.operation ?? 'unknown',
-      method: x.request.method,
-      model: x.model,
-      owner: rowOwner(x),
-      stream: x.stream,
-      cache: x.cacheStatus,
-      clientGone: x.gone,
-      endUser: x.endUser,
-      metadata: reportedMetadata(x),
-      retryCount: x.retryCount,
-      upstreamModel: cached.answeredModel ?? cached.upstreamModel,
-      upstream: null,
-      account: null,
-      state: 'settled',
-      estimator: null,
-      usage: null,
-      units: null,
-      serviceTier: cached.serviceTier,
-      costNanoUsd: 0,
-      billedNanoUsd: 0,
-      savedNanoUsd: savedBy(x, cached, pricing),
-      priceVersion: pricing.version,
-      attempt: 0,
-      last: true,
-      status: x.gone ? 499 : status,
-      failure: x.gone ? 'client_gone' : (x.failure?.code ?? null),
-      firstByteUs: null,
-      durationUs,
-      // Whoever shared an answer waited for its upstream.
-      overheadUs: x.cacheStatus === 'COALESCED' ? null : durationUs,
-      unmetered: false,
-    })
+    const row = rowOf(x, `${x.id}-0`)
+    row.upstreamModel = cached.answeredModel ?? cached.upstreamModel
+    row.serviceTier = cached.serviceTier
+    row.savedNanoUsd = savedBy(x, cached, pricing)
+    row.priceVersion = pricing.version
+    row.last = true
+    row.status = x.gone ? 499 : status
+    row.failure = x.gone ? 'client_gone' : (x.failure?.code ?? null)
+    row.durationUs = durationUs
+    // Whoever shared an answer waited for its upstream.
+    row.overheadUs = x.cacheStatus === 'COALESCED' ? null : durationUs
+    return this.#keep(row)
   }
 
   /** Keeps a row for a cost that is not that of the call under way. */
@@ -156,28 +129,21 @@ export class Book {
     const asked = { model: model ?? attempt.upstreamModel, serviceTier, usage, units, batch: item.batch }
     const { costNanoUsd, priceVersion } = pricing.price({ ...asked, ...whom(attempt) })
     attempt.itemsNanoUsd += costNanoUsd ?? 0
-    void this.#keep({
-      ...commonOf(x, attempt),
-      id: item.rowId,
-      operationId: item.rowId,
-      atMs: clock.wallMs(),
-      upstreamModel: asked.model,
-      state: item.estimator == null ? 'settled' : 'estimated',
-      estimator: item.estimator ?? null,
-      usage,
-      units,
-      serviceTier,
-      costNanoUsd,
-      billedNanoUsd: costNanoUsd,
-      priceVersion,
-      attempt: 0,
-      last: false,
-      durationUs: 0,
-      firstByteUs: null,
-      overheadUs: null,
-      failure: null,
-      unmetered: false,
-    })
+    const row = rowOf(x, item.rowId)
+    row.operationId = item.rowId
+    row.atMs = clock.wallMs()
+    row.upstreamModel = asked.model
+    row.upstream = attempt.whom.name
+    row.account = attempt.whom.account
+    row.state = item.estimator == null ? 'settled' : 'estimated'
+    row.estimator = item.estimator ?? null
+    row.usage = usage
+    row.units = units
+    row.serviceTier = serviceTier
+    row.costNanoUsd = row.billedNanoUsd = costNanoUsd
+    row.priceVersion = priceVersion
+    row.status = x.gone ? 499 : attempt.status
+    void this.#keep(row)
   }
 
   /** Resolves when every estimate under way is kept. */
@@ -196,42 +162,29 @@ export class Book {
     attempt.bookedUsage = usage
     const delivered = attempt.delivered || attempt.continued
     const part = delivered && last ? x.knownPart : null
-    // Written out: this is made for every call, and spreading objects costs more than all the rest of it.
-    return this.#keep({
-      id: attempt.id,
-      operationId: x.id,
-      atMs: attempt.startedWallMs,
-      endpoint: x.endpoint?.operation ?? 'unknown',
-      method: x.request.method,
-      model: x.model,
-      upstreamModel: attempt.answeredModel ?? attempt.upstreamModel,
-      upstream: attempt.whom.name,
-      account: attempt.whom.account,
-      owner: rowOwner(x),
-      state: attempt.state as RowState,
-      estimator: estimate?.estimator ?? null,
-      usage,
-      units: attempt.itemised ? null : attempt.units,
-      serviceTier: attempt.serviceTier,
-      costNanoUsd,
-      billedNanoUsd: delivered || costNanoUsd === null ? costNanoUsd : 0,
-      savedNanoUsd: part === null ? 0 : savedBy(x, part, this.parts.pricing),
-      priceVersion,
-      cache: x.cacheStatus,
-      attempt: x.tried.indexOf(attempt) + 1,
-      last,
-      status: x.gone ? 499 : attempt.status,
-      failure: failureOf(x, attempt, last),
-      firstByteUs: attempt.firstByteAtMs === 0 ? null : us(attempt.firstByteAtMs - attempt.startedAtMs),
-      durationUs: us(attempt.endedAtMs - attempt.startedAtMs),
-      overheadUs: us(x.tried[0]!.startedAtMs - x.startedAtMs),
-      stream: x.stream,
-      clientGone: x.gone,
-      endUser: x.endUser,
-      metadata: reportedMetadata(x),
-      retryCount: x.retryCount,
-      unmetered: x.endpoint?.metered === 'unmetered' && usage === null && attempt.units === null,
-    })
+    const row = rowOf(x, attempt.id)
+    row.atMs = attempt.startedWallMs
+    row.upstreamModel = attempt.answeredModel ?? attempt.upstreamModel
+    row.upstream = attempt.whom.name
+    row.account = attempt.whom.account
+    row.state = attempt.state as RowState
+    row.estimator = estimate?.estimator ?? null
+    row.usage = usage
+    row.units = attempt.itemised ? null : attempt.units
+    row.serviceTier = attempt.serviceTier
+    row.costNanoUsd = costNanoUsd
+    row.billedNanoUsd = delivered || costNanoUsd === null ? costNanoUsd : 0
+    row.savedNanoUsd = part === null ? 0 : savedBy(x, part, this.parts.pricing)
+    row.priceVersion = priceVersion
+    row.attempt = x.tried.indexOf(attempt) + 1
+    row.last = last
+    row.status = x.gone ? 499 : attempt.status
+    row.failure = failureOf(x, attempt, last)
+    row.firstByteUs = attempt.firstByteAtMs === 0 ? null : us(attempt.firstByteAtMs - attempt.startedAtMs)
+    row.durationUs = us(attempt.endedAtMs - attempt.startedAtMs)
+    row.overheadUs = us(x.tried[0]!.startedAtMs - x.startedAtMs)
+    row.unmetered = x.endpoint?.metered === 'unmetered' && usage === null && attempt.units === null
+    return this.#keep(row)
   }
 
   #price(x: Exchange, attempt: Attempt, usage: Usage | null) {
@@ -251,12 +204,10 @@ export class Book {
 
   /** Once for each model: nobody should find out from a bill. */
   #tellUnpriced(model: string | null, upstream: string): void {
-    if (model === this.#toldModel && upstream === this.#toldUpstream) return
-    this.#toldModel = model
-    this.#toldUpstream = upstream
-    const name = `${upstream} ${model}`
-    if (this.#told.has(name) || this.#told.size >= toldMax) return
-    this.#told.add(name)
+    let told = this.#told.get(upstream)
+    if (told === undefined) this.#told.set(upstream, (told = new Set()))
+    if (told.has(model) || told.size >= toldMax) return
+    told.add(model)
     this.parts.warn(
       `No price is known for the model "${String(model).slice(0, 128)}" at the upstream ${upstream}: its rows are unpriced, and money ` +
         'budgets refuse it. Give it a price (meter.prices, docs/prices.md).',
@@ -304,27 +255,48 @@ function savedBy(x: Exchange, cached: CachedFacts, pricing: Pricing): number {
   return pricing.price({ ...about, model, serviceTier, usage, units: null, batch: false }).costNanoUsd ?? 0
 }
 
-function commonOf(x: Exchange, attempt: Attempt) {
-  const { whom } = attempt
+/** A row while it is made. */
+type Draft = { -readonly [Name in keyof LedgerRow]: LedgerRow[Name] }
+
+/**
+ * A row with what its exchange says and nothing else: settled, and of no cost. Written out and then changed, since one is made
+ * for every call: spreading objects costs more than all the rest of it, and rows of one shape are read faster.
+ */
+function rowOf(x: Exchange, id: string): Draft {
   return {
+    id,
     operationId: x.id,
+    atMs: x.startedWallMs,
     endpoint: x.endpoint?.operation ?? 'unknown',
     method: x.request.method,
     model: x.model,
+    upstreamModel: null,
+    upstream: null,
+    account: null,
     owner: rowOwner(x),
-    stream: x.stream,
+    state: 'settled',
+    estimator: null,
+    usage: null,
+    units: null,
+    serviceTier: null,
+    costNanoUsd: 0,
+    billedNanoUsd: 0,
+    savedNanoUsd: 0,
+    priceVersion: null,
     cache: x.cacheStatus,
+    attempt: 0,
+    last: false,
+    status: 0,
+    failure: null,
+    firstByteUs: null,
+    durationUs: 0,
+    overheadUs: null,
+    stream: x.stream,
     clientGone: x.gone,
     endUser: x.endUser,
     metadata: reportedMetadata(x),
     retryCount: x.retryCount,
-    id: attempt.id,
-    atMs: attempt.startedWallMs,
-    upstreamModel: attempt.answeredModel ?? attempt.upstreamModel,
-    upstream: whom.name,
-    account: whom.account,
-    savedNanoUsd: 0,
-    status: x.gone ? 499 : attempt.status,
+    unmetered: false,
   }
 }
 
