@@ -70,9 +70,9 @@ export class Trial<T extends Target> implements Asking {
     return hedged(this, choice, hedge.after)
   }
 
-  /** One more attempt beside the one under way, where it may be made; null = not. */
+  /** One more attempt beside the one under way, where it may be made and a way is open; null = not. */
   second(): Choice<T> | null {
-    const choice = this.#left > 1 && !this.x.gone ? this.next() : null
+    const choice = this.#left > 1 && !this.x.gone ? this.#open() : null
     if (choice === null || !this.about.route.budget.take()) return null
     this.#left--
     return choice
@@ -118,8 +118,12 @@ export class Trial<T extends Target> implements Asking {
     return this.about.parts.quota?.waitMs(target.name, this.x, model ?? this.x.model) ?? 0
   }
 
-  /** The next way that is open; where none is and none was tried yet, the one that is likeliest to work. */
+  /** The next way that is open; where none is, the one that is likeliest to work. */
   next(): Choice<T> | null {
+    return this.#open() ?? this.#anyway()
+  }
+
+  #open(): Choice<T> | null {
     const { route, ways, parts } = this.about
     this.nowMs = parts.clock.nowMs()
     for (const doubts of [false, true]) {
@@ -129,13 +133,18 @@ export class Trial<T extends Target> implements Asking {
         if (at >= 0) return rank.choices[at]!
       }
     }
-    return this.#tried.length === 0 ? this.#anyway() : null
+    return null
   }
 
-  /** Nothing is open. A breaker never keeps the last way shut: to be wrong about it would be an outage of our own making. */
+  /**
+   * Nothing is open, or all of that was no good. A breaker never keeps the last way shut: to be wrong about it would be an
+   * outage of our own making. Nor does it for a repeat, which the retry budget bounds.
+   */
   #anyway(): Choice<T> | null {
-    const left = this.about.ways.all.filter(({ account }) => !account.draining)
-    if (left.length <= 1) return left[0] ?? null
+    const left = this.about.ways.all.filter(
+      (choice) => !choice.account.draining && !this.#tried.includes(choice),
+    )
+    if (left.length <= 1 && this.#tried.length === 0) return left[0] ?? null
     const broken = left.filter((choice) => choice.limitedUntilMs(this.nowMs) === 0)
     if (broken.length === 0) return null
     return broken.reduce((best, each) => (this.#opensInMs(each) < this.#opensInMs(best) ? each : best))

@@ -49,6 +49,24 @@ describe('an upstream that flaps', () => {
     expect((await chat(gate)).upstream).toBe('first')
   })
 
+  test('is asked all the same, before its time, for what fails everywhere else', async () => {
+    const { gate, first, second } = await twoAccounts({ breaker: { failures: 1, cooldown: '60s' } })
+    first.faults.add({ match: {}, fault: 'fault-500', times: 1 })
+    expect((await chat(gate)).upstream).toBe('second')
+    second.faults.add({ match: {}, fault: 'fault-500', times: 1 })
+    const { status, upstream, attempts } = await chat(gate)
+    expect([status, upstream, attempts]).toEqual([200, 'first', 2])
+  })
+
+  test('but not one that has said when it takes requests again', async () => {
+    const { gate, first, second } = await twoAccounts()
+    first.faults.add({ match: {}, fault: 'fault-429-retry-after-20', times: 1 })
+    expect((await chat(gate)).upstream).toBe('second')
+    second.faults.add({ match: {}, fault: 'fault-500', times: 1 })
+    expect((await chat(gate)).status).toBe(500)
+    expect(chats(first)).toBe(1)
+  })
+
   test('opens its breaker for that model only, and shows it to the operator', async () => {
     const first = await startSandbox()
     const second = await startSandbox()
