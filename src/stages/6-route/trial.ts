@@ -145,7 +145,10 @@ export class Trial<T extends Target> implements Asking {
       (choice) => !choice.account.draining && !this.#tried.includes(choice),
     )
     if (left.length <= 1 && this.#tried.length === 0) return left[0] ?? null
-    const broken = left.filter((choice) => choice.limitedUntilMs(this.nowMs) === 0)
+    const isRepeat = this.#tried.length > 0
+    const broken = left.filter(
+      (choice) => choice.limitedUntilMs(this.nowMs) === 0 && !(isRepeat && this.#quotaWaitMs(choice) > 0),
+    )
     if (broken.length === 0) return null
     return broken.reduce((best, each) => (this.#opensInMs(each) < this.#opensInMs(best) ? each : best))
   }
