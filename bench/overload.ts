@@ -1,196 +1,136 @@
 // What happens at twice the load the gateway can take: goodput beside its peak, and the latency of what is admitted beside
 // that at 80 % of the peak. Load comes at a rate, whether or not answers do, as it does from many clients, and the upstream
 // takes as long for an answer as a short one of a model takes. Run it with `taskset -c 1 bun bench/overload.ts [seconds] [shares] [peak]`:
-// the gateway runs on core 0, load and upstream on core 1. The share of core 1 that they need is shown: near 100 % the
-// figures say more of them than of the gateway.
+// the gateway runs on core 0, load and upstream on core 1. Both are a program in Go (bench/load), since one in TypeScript
+// measured itself: how late it sends is shown, and the share of core 1 that they need.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Socket } from 'bun'
 import { startHeadgate, type Gate } from './gates.ts'
-import { cpuMs, stopAll } from './machine.ts'
+import { cpuMs, startBeside, stopAll } from './machine.ts'
 import { answer, jsonAnswer, jsonCall } from './messages.ts'
 
 const seconds = Number(process.argv[2] ?? 3)
 const upstreamMs = 200
-const connectionsMax = 12_000
 const warmUpShare = 0.3
 const shares = (process.argv[3] ?? '0.8,1,2').split(',').map(Number)
-const reply = answer(jsonAnswer)
-const closingBrace = 125
 
-/** Answers each request the same, after a while. Requests come one at a time on a connection, and end with their body. */
-class SlowUpstream {
-  readonly #due: { readonly socket: Socket; readonly atMs: number }[] = []
-  readonly #listener = Bun.listen({
-    hostname: '127.0.0.1',
-    port: 0,
-    socket: {
-      data: (socket, bytes) => {
-        if (bytes.at(-1) === closingBrace) this.#due.push({ socket, atMs: performance.now() + upstreamMs })
-      },
-      error: () => {},
-    },
-  })
-  readonly #timer = setInterval(() => this.#answer(), 1)
-  #next = 0
-
-  get port(): number {
-    return this.#listener.port
-  }
-
-  close(): void {
-    clearInterval(this.#timer)
-    this.#listener.stop(true)
-  }
-
-  #answer(): void {
-    const nowMs = performance.now()
-    while (this.#next < this.#due.length && this.#due[this.#next]!.atMs <= nowMs)
-      this.#due[this.#next++]!.socket.write(reply)
-    if (this.#next > 10_000) this.#next -= this.#due.splice(0, this.#next).length
-  }
+/** Times in microseconds. */
+interface Heard {
+  readonly good: number[]
+  readonly shed: number[]
+  readonly other: number
+  readonly notSent: number
+  readonly lateP99: number
 }
 
-interface Link {
-  socket: Socket
-  sentAtMs: number
-}
-
-interface Result {
+interface Result extends Heard {
   readonly goodPerSecond: number
   readonly shedPerSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly shedP50Ms: number
-  readonly shedP99Ms: number
-  readonly late: number
   /** Part of the time that the gateway, and load with upstream, were on their cores. */
   readonly gateShare: number
   readonly loadShare: number
 }
 
 class Load {
-  readonly #idle: Link[] = []
-  #open = 0
-  #recording = false
-  #good: number[] = []
-  #shed: number[] = []
-  #late = 0
+  readonly #program: string
+  readonly #request: string
+  #upstream = -1
 
-  constructor(private readonly gate: Gate) {}
+  constructor(private readonly folder: string) {
+    this.#program = join(folder, 'load')
+    this.#request = join(folder, 'request.bin')
+    writeFileSync(this.#request, jsonCall)
+    const built = Bun.spawnSync([
+      'go',
+      'build',
+      '-o',
+      this.#program,
+      join(import.meta.dir, 'load', 'main.go'),
+    ])
+    if (!built.success) throw new Error(`go build: ${built.stderr.toString()}`)
+  }
+
+  /** Gives the upstream's port. */
+  async startUpstream(): Promise<number> {
+    const file = join(this.folder, 'answer.bin')
+    const log = join(this.folder, 'upstream.txt')
+    writeFileSync(file, answer(jsonAnswer))
+    this.#upstream = startBeside([this.#program, 'upstream', file, String(upstreamMs)], log).pid
+    for (;;) {
+      const port = /^\d+\n/.exec(await Bun.file(log).text())
+      if (port !== null) return Number(port[0])
+      await Bun.sleep(20)
+    }
+  }
 
   /** Sends at a rate for a time. */
-  async run(perSecond: number): Promise<Result> {
-    this.#good = []
-    this.#shed = []
-    this.#late = 0
-    const before = [cpuMs(this.gate.pid), cpuMs(process.pid)] as const
-    const startedAtMs = performance.now()
-    const recordFromMs = startedAtMs + seconds * 1000 * warmUpShare
-    const endsAtMs = startedAtMs + seconds * 1000
-    let sent = 0
-    for (;;) {
-      const nowMs = performance.now()
-      if (nowMs >= endsAtMs) break
-      this.#recording = nowMs >= recordFromMs
-      const due = Math.floor(((nowMs - startedAtMs) * perSecond) / 1000)
-      for (; sent < due; sent++) this.#send()
-      await Bun.sleep(1)
-    }
-    this.#recording = false
-    const share = (pid: number, from: number): number => (cpuMs(pid) - from) / (seconds * 1000)
-    const [gateShare, loadShare] = [share(this.gate.pid, before[0]), share(process.pid, before[1])]
-    await Bun.sleep(1500)
+  async run(gate: Gate, perSecond: number): Promise<Result> {
+    const before = [cpuMs(gate.pid), cpuMs(this.#upstream)] as const
+    const argv = [
+      'drive',
+      String(gate.port),
+      this.#request,
+      String(perSecond),
+      String(seconds),
+      String(warmUpShare),
+    ]
+    const child = Bun.spawn([this.#program, ...argv], { stdout: 'pipe', stderr: 'inherit' })
+    const heard = (await new Response(child.stdout).json()) as Heard
+    await child.exited
+    const own = child.resourceUsage()!.cpuTime
     const measuredS = seconds * (1 - warmUpShare)
-    const at = (values: number[], share: number): number =>
-      values.length === 0 ? 0 : values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)]!
+    const gateMs = cpuMs(gate.pid) - before[0]
+    const loadMs = cpuMs(this.#upstream) - before[1] + Number(own.total) / 1000
+    // What is under way ends before the next run.
+    await Bun.sleep(1500)
     return {
-      goodPerSecond: this.#good.length / measuredS,
-      shedPerSecond: this.#shed.length / measuredS,
-      p50Ms: at(this.#good, 0.5),
-      p99Ms: at(this.#good, 0.99),
-      shedP50Ms: at(this.#shed, 0.5),
-      shedP99Ms: at(this.#shed, 0.99),
-      late: this.#late,
-      gateShare,
-      loadShare,
+      ...heard,
+      goodPerSecond: heard.good.length / measuredS,
+      shedPerSecond: heard.shed.length / measuredS,
+      gateShare: gateMs / (seconds * 1000),
+      loadShare: loadMs / (seconds * 1000),
     }
   }
 
   /** The most that is answered as it comes: steps of a quarter more, until answers fall behind. */
-  async peak(): Promise<number> {
+  async peak(gate: Gate): Promise<number> {
     let best = 0
     let failed = 0
     for (let perSecond = 1600; ; perSecond *= failed === 0 ? 1.25 : 1) {
-      const { goodPerSecond } = await this.run(perSecond)
+      const { goodPerSecond } = await this.run(gate, perSecond)
       best = Math.max(best, goodPerSecond)
       // A machine that others use too may have had a bad moment.
       failed = goodPerSecond < perSecond * 0.95 ? failed + 1 : 0
       if (failed === 2) return best
     }
   }
+}
 
-  #send(): void {
-    const link = this.#idle.pop()
-    if (link !== undefined) return this.#write(link)
-    if (this.#open >= connectionsMax) {
-      if (this.#recording) this.#late += 1
-      return
-    }
-    this.#connect((each) => void this.#idle.push(each))
-  }
-
-  #write(link: Link): void {
-    link.sentAtMs = performance.now()
-    link.socket.write(jsonCall)
-  }
-
-  #connect(done: (link: Link) => void): void {
-    this.#open += 1
-    const link = { sentAtMs: 0 } as Link
-    void Bun.connect({
-      hostname: '127.0.0.1',
-      port: this.gate.port,
-      socket: {
-        open: (socket) => {
-          link.socket = socket
-          this.#write(link)
-        },
-        data: (_, bytes) => {
-          // Answers are short, and come in one piece.
-          const tookMs = performance.now() - link.sentAtMs
-          if (this.#recording) (bytes[9] === 50 ? this.#good : this.#shed).push(tookMs)
-          done(link)
-        },
-        close: () => void (this.#open -= 1),
-        error: () => {},
-      },
-    }).catch(() => (this.#open -= 1))
-  }
+/** Milliseconds that so large a share of all took less than. */
+function at(micros: readonly number[], share: number): string {
+  if (micros.length === 0) return '-'
+  return (micros.toSorted((a, b) => a - b)[Math.floor((micros.length - 1) * share)]! / 1000).toFixed(1)
 }
 
 function line(name: string, result: Result): string {
-  const { goodPerSecond, shedPerSecond, p50Ms, p99Ms, shedP50Ms, shedP99Ms, late, gateShare, loadShare } =
-    result
-  return (
-    `  ${name.padEnd(16)} ${goodPerSecond.toFixed(0).padStart(7)}/s good  ${shedPerSecond.toFixed(0).padStart(7)}/s shed  ` +
-    `p50 ${p50Ms.toFixed(1)} ms  p99 ${p99Ms.toFixed(1)} ms  shed p50 ${shedP50Ms.toFixed(1)} ms  p99 ${shedP99Ms.toFixed(1)} ms  cores ${(gateShare * 100).toFixed(0)} % and ${(loadShare * 100).toFixed(0)} %${late > 0 ? `  (${late} not sent)` : ''}`
-  )
+  const { good, shed, other, notSent } = result
+  const rates = `${result.goodPerSecond.toFixed(0).padStart(7)}/s good  ${result.shedPerSecond.toFixed(0).padStart(7)}/s shed`
+  const times = `p50 ${at(good, 0.5)} ms  p99 ${at(good, 0.99)} ms  shed p50 ${at(shed, 0.5)} ms  p99 ${at(shed, 0.99)} ms`
+  const cores = `cores ${(result.gateShare * 100).toFixed(0)} % and ${(result.loadShare * 100).toFixed(0)} %, load late by ${(result.lateP99 / 1000).toFixed(1)} ms (p99)`
+  return `  ${name.padEnd(16)} ${rates}  ${times}  ${cores}${notSent + other > 0 ? `  (${notSent} not sent, ${other} otherwise)` : ''}`
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-bench-overload-'))
-const upstream = new SlowUpstream()
 try {
-  const gate: Gate = await startHeadgate(folder, upstream.port)
-  const load = new Load(gate)
-  const peak = Number(process.argv[4] ?? (await load.peak()))
+  const load = new Load(folder)
+  const gate = await startHeadgate(folder, await load.startUpstream())
+  const peak = Number(process.argv[4] ?? (await load.peak(gate)))
   console.log(`peak: ${peak.toFixed(0)}/s`)
-  for (const share of shares) console.log(line(`${share} × peak`, await load.run(peak * share)))
+  for (const share of shares) console.log(line(`${share} × peak`, await load.run(gate, peak * share)))
 } finally {
   stopAll()
-  upstream.close()
   rmSync(folder, { recursive: true, force: true })
 }
 process.exit(0)

@@ -388,7 +388,7 @@ describe('rule 9: an answer that needed no call', () => {
   test('what a stored answer cost by estimate is what it saves', async () => {
     const plain = JSON.parse(whole) as { usage?: unknown }
     delete plain.usage
-    const gone = Promise.withResolvers<void>()
+    let gone = Promise.withResolvers<void>()
     const { gate, ledger } = await cached(async (seen, peer) => {
       await gone.promise
       const stream = seen.body.toString().includes('"stream":true')
@@ -399,6 +399,7 @@ describe('rule 9: an answer that needed no call', () => {
     })
     for (const more of [{}, { stream: true, seed: 2 }]) {
       ledger.rows.length = 0
+      gone = Promise.withResolvers()
       const calls = [chat(more), chat(more)].map((one) => ask(gate.port, one))
       await eventually(() => gate.gateway.exchanges === 2, 'both to wait')
       gone.resolve()
