@@ -232,8 +232,8 @@ export interface Hold {
 export class Exchange {
   readonly id: string
   readonly request: IncomingRequest
-  /** Monotonic; see base/clock.ts. */
-  readonly startedAtMs: number
+  /** Monotonic; see base/clock.ts. Since it was read, where it had to wait for its turn. */
+  startedAtMs: number
   readonly startedWallMs: number
 
   // 1-accept

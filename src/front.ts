@@ -22,24 +22,30 @@ export interface FrontOptions {
   readonly clock: Clock
   readonly running: Running
   /** Says when there is more than this process can do. */
-  readonly overload: Overload
+  readonly overload: Overload<ServerRequest>
 }
 
 export function createFront(options: FrontOptions): ServerHandler {
+  const { overload } = options
+  overload.serve((request, readAtMs) => begin(request, options, readAtMs))
   return {
     request(request) {
       if (request.path === '/' && (request.method === 'GET' || request.method === 'HEAD'))
         request.respond(welcome)
-      else if (options.overload.admits(request)) begin(request, options)
-      else shed(request)
+      else if (overload.begins()) {
+        begin(request, options)
+        overload.worked()
+      } else if (!overload.waits(request)) shed(request)
     },
     refuse: (refusal, peerAddress) => refuseUnread(refusal, peerAddress, options),
     bug: (cause) => options.stages().log.bug(cause),
   }
 }
 
-function begin(request: ServerRequest, options: FrontOptions): void {
+/** `readAtMs`: since when it has waited for its turn; absent = it did not. */
+function begin(request: ServerRequest, options: FrontOptions, readAtMs?: number): void {
   const x = new Exchange(newExchangeId(), request, options.clock)
+  if (readAtMs !== undefined) x.startedAtMs = readAtMs
   const answering = new Answering(x, request, options)
   request.owner = answering
   void answering.run()

@@ -6,6 +6,7 @@ import type { Config } from './config/schema.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import { createFront } from './front.ts'
 import { Listeners, startable } from './listeners.ts'
+import type { ServerRequest } from './net/wire/server-request.ts'
 import { Sweeper } from './net/wire/sweeper.ts'
 import { MemoryObjects } from './objects/objects.ts'
 import { OperatorView, type AdminBackend } from './operator-view.ts'
@@ -28,7 +29,7 @@ export interface GatewayParts extends AssemblyParts {
 
 export class Gateway {
   readonly #kept: Kept
-  readonly #overload: Overload
+  readonly #overload: Overload<ServerRequest>
   readonly #listeners: Listeners
   readonly #view: OperatorView
   /** Exchanges under way. */

@@ -76,6 +76,11 @@ export class ServerRequest {
     this.responder.respond(this, reply)
   }
 
+  /** Its client has gone, or it was refused for what came of it. */
+  get hasLeft(): boolean {
+    return this.#left
+  }
+
   /** The client has left: says so, once. */
   left(): void {
     if (this.#left) return

@@ -116,8 +116,8 @@ export const serverOptions = z
               .prefault('shed')
               .describe('`off` turns nobody away, however long it takes.'),
             delay: duration({ default: '100ms', min: '2ms', max: '10s' }).describe(
-              'How long work that is ready may wait for its turn. Longer, for a while: a share of the new requests gets 503 ' +
-                'at once, first those of whoever sends more than its share.',
+              'How long a new request may wait for its turn, about. One that would have to wait longer gets 503 at once; ' +
+                'tenants wait in lines of their own, so that it is one of whoever sends more than its share.',
             ),
           },
           mapping,

@@ -1,86 +1,89 @@
-// The gateway's own overload. What runs short is its one thread: in each turn of its loop it does what has become ready during
-// the turn before, so a long turn makes the next one longer, and work waits as long as turns are. A turn is therefore given
-// only so much new work; what else it finds is turned away at once, before anything is done for it. At first that is the
-// target, and twice as much where the turn before was short, since one long turn is no overload. Once something had to be
-// turned away it is a few milliseconds, until nothing was for a while: so whoever is turned away hears it soon. It is less
-// where much is waiting, and more where the thread had time left. A pause of the process counts as little. What is under
-// way is never touched. Requests in flight say nothing of this, since most of them wait for an upstream; a controller of the
-// share that is turned away (PIE, RFC 8033) was tried and was too slow. Whose turn it is to be refused: see fair-share.ts.
+// The gateway's own overload. What runs short is its one thread, and what comes while it is busy would wait in the kernel,
+// where nobody can tell how long, nor turn it away. So reading comes before working: in each turn of its loop the thread
+// begins new work for a few milliseconds only, and whatever else it reads waits here. Then it is known how long work waits,
+// how long whoever comes would have to, and those for whom that is too long are told so as soon as they are read. What is
+// under way is never touched: answers of upstreams are passed on as they come. Requests in flight say nothing of all this, since most of them wait for
+// an upstream. While the thread has time, nothing waits, and all this costs two looks at the clock.
+// Tenants wait in lines of their own, which take turns: so none can starve another, and it is the one with the long line
+// that is turned away (fair queueing, Nagle 1987, RFC 970). Turning a share of all away (PIE, RFC 8033) was tried and was
+// too slow; so was cutting turns short without a queue, which turned work away after every pause of the process.
 
 import { occupiedMs, type Clock } from '../../base/clock.ts'
 import { randomSeed } from '../../base/id.ts'
 import type { Principal } from '../../exchange.ts'
-import { FairShare } from './fair-share.ts'
+import { Lines } from './lines.ts'
 
 /** What is held to. */
 export interface OverloadOptions {
-  /** How long a turn may be given new work, in ms; null = nothing is ever turned away. */
+  /** How long a request may wait for its turn, in ms; null = nothing ever waits here. */
   readonly targetMs: number | null
   /** How long the thread has had something to do, in ms; absent = as the machine says. */
   readonly occupiedMs?: () => number
 }
 
-/** Who asks. Looked at only where there is too much to do. */
+/** A request that is read. */
 export interface Caller {
   /** The credential as sent; null = none. */
   readonly authorization: string | null
+  /** Nobody waits for its answer any more. */
+  readonly hasLeft: boolean
 }
 
-/** A turn with fewer new requests is long for another reason, such as a machine that others use too. */
-const requestsMin = 16
-const requestsMinStrained = 4
-/** A turn takes some thousand events of the kernel at most, answers among them: where it finds more, the rest waits there. */
-const requestsMax = 400
-/** What a turn is given while requests are turned away: few milliseconds, and of a short target half. */
-const strainedMs = 4
-/** Where the thread had something to do for less than this part of an interval, it turned away more than it had to. */
-const busyShare = 0.8
-/** Time between two requests of a turn beyond this is a pause, and no work for what lies between them. */
-const pauseMs = 50
-const budgetShareMin = 1 / 16
-/** Time over which shares are counted. */
-const intervalMs = 100
-/** Who asks for less than its share is turned away only in a turn so much longer than the target. */
-const patience = 1.5
-/** Part of a turn's budget that is whoever's comes first. */
-const openToAll = 1 / 2
-/** Turns stay short until so many intervals had nothing to turn away: load that is too much comes and goes in waves. */
-const calmIntervals = 10
+/** New work of a turn. Turns are short, so that whoever is turned away hears it soon. */
+const turnMsMax = 3
+/** Between two requests without a turn: nothing else was to be done, or a long piece of other work is over. */
+const apartMs = 1
+/** Beyond this many nothing waits, whatever the target: each holds its connection and what has come of its body. */
+const waitingMax = 10_000
+/** How much longer than the target anybody may have waited before all are turned away: the thread has become slower. */
+const patience = 2
+/** So many may wait however slow the thread is: with few a pause of the process would count for too much. */
+const waitingMin = 16
+/** How fast work is begun is measured over such times. */
+const measuredMs = 100
+/** How much the last of them counts. */
+const newest = 0.2
+/** Where the thread had nothing to do for a part of that time, it can do more: so much more is assumed each time. */
+const busyShare = 0.9
+const more = 1.15
+/**
+ * For so long after a request was turned away, work is begun at an even pace: else all that the thread can do is begun while
+ * no answers come, and all answers come at once, over and over. The pace is a little more than what was kept up so far.
+ */
+const strainedForMs = 1000
+const evenFactor = 1.1
+/** What may be made up for at once. */
+const evenMs = 10
 const eventEveryMs = 10_000
+const eventAfterMs = 100
 
 // By hash: this must not hold a second copy of what callers prove themselves by.
 const seed = randomSeed()
 const credentialsMax = 20_000
 
-export class Overload {
-  readonly #fair = new FairShare()
+export class Overload<T extends Caller = Caller> {
+  readonly #lines = new Lines<T>()
   readonly #tenants = new Map<number, string>()
-  #timer: ReturnType<typeof setTimeout> | null = null
+  #begin: (request: T, readAtMs: number) => void = () => {}
   #immediate: NodeJS.Immediate | null = null
-  /** When the turn under way began; -1 = there is none. */
-  #turnAtMs = -1
-  #turnRequests = 0
-  /** What the turn has worked so far, up to its last request, and when that was. */
-  #turnWorkMs = 0
-  #turnLastAtMs = 0
-  #turnBeforeMs = 0
-  /** Part of the target that a turn is given now. */
-  #budgetShare = 1
-  #intervalEndsAtMs = -Infinity
-  #admitted = 0
-  #shed = 0
-  /** The last interval had to turn requests away. */
-  #strained = false
+  #pause: ReturnType<typeof setTimeout> | null = null
+  #turnAtMs = -Infinity
+  #workedAtMs = -Infinity
+  /** Requests begun a ms, all else included that is done, while some wait; 0 = not known. */
+  #perMs = 0
+  /** When the measuring under way began; -1 = there is none. */
+  #measuredFromMs = -1
+  #occupiedFromMs = 0
+  #begun = 0
+  readonly #occupiedMs: () => number
+  /** Requests that may be begun at an even pace, and at what time that was so. */
+  #tokens = 0
+  #tokensAtMs = 0
+  #strainedUntilMs = -Infinity
   #untold = 0
   #saidAtMs = -Infinity
-  /** What a turn is given now while requests are turned away. */
-  #strainedMs = strainedMs
-  /** Intervals in a row that turned nothing away. */
-  #calm = 0
-  #occupiedBeforeMs = Number.NaN
-  #intervalAtMs = 0
-  readonly #endTurn = (): void => this.turnEnded()
-  readonly #occupiedMs: () => number
+  #timer: ReturnType<typeof setTimeout> | null = null
+  readonly #turn = (): void => this.turn()
   targetMs: number | null
 
   constructor(
@@ -92,128 +95,159 @@ export class Overload {
     this.#occupiedMs = options.occupiedMs ?? occupiedMs
   }
 
-  /** Whether requests were turned away lately. */
-  get strained(): boolean {
-    return this.#strained
+  /** Whoever begins what has waited. `readAtMs`: since when it did. */
+  serve(begin: (request: T, readAtMs: number) => void): void {
+    this.#begin = begin
   }
 
-  /** Whether a new request may begin. */
-  admits(caller: Caller): boolean {
-    const target = this.targetMs
-    if (target === null) return true
+  /** Requests that wait. */
+  get waiting(): number {
+    return this.#lines.size
+  }
+
+  /** Whether a request that was just read may begin at once; then `worked` follows. Else `waits` is to be asked. */
+  begins(): boolean {
+    if (this.#lines.size > 0) return false
+    if (this.targetMs === null) return true
     const nowMs = this.clock.nowMs()
-    if (this.#turnAtMs < 0) this.#beginTurn(nowMs)
-    this.#turnRequests += 1
-    // While many sockets have something to say, the loop goes round for long before it looks at timers.
-    // oxlint-disable-next-line no-restricted-globals -- one at a time: no queue hides behind it
-    if (this.#turnRequests === requestsMin) this.#immediate = setImmediate(this.#endTurn)
-    const budgetMs = (this.#strained ? Math.min(this.#strainedMs, target / 2) : target) * this.#budgetShare
-    const workMs = (this.#turnWorkMs += Math.min(nowMs - this.#turnLastAtMs, pauseMs, target))
-    this.#turnLastAtMs = nowMs
-    const long = workMs > budgetMs && this.#mayShed(budgetMs)
-    if (!long && !this.#strained) {
-      this.#admitted += 1
-      return true
-    }
-    const fits = this.#fair.admits(this.#tenantOf(caller.authorization))
-    // Shares are of what is scarce: while a turn has done little, nobody is turned away for having had more than others.
-    const most = fits ? (this.#strained ? patience : 1) : openToAll
-    if (workMs <= budgetMs * most || (fits && !long)) {
-      this.#admitted += 1
-      return true
-    }
-    this.#shed += 1
-    // From now on turns are short; that is not left to the end of the interval.
-    this.#strained = true
-    return false
+    if (nowMs < this.#strainedUntilMs) return false
+    if (nowMs - this.#workedAtMs > apartMs) this.#turnAtMs = nowMs
+    return nowMs - this.#turnAtMs < this.#turnMs
   }
 
-  /** Whether a turn that is over its budget is no exception. */
-  #mayShed(budgetMs: number): boolean {
-    if (this.#strained) return this.#turnRequests >= requestsMinStrained
-    const again = this.#turnBeforeMs > budgetMs || this.#turnWorkMs > 2 * budgetMs
-    return again && this.#turnRequests >= requestsMin
+  /** A request was begun, and what there was to do for it at once is done. */
+  worked(): void {
+    if (this.targetMs !== null) this.#workedAtMs = this.clock.nowMs()
+  }
+
+  /** Lets a request wait for its turn; false = there is too much before it, and it is to be turned away. */
+  waits(request: T): boolean {
+    const nowMs = this.clock.nowMs()
+    const tenant = this.#tenantOf(request.authorization)
+    if (!this.#fits(tenant, nowMs)) {
+      this.#shed(nowMs)
+      return false
+    }
+    this.#lines.add(tenant, { request, readAtMs: nowMs })
+    if (this.#pause === null) this.#arm(true)
+    return true
+  }
+
+  /** Begins what has waited longest, for as long as a turn has time: called by the loop, and by tests. */
+  turn(): void {
+    this.#immediate = this.#pause = null
+    const startedAtMs = this.clock.nowMs()
+    this.#turnAtMs = startedAtMs
+    const most = this.#mayBegin(startedAtMs)
+    let nowMs = startedAtMs
+    let begun = 0
+    while (begun < most && nowMs - startedAtMs < this.#turnMs) {
+      const next = this.#lines.take()
+      if (next === null) break
+      if (next.request.hasLeft) continue
+      this.#begin(next.request, next.readAtMs)
+      begun += 1
+      nowMs = this.clock.nowMs()
+    }
+    this.#workedAtMs = nowMs
+    this.#tokens = Math.max(0, this.#tokens - begun)
+    this.#measure(nowMs, begun)
+    if (this.#lines.size > 0) this.#arm(begun < most)
   }
 
   /** Takes down whose a credential is, once that was checked. Costs nothing while there is no overload. */
-  knew(caller: Caller, principal: Principal): void {
-    if (!this.#strained || principal.kind === 'nobody') return
+  knew(caller: Pick<Caller, 'authorization'>, principal: Principal): void {
+    if (this.#strainedUntilMs === -Infinity || principal.kind === 'nobody') return
     const credential = caller.authorization
     if (credential === null) return
+    if (this.clock.nowMs() >= this.#strainedUntilMs) {
+      this.#strainedUntilMs = -Infinity
+      return
+    }
     if (this.#tenants.size >= credentialsMax) this.#tenants.clear()
     const { team, key, user, kind } = principal
     this.#tenants.set(Bun.hash.xxHash32(credential, seed), team ?? key ?? user ?? kind)
   }
 
-  /** Ends the turn: called by a timer, and by tests. */
-  turnEnded(): void {
-    const nowMs = this.clock.nowMs()
-    this.#disarm()
-    this.#turnBeforeMs = this.#turnWorkMs + Math.min(nowMs - this.#turnLastAtMs, pauseMs)
-    this.#turnAtMs = -1
-    // Many are waiting, in the kernel too: turning them away comes before new work, or they wait for ever.
-    const behind =
-      this.#turnRequests > requestsMax || (this.#strained && this.#turnBeforeMs > 3 * this.#strainedMs)
-    const share = this.#budgetShare * (behind ? 0.8 : 1.05)
-    this.#budgetShare = Math.min(1, Math.max(budgetShareMin, share))
-    if (nowMs >= this.#intervalEndsAtMs) this.#endInterval(nowMs)
-  }
-
-  /** Ends what runs beside requests. */
+  /** Forgets what waits: every connection is cut. */
   close(): void {
-    this.#disarm()
-    this.#turnAtMs = -1
-  }
-
-  #disarm(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#lines.clear()
     if (this.#immediate !== null) clearImmediate(this.#immediate)
-    this.#timer = this.#immediate = null
+    for (const timer of [this.#pause, this.#timer]) if (timer !== null) clearTimeout(timer)
+    this.#immediate = this.#pause = this.#timer = null
   }
 
-  #beginTurn(nowMs: number): void {
-    this.#turnAtMs = nowMs
-    this.#turnRequests = 0
-    this.#turnWorkMs = 0
-    this.#turnLastAtMs = nowMs
-    // Fires when the loop comes round; a millisecond is the least a timer takes.
-    this.#timer = setTimeout(this.#endTurn, 0)
+  get #turnMs(): number {
+    return Math.min(turnMsMax, (this.targetMs ?? Infinity) / 2)
   }
 
-  #endInterval(nowMs: number): void {
-    const late = nowMs - this.#intervalEndsAtMs > intervalMs * 2
-    this.#calm = this.#shed > 0 ? 0 : this.#calm + 1
-    this.#strained &&= !late && this.#calm < calmIntervals
-    // As much as was done in this interval can be done in the next one; more is tried where turns have done little.
-    this.#fair.next(this.#strained ? Math.max(requestsMin, this.#admitted) : Infinity)
-    this.#fitBudget(nowMs)
-    this.#untold += this.#shed
-    this.#admitted = 0
-    this.#shed = 0
-    this.#intervalEndsAtMs = nowMs + intervalMs
-    if (this.#untold === 0 || nowMs - this.#saidAtMs < eventEveryMs) return
-    this.#saidAtMs = nowMs
+  /** The next turn: behind sockets that have something to say, before the loop looks at them again; or a little later. */
+  #arm(soon: boolean): void {
+    // oxlint-disable-next-line no-restricted-globals -- one at a time: no queue hides behind it
+    if (soon) this.#immediate ??= setImmediate(this.#turn)
+    else this.#pause = setTimeout(this.#turn, 1)
+  }
+
+  /** Requests that this turn may begin. */
+  #mayBegin(nowMs: number): number {
+    const passedMs = nowMs - this.#tokensAtMs
+    this.#tokensAtMs = nowMs
+    if (this.targetMs === null || this.#perMs === 0 || nowMs >= this.#strainedUntilMs) return Infinity
+    const perMs = this.#perMs * evenFactor
+    this.#tokens = Math.min(this.#tokens + passedMs * perMs, Math.max(1, evenMs * perMs))
+    return Math.floor(this.#tokens)
+  }
+
+  /** Learns how fast work is begun where there is enough of it. */
+  #measure(nowMs: number, begun: number): void {
+    if (this.#lines.size === 0 && nowMs >= this.#strainedUntilMs) {
+      this.#measuredFromMs = -1
+      this.#perMs = 0
+      return
+    }
+    const passedMs = nowMs - this.#measuredFromMs
+    this.#begun += begun
+    if (this.#measuredFromMs >= 0 && passedMs < measuredMs) return
+    const occupiedNowMs = this.#occupiedMs()
+    if (this.#measuredFromMs >= 0) {
+      const perMs = Math.max(this.#begun, 1) / passedMs
+      if (this.#perMs === 0) this.#perMs = perMs
+      else if (occupiedNowMs - this.#occupiedFromMs < busyShare * passedMs)
+        this.#perMs = Math.max(this.#perMs * more, perMs)
+      else this.#perMs += (perMs - this.#perMs) * newest
+    }
+    this.#measuredFromMs = nowMs
+    this.#occupiedFromMs = occupiedNowMs
+    this.#begun = 0
+  }
+
+  #fits(tenant: string, nowMs: number): boolean {
+    const { targetMs } = this
+    if (this.#lines.size >= waitingMax) return false
+    if (targetMs === null || this.#lines.size === 0) return true
+    const waitedMs = nowMs - this.#lines.nextAtMs
+    if (waitedMs > targetMs * patience) return false
+    const before = this.#lines.before(tenant)
+    return before < waitingMin || this.#perMs === 0 || before <= targetMs * this.#perMs
+  }
+
+  #shed(nowMs: number): void {
+    this.#strainedUntilMs = nowMs + strainedForMs
+    this.#untold += 1
+    if (this.#timer !== null) return
+    const inMs = Math.max(eventAfterMs, this.#saidAtMs + eventEveryMs - nowMs)
+    this.#timer = setTimeout(() => this.#tell(), inMs)
+    this.#timer.unref()
+  }
+
+  #tell(): void {
+    this.#timer = null
+    this.#saidAtMs = this.clock.nowMs()
     this.say(`overloaded: ${this.#untold} new requests were turned away with 503`)
     this.#untold = 0
   }
 
-  /** Longer turns where the thread had time left all the same: it turned away more than it had to. */
-  #fitBudget(nowMs: number): void {
-    if (!this.#strained) {
-      this.#strainedMs = strainedMs
-      this.#occupiedBeforeMs = Number.NaN
-      return
-    }
-    const occupiedNowMs = this.#occupiedMs()
-    const busy = (occupiedNowMs - this.#occupiedBeforeMs) / (nowMs - this.#intervalAtMs)
-    this.#occupiedBeforeMs = occupiedNowMs
-    this.#intervalAtMs = nowMs
-    if (busy < busyShare) this.#strainedMs = Math.min(this.targetMs!, this.#strainedMs * 2)
-    else if (this.#calm > 0) this.#strainedMs = Math.min(this.targetMs!, this.#strainedMs * 1.25)
-    else this.#strainedMs = Math.max(strainedMs, this.#strainedMs * 0.8)
-  }
-
-  /** Whoever is not known yet shares one place: else a stranger with a thousand wrong keys had a thousand shares. */
+  /** Whoever is not known yet shares one line: else a stranger with a thousand wrong keys had a thousand lines. */
   #tenantOf(credential: string | null): string {
     if (credential === null) return ''
     return this.#tenants.get(Bun.hash.xxHash32(credential, seed)) ?? ''
