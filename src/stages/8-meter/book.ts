@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Attempt, CachedFacts, Exchange } from '../../exchange.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { LedgerRow, RowOwner, RowState } from '../../ledger/row.ts'
+import { areToolCalls } from '../../openai/tool-calls.ts'
 import type { Usage } from '../../openai/usage.ts'
 import type { MeteredItem } from './item.ts'
 import type { Pricing } from './pricing.ts'
@@ -129,6 +130,7 @@ export class Book {
     const asked = { model: model ?? attempt.upstreamModel, serviceTier, usage, units, batch: item.batch }
     const { costNanoUsd, priceVersion } = pricing.price({ ...asked, ...whom(attempt) })
     attempt.itemsNanoUsd += costNanoUsd ?? 0
+    if (costNanoUsd === null) this.#tellUnpriced(asked.model, attempt.whom.name)
     const row = rowOf(x, item.rowId)
     row.operationId = item.rowId
     row.atMs = clock.wallMs()
@@ -183,7 +185,7 @@ export class Book {
     row.firstByteUs = attempt.firstByteAtMs === 0 ? null : us(attempt.firstByteAtMs - attempt.startedAtMs)
     row.durationUs = us(attempt.endedAtMs - attempt.startedAtMs)
     row.overheadUs = us(x.tried[0]!.startedAtMs - x.startedAtMs)
-    row.unmetered = x.endpoint?.metered === 'unmetered' && usage === null && attempt.units === null
+    row.unmetered = isUnmetered(x, attempt)
     return this.#keep(row)
   }
 
@@ -231,9 +233,15 @@ function stateOf(x: Exchange, attempt: Attempt, { complete }: Ending): RowState 
   if (attempt.itemised || attempt.usageFinal) return 'settled'
   const metered = x.endpoint?.metered ?? 'unmetered'
   if (metered === 'free') return 'settled'
-  if (complete && (usage !== null || units !== null || metered === 'unmetered')) return 'settled'
+  const known = usage !== null || (units !== null && !areToolCalls(units))
+  if (complete && (known || metered === 'unmetered')) return 'settled'
   // Nothing can be said of what is not counted in tokens, but that it was not all.
   return metered === 'unmetered' && usage === null ? 'settled' : 'estimated'
+}
+
+/** Whether nobody says what it cost, here or in a row of its own. */
+function isUnmetered(x: Exchange, { bookedUsage, units, itemised }: Attempt): boolean {
+  return x.endpoint?.metered === 'unmetered' && bookedUsage === null && units === null && !itemised
 }
 
 /** What was seen of a running sum is a lower bound. */
