@@ -14,6 +14,8 @@ import { OutputText } from './output-text.ts'
 const usageName = Buffer.from('"usage"')
 /** A first event larger than this is not parsed for its model alone: the one with the usage names it too. */
 const firstBytesMax = 8 * 1024
+/** An event with a piece of text is hardly longer; where a call of a tool stands beside one, both are. */
+const pieceBytesMax = 400
 const letterN = 110
 const colon = 58
 
@@ -79,7 +81,7 @@ export class EventMeter implements Tap {
         this.#forgetCalls()
         note(x, factsOf(data))
       })
-    } else if (this.#countsCalls && this.output.bytes === saidBytes && mayHoldToolCalls(bytes)) {
+    } else if (this.#countsCalls && this.#isMore(bytes, saidBytes) && mayHoldToolCalls(bytes)) {
       this.#toolCalls(bytes)
     } else if (x.answeredModel === null) {
       this.#firstModel(bytes)
@@ -96,7 +98,11 @@ export class EventMeter implements Tap {
   #webSearches = 0
   #fileSearches = 0
 
-  // Most events say a piece of text, and no tool is called in those: they are not searched.
+  /** Whether this may be more than an event with a piece of text, as most are: in those no tool is called. */
+  #isMore(bytes: Uint8Array, saidBytes: number): boolean {
+    return bytes.length > pieceBytesMax || this.output.bytes === saidBytes
+  }
+
   #toolCalls(bytes: Uint8Array): void {
     eachData(bytes, (data) => {
       if (!data.includes('"response.output_item.done"')) return
