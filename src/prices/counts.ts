@@ -8,6 +8,7 @@ import {
   classes,
   tokenClasses,
   toolsFrom,
+  unitsFrom,
   type PriceClass,
   type Rates,
   type RatesByKind,
@@ -138,19 +139,22 @@ function kindsOf({ images, videos, containers }: Sheet, index: number): RatesByK
         : undefined
 }
 
-/** Whether these prices say what these counts cost: a class that was used must have one. */
-export function isCovered(counts: Counts, rates: Rates, hasUsage: boolean): boolean {
+/** Whether these prices say what these counts cost: a class that was used must have one. Counts from `end` on are 0. */
+export function isCovered(
+  counts: Counts,
+  rates: Rates,
+  { hasUsage, end }: { readonly hasUsage: boolean; readonly end: number },
+): boolean {
   let priced = rates[at.request] != null
   let tokensPriced = hasUsage
   for (let i = 0; i < tokenClasses; i++) {
     if (counts[i]! > 0 && rates[i] == null) tokensPriced = false
   }
-  for (let i = at.image; i < toolsFrom; i++) {
-    if (counts[i]! > 0 && rates[i] != null) priced = true
-  }
-  // A tool without a price would make the call silently cheaper, whatever else of it is priced.
-  for (let i = toolsFrom; i < counts.length; i++) {
-    if (counts[i]! > 0 && rates[i] == null) return false
+  for (let i = unitsFrom; i < end; i++) {
+    if (counts[i] === 0) continue
+    // A tool without a price would make the call silently cheaper, whatever else of it is priced.
+    if (i >= toolsFrom && rates[i] == null) return false
+    if (i < toolsFrom && rates[i] != null) priced = true
   }
   // What is billed by the second or the image may report tokens as well, without a price for any.
   const byTokens = rates[at.input] != null || rates[at.output] != null

@@ -15,6 +15,7 @@ import {
   sumOf,
   tokenClasses,
   toolsFrom,
+  unitsFrom,
   withTools,
   type PriceClass,
   type Sheet,
@@ -105,7 +106,8 @@ export class Prices {
     if (sheet.free) return 0
     if (!count(counts, usage, units)) return null
     const rates = withKinds(ratesAt(sheet, usage?.input ?? 0), sheet, units)
-    return isCovered(counts, rates, usage !== null) ? sumOf(counts, rates) : null
+    const end = units === null ? unitsFrom : counts.length
+    return isCovered(counts, rates, { hasUsage: usage !== null, end }) ? sumOf(counts, rates, end) : null
   }
 
   /** The most it may cost by the dearest class of tokens and the dearest upstream; null where one has no price. */

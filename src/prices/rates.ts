@@ -16,6 +16,8 @@ export type PriceClass = (typeof classes)[number]
 
 /** How many of them are tokens. */
 export const tokenClasses = 11
+/** Where units begin, up to the end: nearly no call has any. */
+export const unitsFrom = classes.indexOf('image')
 /** Where calls of tools begin, up to the end: they are paid for beside the tokens of the answer that they are part of. */
 export const toolsFrom = classes.indexOf('webSearch')
 
@@ -159,10 +161,13 @@ export function ratesAt({ tiers }: Sheet, input: number): Rates {
   return found
 }
 
-/** Counts times prices, in nano-dollars, half up; at most Number.MAX_SAFE_INTEGER. `counts`: not negative, by class. */
-export function sumOf(counts: Float64Array, rates: Rates): number {
+/**
+ * Counts times prices, in nano-dollars, half up; at most Number.MAX_SAFE_INTEGER. `counts`: not negative, by class; those
+ * from `end` on are 0.
+ */
+export function sumOf(counts: Float64Array, rates: Rates, end = counts.length): number {
   let pico = 0
-  for (let i = 0; i < counts.length; i++) {
+  for (let i = 0; i < end; i++) {
     const count = counts[i]!
     if (count === 0) continue
     const price = rates[i]
