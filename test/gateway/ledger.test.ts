@@ -432,7 +432,7 @@ describe('rule 12: what is billed by something else than tokens', () => {
     ])
   })
 
-  test('a video whose price nobody knows is unpriced and told of, not free', async () => {
+  test('a video whose price nobody knows is unpriced, not free', async () => {
     const film =
       '{"id":"video_1","object":"video","model":"sora-9","status":"completed","seconds":"8","size":"9x9"}'
     const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(200, film)))

@@ -96,6 +96,8 @@ test('a video counts once, however often it is read, after a restart too; search
   const cost = Object.fromEntries(sums.json.rows.map((row: any) => [row.model, row.costNanoUsd]))
   expect(sums.json.totals.costNanoUsd).toBe(1_200_000_000 + 120_000_000 + 10_000_000 + tokensNano)
   expect(cost['sora-2']).toBe(1_200_000_000)
+  await send(second.port, 'POST', 'videos', { model: 'sora-2', prompt: 'a gate', size: '9x9' })
+  await second.says('No price is known for videoSeconds/9x9 of the model \\"sora-2\\" at the upstream main')
   second.signal('SIGTERM')
   await second.exited
   const file = join(folder, 'other.yaml')
@@ -108,7 +110,9 @@ test('a video counts once, however often it is read, after a restart too; search
   expect(repriced.err).toBe('')
   expect(JSON.parse(repriced.out).total).toMatchObject({
     oldNanoUsd: sums.json.totals.costNanoUsd,
-    newNanoUsd: 12_000_000_000 + 500_000_000 + 10_000_000 + tokensNano,
+    oldUnpriced: 1,
+    newUnpriced: 0,
+    newNanoUsd: 16_000_000_000 + 500_000_000 + 10_000_000 + tokensNano,
   })
 })
 

@@ -7,7 +7,7 @@ import type { Attempt, CachedFacts, Exchange } from '../../exchange.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { LedgerRow, RowOwner, RowState } from '../../ledger/row.ts'
 import { areToolCalls } from '../../openai/tool-calls.ts'
-import type { Usage } from '../../openai/usage.ts'
+import type { Units, Usage } from '../../openai/usage.ts'
 import type { MeteredItem } from './item.ts'
 import type { Pricing } from './pricing.ts'
 import { reportedMetadata } from './reported.ts'
@@ -56,8 +56,8 @@ export function rowOwner({ principal }: Exchange): RowOwner {
 const toldMax = 1000
 
 export class Book {
-  /** Models whose lack of a price was told, of each upstream. */
-  readonly #told = new Map<string, Set<string | null>>()
+  /** Models, and units of models, whose lack of a price was told, of each upstream. */
+  readonly #told = new Map<string, Set<string>>()
   readonly #estimating = new Set<Promise<void>>()
 
   constructor(private readonly parts: BookParts) {}
@@ -130,7 +130,7 @@ export class Book {
     const asked = { model: model ?? attempt.upstreamModel, serviceTier, usage, units, batch: item.batch }
     const { costNanoUsd, priceVersion } = pricing.price({ ...asked, ...whom(attempt) })
     attempt.itemsNanoUsd += costNanoUsd ?? 0
-    if (costNanoUsd === null) this.#tellUnpriced(asked.model, attempt.whom.name)
+    if (costNanoUsd === null) this.#tellUnpriced(asked.model, attempt.whom.name, units)
     const row = rowOf(x, item.rowId)
     row.operationId = item.rowId
     row.atMs = clock.wallMs()
@@ -200,19 +200,22 @@ export class Book {
     const { providerName: provider, name: upstream } = attempt.whom
     const atMs = attempt.startedWallMs
     const price = pricing.price({ provider, upstream, atMs, model, serviceTier, usage, units, batch: false })
-    if (price.costNanoUsd === null) this.#tellUnpriced(model, upstream)
+    if (price.costNanoUsd === null) this.#tellUnpriced(model, upstream, units)
     return price
   }
 
-  /** Once for each model: nobody should find out from a bill. */
-  #tellUnpriced(model: string | null, upstream: string): void {
+  /** Once for each model, and for what of it has no price: nobody should find out from a bill. */
+  #tellUnpriced(model: string | null, upstream: string, units: Units | null): void {
     let told = this.#told.get(upstream)
     if (told === undefined) this.#told.set(upstream, (told = new Set()))
-    if (told.has(model) || told.size >= toldMax) return
-    told.add(model)
+    const named = `the model "${String(model).slice(0, 128)}"`
+    const what = units === null ? named : `${Object.keys(units).join(' and ')} of ${named}`
+    if (told.has(what) || told.size >= toldMax) return
+    told.add(what)
+    const refused = units === null ? ', and money budgets refuse it' : ''
     this.parts.warn(
-      `No price is known for the model "${String(model).slice(0, 128)}" at the upstream ${upstream}: its rows are unpriced, and money ` +
-        'budgets refuse it. Give it a price (meter.prices, docs/prices.md).',
+      `No price is known for ${what} at the upstream ${upstream}: such rows are unpriced${refused}. Give it a price ` +
+        '(meter.prices, docs/prices.md).',
     )
   }
 
