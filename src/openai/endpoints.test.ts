@@ -207,6 +207,18 @@ test.each([
   expect(findEndpoint(method, path)?.idSegments).toEqual(at)
 })
 
+test.each([
+  ['GET', '/v1/videos/video_1', 'video'],
+  ['POST', '/v1/videos', 'video'],
+  ['POST', '/v1/videos/video_1/remix', 'video'],
+  ['DELETE', '/v1/videos/video_1', null],
+  ['GET', '/v1/videos', null],
+  ['GET', '/v1/videos/video_1/content', null],
+  ['GET', '/v1/fine_tuning/jobs/ftjob-1', 'job'],
+] as const)('%s %s shows what costs later: %s', (method, path, later) => {
+  expect(findEndpoint(method, path)!.later).toBe(later)
+})
+
 test('what is unknown is never repeated and streams through', () => {
   expect(unknownEndpoint).toEqual({
     operation: 'unknown',

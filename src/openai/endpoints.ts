@@ -17,7 +17,10 @@ export interface Endpoint {
    * `conversation` or `background` is the exception that only its body shows.
    */
   readonly repeatable: boolean
-  /** `usage`: what it costs can be counted, in tokens or units. `free`: costs nothing. `unmetered`: costs, and nothing says how much. */
+  /**
+   * `usage`: what it costs can be counted, in tokens or units. `free`: costs nothing. `unmetered`: costs, and nothing says
+   * beforehand how much; few of them say it in their answer.
+   */
   readonly metered: 'usage' | 'free' | 'unmetered'
   /** Makes, lists or names objects that belong to whoever made them (chat completions: where `store` is true). */
   readonly ownsIds: boolean
@@ -35,10 +38,10 @@ export interface Endpoint {
   /** Its streams say their usage where `stream_options.include_usage` asks for it. */
   readonly includeUsage: boolean
   /**
-   * Shows objects whose cost is not that of the call that shows them: `response` (those in the background), `run` and
-   * `job` (when they are done), `file` (a batch's output, line by line).
+   * Shows objects whose cost is not that of the call that shows them: `response` (those in the background), `run`, `job`
+   * and `video` (when they are done), `file` (a batch's output, line by line).
    */
-  readonly later: 'response' | 'run' | 'job' | 'file' | null
+  readonly later: 'response' | 'run' | 'job' | 'video' | 'file' | null
 }
 
 type Traits = Partial<Omit<Endpoint, 'operation' | 'idSegments'>>
@@ -76,6 +79,7 @@ const stateless: Traits = { repeatable: true, ownsIds: false }
 const asked: Traits = { includeUsage: true }
 const run: Traits = { streams: true, metered: 'usage', model: 'body', later: 'run' }
 const costs: Traits = { metered: 'unmetered', model: 'elsewhere' }
+const video: Traits = { later: 'video' }
 const upload: Traits = { body: 'multipart', model: 'elsewhere' }
 const named: Traits = { model: 'body' }
 const action: Traits = { body: 'none' }
@@ -118,13 +122,14 @@ const rows: readonly (readonly [operation: string, route: string, traits?: Trait
   ['audio.voice_consents', 'POST /audio/voice_consents', upload],
   ['audio.voice_consents', 'GET /audio/voice_consents'],
   ['audio.voice_consents', 'GET,POST,DELETE /audio/voice_consents/{}'],
-  ['videos', 'POST /videos', { body: 'any', ...costs, ...named }],
+  ['videos', 'POST /videos', { body: 'any', ...costs, ...named, ...video }],
   ['videos', 'GET /videos'],
-  ['videos', 'GET,DELETE /videos/{}'],
+  ['videos', 'GET /videos/{}', video],
+  ['videos', 'DELETE /videos/{}'],
   ['videos', 'GET /videos/{}/content'],
-  ['videos', 'POST /videos/{}/remix', { body: 'any', ...costs }],
-  ['videos', 'POST /videos/edits', { body: 'any', ...costs }],
-  ['videos', 'POST /videos/extensions', { body: 'any', ...costs }],
+  ['videos', 'POST /videos/{}/remix', { body: 'any', ...costs, ...video }],
+  ['videos', 'POST /videos/edits', { body: 'any', ...costs, ...video }],
+  ['videos', 'POST /videos/extensions', { body: 'any', ...costs, ...video }],
   ['videos', 'POST /videos/characters', { ...upload, ...costs }],
   ['videos', 'GET /videos/characters/{}'],
 

@@ -5,6 +5,8 @@
 // cut down to it, since what is left of the whole is priced too; and where a provider counts reasoning beside the
 // output (xAI: total = input + output + reasoning), it is added to it, so that `output` is all that is paid for.
 
+import { toolUnits } from './tool-calls.ts'
+
 /** Tokens of one answer; every field an integer from 0 to `tokensMax`. */
 export interface Usage {
   /** All input, cached, audio and images included. */
@@ -225,7 +227,9 @@ export function readAnswer(answer: unknown): AnswerFacts {
     usage,
     model: text(outer['model'] ?? inner?.['model']),
     serviceTier: text(outer['service_tier'] ?? inner?.['service_tier']),
-    units: usage === null ? (readUnits(outer['usage']) ?? readUnits(inner?.['usage'])) : null,
+    units:
+      (usage === null ? (readUnits(outer['usage']) ?? readUnits(inner?.['usage'])) : null) ??
+      toolUnits(inner ?? outer),
     // A chunk with a choice that goes on is followed by others; some providers send a running sum with each.
     final: choice === null || (choice['finish_reason'] ?? null) !== null,
   }

@@ -12,15 +12,23 @@ import {
 import manifest from '../../package.json' with { type: 'json' }
 import { isExact, isOnlyRevision } from './name-match.ts'
 import {
+  byKind,
   flatSheet,
   freeSheet,
-  rateOf,
+  ratesByKind,
   ratesOf,
   type NamedPrices,
   type PriceClass,
   type Sheet,
 } from './rates.ts'
-import { priorityPrices, revision, supplement, trainingPrices, type SupplementPrice } from './supplement.ts'
+import {
+  priorityPrices,
+  revision,
+  supplement,
+  toolPrices,
+  trainingPrices,
+  type SupplementPrice,
+} from './supplement.ts'
 
 /** Name and version of the list, for the price version of rows. */
 export const bundledVersion = `genai-prices@${manifest.dependencies['@pydantic/genai-prices']}-${revision}`
@@ -57,10 +65,14 @@ const perMillion: Readonly<Record<string, PriceClass>> = {
   cache_image_read_mtok: 'cachedImage',
   output_image_mtok: 'imageOutput',
 }
+/** Tools of Azure are Azure's own, but for its models the list says what they cost at OpenAI. */
+const toolNames = new Set(['web_searches_kcount', 'storage_searches_kcount'])
 const perOther: Readonly<Record<string, readonly [PriceClass, number]>> = {
   audio_hours: ['audioSecond', 3600],
   input_audio_hours: ['audioSecond', 3600],
   requests_kcount: ['request', 1000],
+  web_searches_kcount: ['webSearch', 1000],
+  storage_searches_kcount: ['fileSearch', 1000],
   input_mchars: ['character', 1_000_000],
 }
 
@@ -83,7 +95,7 @@ export function isProviderId(name: string): boolean {
 export function findBundled(providerId: string, name: string): BundledModel | null {
   const model = name.toLowerCase().trim()
   const openai = providerId === 'openai' || providerId === 'azure'
-  const own = openai ? fromSupplement(model) : undefined
+  const own = openai ? fromSupplement(providerId, model) : undefined
   if (own !== undefined) return own
   const found = fromPackage(providerId, model)
   if (found !== null) return found
@@ -92,7 +104,7 @@ export function findBundled(providerId: string, name: string): BundledModel | nu
   return prefix === undefined ? null : findBundled(providerId, model.slice(prefix.length))
 }
 
-function fromSupplement(model: string): BundledModel | undefined {
+function fromSupplement(providerId: string, model: string): BundledModel | undefined {
   // `ft:base:organisation:suffix:id`: what its base would cost is never taken for it.
   const name = model.startsWith('ft:') ? model.split(':', 2).join(':') : model
   const key = Object.keys(supplement).find(
@@ -100,7 +112,7 @@ function fromSupplement(model: string): BundledModel | undefined {
   )
   if (key === undefined) return undefined
   const prices = supplement[key]!
-  const sheet = prices === null ? freeSheet : supplementSheet(prices)
+  const sheet = prices === null ? freeSheet : supplementSheet(prices, toolsOf(providerId, model))
   return {
     periods: [{ fromMs: null, hours: null, sheet }],
     priority: null,
@@ -108,15 +120,34 @@ function fromSupplement(model: string): BundledModel | undefined {
   }
 }
 
-function supplementSheet({ characters, images, ...tokens }: SupplementPrice): Sheet {
+function supplementSheet(prices: SupplementPrice, tools: NamedPrices): Sheet {
+  const { characters, thousandRequests, images, videos, containers, ...tokens } = prices
   const named: Partial<Record<PriceClass, { dollars: number; per: number }>> = Object.fromEntries(
     Object.entries(tokens).map(([name, dollars]) => [name, { dollars, per: 1_000_000 }]),
   )
   if (characters !== undefined) named.character = { dollars: characters, per: 1_000_000 }
-  if (images === undefined) return flatSheet(named)
+  if (thousandRequests !== undefined) named.request = { dollars: thousandRequests, per: 1000 }
   return {
-    ...flatSheet(named),
-    images: Object.entries(images).map(([kind, dollars]) => [kind, rateOf(dollars, 1)] as const),
+    ...flatSheet({ ...tools, ...named }),
+    ...byKind({
+      images: ratesByKind(images),
+      videos: ratesByKind(videos),
+      containers: ratesByKind(containers),
+    }),
+  }
+}
+
+/** OpenAI's prices of tools are those of all its models; other servers of the same models have their own. */
+function toolsOf(providerId: string, name: string): NamedPrices {
+  if (providerId !== 'openai') return {}
+  const { webSearch, webSearchPreview, fileSearch } = toolPrices
+  const preview = /^(?:ft:)?gpt-4/.test(name)
+    ? { webSearchPreview: { dollars: webSearchPreview, per: 1000 } }
+    : {}
+  return {
+    webSearch: { dollars: webSearch, per: 1000 },
+    ...preview,
+    fileSearch: { dollars: fileSearch, per: 1000 },
   }
 }
 
@@ -128,7 +159,10 @@ function fromPackage(providerId: string, name: string): BundledModel | null {
   const target = name.startsWith('ft:') ? name.split(':', 2).join(':') : name
   if (!isExact(model.match, target) && !isExact(model.match, dated)) return null
   return {
-    periods: periodsOf(model, providerId === 'openai' ? trainingOf(name) : {}),
+    periods: periodsOf(model, {
+      named: { ...(providerId === 'openai' ? trainingOf(name) : {}), ...toolsOf(providerId, name) },
+      toolsListed: providerId !== 'azure',
+    }),
     priority: providerId === 'openai' ? priorityOf(name) : null,
     halfTiers: ['openai', 'azure', 'anthropic', 'google'].includes(providerId) && !name.startsWith('ft:'),
   }
@@ -152,7 +186,13 @@ function priorityOf(name: string): Sheet | null {
   return flatSheet({ input: input!, cachedInput: cachedInput!, output: output! })
 }
 
-function periodsOf({ prices }: ModelInfo, more: NamedPrices): Period[] {
+/** What is added to the prices of the list, and whether its own for tools hold. */
+interface Additions {
+  readonly named: NamedPrices
+  readonly toolsListed: boolean
+}
+
+function periodsOf({ prices }: ModelInfo, more: Additions): Period[] {
   if (!Array.isArray(prices)) return [{ fromMs: null, hours: null, sheet: sheetOf(prices, more) }]
   return prices.map(({ constraint, prices: own }) => ({
     fromMs: constraint?.type === 'start_date' ? Date.parse(`${constraint.start_date}T00:00:00Z`) : null,
@@ -169,11 +209,10 @@ function timeOfDayMs(text: string): number {
   return Date.parse(`1970-01-02T${text}`) % 86_400_000
 }
 
-function sheetOf(prices: ModelPrice, more: NamedPrices): Sheet {
-  const entries = Object.entries(prices).filter((entry) => entry[1] !== undefined) as [
-    string,
-    number | TieredPrices,
-  ][]
+function sheetOf(prices: ModelPrice, { named, toolsListed }: Additions): Sheet {
+  const entries = Object.entries(prices).filter(
+    ([name, price]) => price !== undefined && (toolsListed || !toolNames.has(name)),
+  ) as [string, number | TieredPrices][]
   if (entries.length === 0) return freeSheet
   const starts = entries.flatMap(([, price]) =>
     typeof price === 'number' ? [] : price.tiers.map(({ start }) => start),
@@ -181,7 +220,7 @@ function sheetOf(prices: ModelPrice, more: NamedPrices): Sheet {
   const aboves = [-1, ...[...new Set(starts)].sort((a, b) => a - b)]
   return {
     free: false,
-    tiers: aboves.map((above) => ({ above, rates: ratesOf({ ...namedAt(entries, above), ...more }) })),
+    tiers: aboves.map((above) => ({ above, rates: ratesOf({ ...namedAt(entries, above), ...named }) })),
   }
 }
 

@@ -4,7 +4,16 @@
 
 import type { Units, Usage } from '../openai/usage.ts'
 import { fitsGlob } from './glob.ts'
-import { classes, tokenClasses, type PriceClass, type Rates, type Sheet } from './rates.ts'
+import {
+  classes,
+  tokenClasses,
+  toolsFrom,
+  unitsFrom,
+  type PriceClass,
+  type Rates,
+  type RatesByKind,
+  type Sheet,
+} from './rates.ts'
 
 /** One number a class, used again by every call: nothing here waits. */
 export type Counts = Float64Array
@@ -35,19 +44,33 @@ export function count(counts: Counts, usage: Usage | null, units: Units | null):
   for (const name in units) {
     const value = units[name]!
     if (!(value >= 0 && value <= countMax)) return false
-    const index =
-      name === 'audioSeconds'
-        ? at.audioSecond
-        : name === 'characters'
-          ? at.character
-          : name === 'trainedTokens'
-            ? at.trainedToken
-            : name.startsWith('images')
-              ? at.image
-              : -1
+    const index = classOf(name)
     if (index >= 0) counts[index]! += value
   }
   return true
+}
+
+const unitClasses: Readonly<Record<string, number>> = {
+  audioSeconds: at.audioSecond,
+  characters: at.character,
+  trainedTokens: at.trainedToken,
+  webSearches: at.webSearch,
+  'webSearches/preview': at.webSearchPreview,
+  fileSearches: at.fileSearch,
+}
+
+/** Which class a unit is counted in; -1 = none. What follows a `/` is its kind. */
+function classOf(name: string): number {
+  if (Object.hasOwn(unitClasses, name)) return unitClasses[name]!
+  if (name.startsWith('images')) return at.image
+  if (name.startsWith('videoSeconds')) return at.videoSecond
+  return name.startsWith('containers') ? at.container : -1
+}
+
+/** The name that stands for what no model does, in price lists; '' = there is none. */
+export function namelessModel(units: Units | null): string {
+  for (const name in units) if (name.startsWith('containers')) return 'container'
+  return ''
 }
 
 function countTokens(counts: Counts, usage: Usage): boolean {
@@ -90,29 +113,48 @@ function countTokens(counts: Counts, usage: Usage): boolean {
   return true
 }
 
-const imagePrefix = 'images/'
-
-/** The prices with that of the images asked for; the same object where none are, or their kind makes no difference. */
-export function withImages(rates: Rates, { images }: Sheet, units: Units | null): Rates {
-  if (images === undefined || units === null) return rates
+/** The prices with that of the kind of images, videos or containers; the same object where their kind makes no difference. */
+export function withKinds(rates: Rates, sheet: Sheet, units: Units | null): Rates {
+  if (units === null) return rates
   for (const name in units) {
-    if (!name.startsWith('images')) continue
-    const kind = name.startsWith(imagePrefix) ? name.slice(imagePrefix.length).toLowerCase() : 'auto/auto'
-    const found = images.find(([pattern]) => fitsGlob(pattern, kind))
-    return found === undefined ? rates : rates.with(at.image, found[1])
+    const index = classOf(name)
+    const kinds = kindsOf(sheet, index)
+    if (kinds === undefined) continue
+    const slash = name.indexOf('/')
+    const auto = index === at.image ? 'auto/auto' : 'auto'
+    const kind = slash < 0 ? auto : name.slice(slash + 1).toLowerCase()
+    const found = kinds.find(([pattern]) => fitsGlob(pattern, kind))
+    return found === undefined ? rates : rates.with(index, found[1])
   }
   return rates
 }
 
-/** Whether these prices say what these counts cost: a class that was used must have one. */
-export function isCovered(counts: Counts, rates: Rates, hasUsage: boolean): boolean {
+function kindsOf({ images, videos, containers }: Sheet, index: number): RatesByKind | undefined {
+  return index === at.image
+    ? images
+    : index === at.videoSecond
+      ? videos
+      : index === at.container
+        ? containers
+        : undefined
+}
+
+/** Whether these prices say what these counts cost: a class that was used must have one. Counts from `end` on are 0. */
+export function isCovered(
+  counts: Counts,
+  rates: Rates,
+  { hasUsage, end }: { readonly hasUsage: boolean; readonly end: number },
+): boolean {
   let priced = rates[at.request] != null
   let tokensPriced = hasUsage
   for (let i = 0; i < tokenClasses; i++) {
     if (counts[i]! > 0 && rates[i] == null) tokensPriced = false
   }
-  for (let i = at.image; i < counts.length; i++) {
-    if (counts[i]! > 0 && rates[i] != null) priced = true
+  for (let i = unitsFrom; i < end; i++) {
+    if (counts[i] === 0) continue
+    // A tool without a price would make the call silently cheaper, whatever else of it is priced.
+    if (i >= toolsFrom && rates[i] == null) return false
+    if (i < toolsFrom && rates[i] != null) priced = true
   }
   // What is billed by the second or the image may report tokens as well, without a price for any.
   const byTokens = rates[at.input] != null || rates[at.output] != null

@@ -5,9 +5,10 @@
 import { fitsGlob } from './glob.ts'
 import { hasOwnPrices, type PriceEntry } from './price-file.ts'
 import {
+  byKind,
   flatSheet,
   freeSheet,
-  rateOf,
+  ratesByKind,
   ratesOf,
   type NamedPrices,
   type PriceClass,
@@ -66,7 +67,7 @@ function toOwn(entry: PriceEntry): OwnPrices {
   const per = perTokens[entry.per]
   const tiers = Object.entries(entry.serviceTiers ?? {}).map(([name, tier]): [string, Sheet | number] => [
     name,
-    typeof tier === 'number' ? tier : { ...flatSheet(namedIn(tier, per)), ...imagesOf(tier) },
+    typeof tier === 'number' ? tier : { ...flatSheet(namedIn(tier, per)), ...kindsOf(tier) },
   ])
   return {
     fromMs: entry.from ?? -Infinity,
@@ -84,12 +85,15 @@ function sheetOf(entry: PriceEntry, per: number): Sheet {
     rates: ratesOf({ ...base, ...namedIn(prices, per) }),
   }))
   const tiers = [{ above: -1, rates: ratesOf(base) }, ...larger]
-  return { free: false, tiers, ...imagesOf(entry) }
+  return { free: false, tiers, ...kindsOf(entry) }
 }
 
-function imagesOf({ images }: Pick<PriceEntry, 'images'>): Pick<Sheet, 'images'> {
-  if (images === undefined) return {}
-  return { images: Object.entries(images).map(([kind, dollars]) => [kind, rateOf(dollars, 1)] as const) }
+function kindsOf({ images, videos, containers }: Pick<PriceEntry, 'images' | 'videos' | 'containers'>) {
+  return byKind({
+    images: ratesByKind(images),
+    videos: ratesByKind(videos),
+    containers: ratesByKind(containers),
+  })
 }
 
 const tokens: readonly PriceClass[] = [
@@ -103,6 +107,13 @@ const others: readonly (readonly [keyof PriceEntry, PriceClass, number])[] = [
   ['perCharacter', 'character', 1],
   ['perMillionCharacters', 'character', 1_000_000],
   ['perMillionTrainedTokens', 'trainedToken', 1_000_000],
+  ['perVideoSecond', 'videoSecond', 1],
+  ['perContainer', 'container', 1],
+  ['perWebSearch', 'webSearch', 1],
+  ['perThousandWebSearches', 'webSearch', 1000],
+  ['perThousandPreviewWebSearches', 'webSearchPreview', 1000],
+  ['perFileSearch', 'fileSearch', 1],
+  ['perThousandFileSearches', 'fileSearch', 1000],
 ]
 
 function namedIn(prices: object, per: number): NamedPrices {

@@ -46,6 +46,10 @@ const imagePrices = z.record(
   dollars,
   { error: expected('a mapping of prices by quality and size, such as hd/1024x1024') },
 )
+const pricesByKind = (what: string) =>
+  z.record(z.string().regex(/^[a-z0-9*]{1,32}$/, `expected ${what}`), dollars, {
+    error: expected(`a mapping of prices by ${what}`),
+  })
 const otherPrices = {
   perRequest: dollars.optional(),
   perImage: dollars.optional(),
@@ -55,6 +59,15 @@ const otherPrices = {
   perCharacter: dollars.optional(),
   perMillionCharacters: dollars.optional(),
   perMillionTrainedTokens: dollars.optional(),
+  perVideoSecond: dollars.optional(),
+  videos: pricesByKind('a size such as 1280x720').optional(),
+  perContainer: dollars.optional(),
+  containers: pricesByKind('memory such as 4g').optional(),
+  perWebSearch: dollars.optional(),
+  perThousandWebSearches: dollars.optional(),
+  perThousandPreviewWebSearches: dollars.optional(),
+  perFileSearch: dollars.optional(),
+  perThousandFileSearches: dollars.optional(),
 }
 const mapping = { error: expected('a mapping') }
 const name = (what: string) =>
@@ -240,6 +253,14 @@ function chainsIn(aliases: Readonly<Record<string, string>>, problem: MakeProble
     )
 }
 
+/** Two ways to say one price. */
+const twins = [
+  ['perAudioSecond', 'perAudioMinute'],
+  ['perCharacter', 'perMillionCharacters'],
+  ['perWebSearch', 'perThousandWebSearches'],
+  ['perFileSearch', 'perThousandFileSearches'],
+] as const
+
 function contradictionsIn(entries: readonly PriceEntry[], problem: MakeProblem): Problem[] {
   const seen = new Map<string, number>()
   return entries.flatMap((one, index) => {
@@ -280,10 +301,9 @@ function contradictionsIn(entries: readonly PriceEntry[], problem: MakeProblem):
       found.push(
         problem([...path, 'tiers'], 'needs the prices for smaller inputs beside it', 'add input and output'),
       )
-    if (one.perAudioSecond !== undefined && one.perAudioMinute !== undefined)
-      found.push(problem([...path, 'perAudioSecond'], 'stands beside perAudioMinute', 'keep one of them'))
-    if (one.perCharacter !== undefined && one.perMillionCharacters !== undefined)
-      found.push(problem([...path, 'perCharacter'], 'stands beside perMillionCharacters', 'keep one of them'))
+    for (const [single, many] of twins)
+      if (one[single] !== undefined && one[many] !== undefined)
+        found.push(problem([...path, single], `stands beside ${many}`, 'keep one of them'))
     const aboves = one.tiers?.map(({ above }) => above) ?? []
     if (aboves.some((above, place) => place > 0 && above <= aboves[place - 1]!))
       found.push(problem([...path, 'tiers'], 'must go from smaller to larger inputs'))

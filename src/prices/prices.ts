@@ -4,10 +4,22 @@
 
 import type { Units, Usage } from '../openai/usage.ts'
 import { bundledVersion, findBundled, providerIdOf, type BundledModel, type Period } from './bundled.ts'
-import { count, isCovered, newCounts, withImages } from './counts.ts'
+import { count, isCovered, namelessModel, newCounts, withKinds } from './counts.ts'
 import { ownPricesOf, type OwnPrices } from './own-prices.ts'
 import type { PriceFile } from './price-file.ts'
-import { classes, freeSheet, ratesAt, scaled, sumOf, tokenClasses, type Sheet } from './rates.ts'
+import {
+  classes,
+  freeSheet,
+  ratesAt,
+  scaled,
+  sumOf,
+  tokenClasses,
+  toolsFrom,
+  unitsFrom,
+  withTools,
+  type PriceClass,
+  type Sheet,
+} from './rates.ts'
 
 /** An upstream as prices see it. */
 export interface PricedUpstream {
@@ -88,12 +100,14 @@ export class Prices {
   }
 
   #cost({ provider, upstream, model, serviceTier, atMs, usage, units, batch }: PriceQuery): number | null {
-    const sheet = this.#sheet(this.#find(upstream, provider, model ?? ''), tierOf(serviceTier, batch), atMs)
+    const known = this.#find(upstream, provider, model ?? namelessModel(units))
+    const sheet = this.#sheet(known, tierOf(serviceTier, batch), atMs)
     if (sheet === null) return null
     if (sheet.free) return 0
     if (!count(counts, usage, units)) return null
-    const rates = withImages(ratesAt(sheet, usage?.input ?? 0), sheet, units)
-    return isCovered(counts, rates, usage !== null) ? sumOf(counts, rates) : null
+    const rates = withKinds(ratesAt(sheet, usage?.input ?? 0), sheet, units)
+    const end = units === null ? unitsFrom : counts.length
+    return isCovered(counts, rates, { hasUsage: usage !== null, end }) ? sumOf(counts, rates, end) : null
   }
 
   /** The most it may cost by the dearest class of tokens and the dearest upstream; null where one has no price. */
@@ -188,15 +202,23 @@ interface Source {
 
 function makeSheet({ entry, period, bundled }: Source, tier: string): Sheet | null {
   const factor = entry?.factor ?? 1
-  const standard = entry?.sheet ?? (period === null ? null : scaled(period.sheet, factor))
+  const listed = period === null ? null : scaled(period.sheet, factor)
+  const standard = entry?.sheet == null ? listed : withTools(entry.sheet, listed)
   if (tier === '' || standard === null || standard.free) return standard
   const given = entry !== null && Object.hasOwn(entry.tiers, tier) ? entry.tiers[tier] : undefined
-  if (typeof given === 'number') return given === 0 ? freeSheet : scaled(standard, given)
-  if (given !== undefined) return given
+  if (typeof given === 'number') return given === 0 ? freeSheet : scaled(standard, given, tools)
+  if (given !== undefined) return withTools(given, standard)
   if (entry?.sheet != null || bundled === null) return null
-  if (tier === 'priority') return bundled.priority === null ? null : scaled(bundled.priority, factor)
-  return bundled.halfTiers && (tier === 'batch' || tier === 'flex') ? scaled(standard, 0.5) : null
+  if (tier === 'priority')
+    return bundled.priority === null ? null : withTools(scaled(bundled.priority, factor), standard)
+  // What OpenAI charges for a request is the search in it.
+  return bundled.halfTiers && (tier === 'batch' || tier === 'flex')
+    ? scaled(standard, 0.5, ['request', ...tools])
+    : null
 }
+
+/** What costs the same in every service tier: only tokens are cheaper in some. */
+const tools: readonly PriceClass[] = ['container', ...classes.slice(toolsFrom)]
 
 function periodAt(periods: readonly Period[], atMs: number): Period {
   for (let i = periods.length - 1; i >= 0; i--) {

@@ -7,7 +7,8 @@
 /** What is counted and priced apart. The order is that of `Rates` and of `Counts`. */
 export const classes = [
   'input', 'cachedInput', 'cacheWrite', 'audioInput', 'cachedAudio', 'imageInput', 'cachedImage', 'output', 'reasoning',
-  'audioOutput', 'imageOutput', 'request', 'image', 'audioSecond', 'character', 'trainedToken',
+  'audioOutput', 'imageOutput', 'request', 'image', 'audioSecond', 'character', 'trainedToken', 'videoSecond', 'container',
+  'webSearch', 'webSearchPreview', 'fileSearch',
 ] as const // prettier-ignore
 
 /** One of them. The first eleven are tokens of requests and answers. */
@@ -15,6 +16,10 @@ export type PriceClass = (typeof classes)[number]
 
 /** How many of them are tokens. */
 export const tokenClasses = 11
+/** Where units begin, up to the end: nearly no call has any. */
+export const unitsFrom = classes.indexOf('image')
+/** Where calls of tools begin, up to the end: they are paid for beside the tokens of the answer that they are part of. */
+export const toolsFrom = classes.indexOf('webSearch')
 
 /** Divides by 60, 3600 and every power of ten that prices and factors have: 9 × 10^30. */
 const unitsPerNano = 9n * 10n ** 30n
@@ -44,7 +49,18 @@ export interface Sheet {
   /** Costs nothing, whatever is used. */
   readonly free: boolean
   /** Prices of images by `<quality>/<size>`, patterns with *; the first that fits counts. Absent = one price for all. */
-  readonly images?: readonly (readonly [pattern: string, rate: Rate])[]
+  readonly images?: RatesByKind
+  /** Prices of a second of video by its size, and of containers by their memory: likewise. */
+  readonly videos?: RatesByKind
+  readonly containers?: RatesByKind
+}
+
+/** Patterns with *, each with its price. */
+export type RatesByKind = readonly (readonly [pattern: string, rate: Rate])[]
+
+/** Prices by kind, in dollars. Undefined where none are named. */
+export function ratesByKind(dollars: Readonly<Record<string, number>> | undefined): RatesByKind | undefined {
+  return dollars && Object.entries(dollars).map(([kind, price]) => [kind, rateOf(price, 1)] as const)
 }
 
 /** A decimal number as the fraction `digits / 10^places`, exactly as it is written. */
@@ -77,6 +93,7 @@ const standIn: Partial<Record<PriceClass, PriceClass>> = {
   reasoning: 'output',
   audioOutput: 'output',
   imageOutput: 'output',
+  webSearchPreview: 'webSearch',
 }
 
 /** All prices of a model from those that are named. */
@@ -98,15 +115,43 @@ export function flatSheet(named: NamedPrices): Sheet {
 /** What costs nothing. */
 export const freeSheet: Sheet = { tiers: [{ above: -1, rates: classes.map(() => null) }], free: true }
 
-/** The same prices times a factor, such as 0.5 for batches. */
-export function scaled(sheet: Sheet, factor: number): Sheet {
+/** The same prices times a factor, such as 0.5 for batches. `spared`: classes whose price stays as it is. */
+export function scaled(sheet: Sheet, factor: number, spared: readonly PriceClass[] = []): Sheet {
   if (factor === 1) return sheet
   const { digits, places } = decimalOf(factor)
-  const times = (one: Rate | null): Rate | null =>
-    one === null ? null : rate((one.exact * digits) / 10n ** BigInt(places))
-  const tiers = sheet.tiers.map(({ above, rates }) => ({ above, rates: rates.map(times) }))
-  if (sheet.images === undefined) return { ...sheet, tiers }
-  return { ...sheet, tiers, images: sheet.images.map(([pattern, one]) => [pattern, times(one)!] as const) }
+  const times = (one: Rate): Rate => rate((one.exact * digits) / 10n ** BigInt(places))
+  const timesAll = (all: RatesByKind | undefined) =>
+    all?.map(([pattern, one]) => [pattern, times(one)] as const)
+  return {
+    free: sheet.free,
+    tiers: sheet.tiers.map(({ above, rates }) => ({
+      above,
+      rates: rates.map((one, index) => (one === null || spared.includes(classes[index]!) ? one : times(one))),
+    })),
+    ...byKind({
+      images: timesAll(sheet.images),
+      videos: timesAll(sheet.videos),
+      containers: spared.includes('container') ? sheet.containers : timesAll(sheet.containers),
+    }),
+  }
+}
+
+/** Those that are there: a sheet without has no such members. */
+export function byKind(given: {
+  readonly [Name in 'images' | 'videos' | 'containers']?: RatesByKind | undefined
+}): Pick<Sheet, 'images' | 'videos' | 'containers'> {
+  return Object.fromEntries(Object.entries(given).filter((entry) => entry[1] !== undefined))
+}
+
+/** Calls of tools cost what `from` says where `sheet` does not say it: other prices of tokens do not change them. */
+export function withTools(sheet: Sheet, from: Sheet | null): Sheet {
+  if (sheet.free || from === null || from.free) return sheet
+  const tools = from.tiers[0]!.rates
+  const tiers = sheet.tiers.map(({ above, rates }) => ({
+    above,
+    rates: rates.map((one, index) => (index >= toolsFrom ? (one ?? tools[index]!) : one)),
+  }))
+  return { ...sheet, tiers }
 }
 
 /** The prices for an input of this size. */
@@ -116,10 +161,13 @@ export function ratesAt({ tiers }: Sheet, input: number): Rates {
   return found
 }
 
-/** Counts times prices, in nano-dollars, half up; at most Number.MAX_SAFE_INTEGER. `counts`: not negative, by class. */
-export function sumOf(counts: Float64Array, rates: Rates): number {
+/**
+ * Counts times prices, in nano-dollars, half up; at most Number.MAX_SAFE_INTEGER. `counts`: not negative, by class; those
+ * from `end` on are 0.
+ */
+export function sumOf(counts: Float64Array, rates: Rates, end = counts.length): number {
   let pico = 0
-  for (let i = 0; i < counts.length; i++) {
+  for (let i = 0; i < end; i++) {
     const count = counts[i]!
     if (count === 0) continue
     const price = rates[i]

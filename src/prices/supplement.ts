@@ -1,9 +1,10 @@
 // Where the bundled list lacks a price that OpenAI publishes on openai.com/api/pricing, or has one that
 // would bill audio at the price of text. Prices in dollars per million tokens unless said otherwise. Whoever changes a
-// line here raises `revision`: it is part of every row's price version.
+// line here raises `revision`: it is part of every row's price version. Tools, videos and containers are those of
+// developers.openai.com/api/docs/pricing (sections "Built-in tools" and "Video"), as reported there in 2026.
 
 /** Part of the price version. */
-export const revision = 2
+export const revision = 3
 
 /** A price as the list has it. */
 export interface SupplementPrice {
@@ -14,8 +15,14 @@ export interface SupplementPrice {
   readonly audioOutput?: number
   /** Dollars for a million characters. */
   readonly characters?: number
+  /** Dollars for a thousand requests, whatever their tokens. */
+  readonly thousandRequests?: number
   /** Dollars for an image by quality and size. */
   readonly images?: Readonly<Record<string, number>>
+  /** Dollars for a second of video by size. */
+  readonly videos?: Readonly<Record<string, number>>
+  /** Dollars for a container by memory. */
+  readonly containers?: Readonly<Record<string, number>>
 }
 
 /** Exact names of models of OpenAI, or without what follows as a date. Null = free. */
@@ -41,6 +48,14 @@ export const supplement: Readonly<Record<string, SupplementPrice | null>> = {
       '*/1024x1792': 0.08,
     },
   },
+  // Each request is one search.
+  'gpt-4o-search-preview': { input: 2.5, output: 10, thousandRequests: 25 },
+  'gpt-4o-mini-search-preview': { input: 0.15, output: 0.6, thousandRequests: 25 },
+  'gpt-5-search-api': { input: 1.25, cachedInput: 0.125, output: 10, thousandRequests: 10 },
+  'sora-2': { videos: { '720x1280': 0.1, '1280x720': 0.1 } },
+  'sora-2-pro': { videos: { '720x1280': 0.3, '1280x720': 0.3, '1024x1792': 0.5, '1792x1024': 0.5 } },
+  // No model: what `POST /containers` makes, for 20 minutes. How long one is used no answer says.
+  container: { containers: { auto: 0.03, '1g': 0.03, '4g': 0.12, '16g': 0.48, '64g': 1.92 } },
   'tts-1': { characters: 15 },
   'tts-1-hd': { characters: 30 },
   'ft:gpt-3.5-turbo': { input: 3, output: 6 },
@@ -84,3 +99,9 @@ export const trainingPrices: Readonly<Record<string, number>> = {
   'gpt-4.1-mini': 5,
   'gpt-4.1-nano': 1.5,
 }
+
+/**
+ * Dollars for a thousand calls of OpenAI's tools, whichever model calls them. `webSearchPreview`: the older tool
+ * `web_search_preview` with a model that does not reason; with others it costs what `web_search` costs.
+ */
+export const toolPrices = { webSearch: 10, webSearchPreview: 25, fileSearch: 2.5 } as const

@@ -176,6 +176,7 @@ class Passage implements Intake {
     if (reply.served !== null) {
       row.servedModel = reply.served.model
       row.usage = reply.served.usage
+      row.units = reply.served.units ?? null
     }
     const close =
       headerOf(head.headers, 'connection')

@@ -12,6 +12,9 @@ export interface BookUsage {
   readonly reasoning: number
 }
 
+/** Names and numbers of what is charged apart. */
+export type BookUnits = Readonly<Record<string, number>>
+
 /** How a request ended, seen from the sandbox. `aborted`: the client left first; `closed`: the sandbox was stopped. */
 export type BookEnding = 'open' | 'complete' | 'cut' | 'reset' | 'aborted' | 'closed'
 
@@ -28,6 +31,8 @@ export interface BookEntry {
   readonly stream: boolean
   /** Usage of the whole answer, had it been finished; null where the endpoint counts none or the request was refused. */
   readonly usage: BookUsage | null
+  /** What is charged by something else than tokens, such as `{ webSearches: 1 }`; null where nothing is. */
+  readonly units: BookUnits | null
   /** Whether the bytes that carry usage went out. */
   readonly usageSent: boolean
   /** SSE frames written; for other bodies 0. */
@@ -67,6 +72,7 @@ export class Books {
       servedModel: null,
       stream: false,
       usage: null,
+      units: null,
       usageSent: false,
       framesSent: 0,
       outputSent: 0,

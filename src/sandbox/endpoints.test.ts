@@ -341,5 +341,10 @@ test('fine-tuning, containers, evals’ runs, videos', async () => {
   })
   expect(run.status).toBe('completed')
   const video = await client.videos.create({ prompt: 'waves' })
+  const units = sandbox.books().map((row) => row.units)
+  expect(units.filter((each) => each !== null)).toEqual([
+    { 'containers/1g': 1 },
+    { 'videoSeconds/720x1280': 4 },
+  ])
   expect((await client.videos.downloadContent(video.id)).headers.get('content-type')).toBe('video/mp4')
 })

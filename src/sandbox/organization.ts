@@ -21,6 +21,12 @@ const prices: Readonly<Record<string, readonly [number, number, number]>> = {
   'text-embedding-3-large': [0.13, 0.13, 0],
 }
 
+/** Millionths of a dollar for a call of a tool. */
+const toolPrices: readonly (readonly [unit: string, item: string, millionths: number])[] = [
+  ['webSearches', 'web search', 10_000],
+  ['fileSearches', 'file search', 2500],
+]
+
 /** Paths that each kind of usage is about. */
 const kinds: Readonly<Record<string, RegExp>> = {
   completions: /^\/v1\/(?:chat\/completions|completions|responses)$/,
@@ -135,6 +141,10 @@ function costs(call: Call): Reply {
         ['input', (input - cached) * price[0]],
         ['cached input', cached * price[1]],
         ['output', output * price[2]],
+        ...toolPrices.map(([unit, item, millionths]): [string, number] => [
+          item,
+          own.reduce((sum, { units }) => sum + (units?.[unit] ?? 0), 0) * millionths,
+        ]),
       ]
       return items
         .filter(([, millionths]) => millionths > 0)

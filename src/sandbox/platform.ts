@@ -59,7 +59,11 @@ const containers: Kind = {
   object: 'container',
   prefix: 'cntr_',
   verbs: ['create', 'delete'],
-  members: () => ({ status: 'running' }),
+  members: (call, body) => {
+    const memory = asText(body['memory_limit']) ?? '1g'
+    call.row.units = { [`containers/${memory}`]: 1 }
+    return { status: 'running', memory_limit: memory }
+  },
 }
 const containerFiles: Kind = {
   path: '/v1/containers/:container/files',
@@ -78,17 +82,16 @@ const videos: Kind = {
   object: 'video',
   prefix: 'video_',
   verbs: ['create', 'delete'],
-  members: (call, body) => ({
-    model: asText(body['model']) ?? 'sora-2',
-    status: 'completed',
-    completed_at: call.world.nowS(),
-    expires_at: call.world.nowS() + 86_400,
-    remixed_from_video_id: null,
-    error: null,
-    progress: 100,
-    seconds: body['seconds'] ?? '4',
-    size: body['size'] ?? '720x1280',
-  }),
+  members: (call, body) => {
+    const model = asText(body['model']) ?? 'sora-2'
+    const seconds = asText(body['seconds']) ?? '4'
+    const size = asText(body['size']) ?? '720x1280'
+    call.row.servedModel = model
+    call.row.units = { [`videoSeconds/${size}`]: Number(seconds) }
+    const now = call.world.nowS()
+    const done = { status: 'completed', completed_at: now, expires_at: now + 86_400, progress: 100 }
+    return { model, ...done, remixed_from_video_id: null, error: null, seconds, size }
+  },
 }
 
 function changed(kind: Kind, status: string) {

@@ -1,7 +1,7 @@
 // An answer as a plain value: status, headers, and a body that is bytes, SSE frames, pieces of binary, or a WebSocket. Endpoints write
 // these and touch no socket, so that a fault can take an answer apart anywhere and a test can look at it without a network.
 
-import type { BookUsage } from './books.ts'
+import type { BookUnits, BookUsage } from './books.ts'
 import type { Json } from './json.ts'
 
 /** One SSE event. `tokens`: how many output tokens its delta carries; `usage`: whether it tells the client the usage. */
@@ -40,6 +40,7 @@ export type ReplyBody =
 export interface Served {
   readonly model: string
   readonly usage: BookUsage | null
+  readonly units?: BookUnits | null
   /** A body that is no stream carries the usage. */
   readonly usageTold: boolean
 }

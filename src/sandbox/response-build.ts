@@ -1,7 +1,7 @@
 // Builds a response (the Responses API): reads the input items, takes up an earlier response or a conversation, decides, and writes the
 // whole response object. HTTP and WebSocket both use it; the stream is told afterwards from the finished object (`response-stream.ts`).
 
-import type { BookUsage } from './books.ts'
+import type { BookUnits, BookUsage } from './books.ts'
 import { checkNumbers } from './chat-check.ts'
 import { contentMedia, contentText, formatOf, lastUserText } from './content.ts'
 import type { Fault } from './faults.ts'
@@ -131,7 +131,39 @@ function askOf(
   return { ask, inputItems }
 }
 
-function outputOf(world: World, body: JsonObject, outcome: Outcome & { thinks: boolean }): JsonObject[] {
+/** Which of the sandbox's own tools are called: each that the request names, once. */
+function searchesOf(body: JsonObject): { web: boolean; files: boolean } {
+  const types =
+    body['tool_choice'] === 'none' ? [] : objectsIn(body['tools']).map((tool) => asText(tool['type']))
+  const web = types.some((type) => type?.startsWith('web_search') === true)
+  return { web, files: types.includes('file_search') }
+}
+
+/** A search is charged; that one of its pages was opened is told and free. */
+function unitsOf(body: JsonObject): BookUnits | null {
+  const { web, files } = searchesOf(body)
+  const preview = objectsIn(body['tools']).some(
+    (tool) => asText(tool['type'])?.startsWith('web_search_preview') === true,
+  )
+  if (!web && !files) return null
+  const name = preview ? 'webSearches/preview' : 'webSearches'
+  return { ...(web ? { [name]: 1 } : {}), ...(files ? { fileSearches: 1 } : {}) }
+}
+
+function searchItems({ ids }: World, body: JsonObject, query: string): JsonObject[] {
+  const { web, files } = searchesOf(body)
+  const status = 'completed'
+  const call = (action: JsonObject) => ({ id: ids.id('ws_'), type: 'web_search_call', status, action })
+  const pages = [call({ type: 'search', query }), call({ type: 'open_page', url: 'https://example.com/' })]
+  const found = { id: ids.id('fs_'), type: 'file_search_call', status, queries: [query], results: null }
+  return [...(web ? pages : []), ...(files ? [found] : [])]
+}
+
+function outputOf(
+  world: World,
+  body: JsonObject,
+  outcome: Outcome & { thinks: boolean; prompt: string },
+): JsonObject[] {
   const items: JsonObject[] = []
   const { ids } = world
   if (outcome.thinks) {
@@ -146,6 +178,7 @@ function outputOf(world: World, body: JsonObject, outcome: Outcome & { thinks: b
         : {}
     items.push({ id: ids.id('rs_'), type: 'reasoning', ...encrypted, summary })
   }
+  items.push(...searchItems(world, body, outcome.prompt))
   for (const call of outcome.calls) {
     const ends = { call_id: ids.id('call_'), name: call.name }
     if (call.custom)
@@ -221,7 +254,7 @@ export function buildResponse(world: World, body: JsonObject, faults: readonly F
     error: null,
     incomplete_details: why === null ? null : { reason: why },
     model: ask.model.served,
-    output: outputOf(world, body, { ...outcome, thinks: ask.model.reasoning }),
+    output: outputOf(world, body, { ...outcome, thinks: ask.model.reasoning, prompt: ask.prompt }),
     ...settingsOf(body),
     usage: told === null ? null : (responseUsage(told) as JsonObject),
   }
@@ -229,7 +262,12 @@ export function buildResponse(world: World, body: JsonObject, faults: readonly F
     response,
     inputItems,
     told,
-    served: { model: ask.model.served, usage: told ?? usage, usageTold: told !== null },
+    served: {
+      model: ask.model.served,
+      usage: told ?? usage,
+      units: unitsOf(body),
+      usageTold: told !== null,
+    },
   }
   if (body['store'] !== false) keep(world, body, built)
   return built

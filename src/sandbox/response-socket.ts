@@ -10,7 +10,7 @@ import type { Reply } from './reply.ts'
 import { refusalOf } from './refusals.ts'
 import { buildResponse } from './response-build.ts'
 import { responseFrames } from './response-stream.ts'
-import { addUsage } from './usage.ts'
+import { addUnits, addUsage } from './usage.ts'
 import { socketReply } from './websocket.ts'
 import type { SocketPeer } from './websocket.ts'
 import type { Call } from './world.ts'
@@ -39,6 +39,7 @@ function answer(call: Call, peer: SocketPeer, text: string): void {
   const { response, served } = buildResponse(call.world, { ...body, model }, faults)
   call.row.servedModel = served.model
   call.row.usage = addUsage(call.row.usage, served.usage)
+  call.row.units = addUnits(call.row.units, served.units ?? null)
   const cut = faultOf(faults, 'cut')
   let sent = 0
   for (const { data, tokens, usage } of responseFrames(response, { obfuscate: false })) {

@@ -46,6 +46,14 @@ function* callEvents(item: JsonObject, at: JsonObject): Generator<Event> {
   yield event('output_item.done', { ...at, item })
 }
 
+function* searchEvents(item: JsonObject, at: JsonObject): Generator<Event> {
+  const where = { item_id: item['id'], ...at }
+  yield event('output_item.added', { ...at, item: { ...item, status: 'in_progress' } })
+  for (const step of ['in_progress', 'searching', 'completed'])
+    yield event(`${String(item['type'])}.${step}`, where)
+  yield event('output_item.done', { ...at, item })
+}
+
 function* reasoningEvents(item: JsonObject, at: JsonObject): Generator<Event> {
   yield event('output_item.added', { ...at, item: { ...item, summary: [] } })
   for (const [index, part] of objectsIn(item['summary']).entries()) {
@@ -75,6 +83,7 @@ function* events(response: JsonObject): Generator<Event> {
     const at = { output_index: index }
     if (item['type'] === 'message') yield* messageEvents(item, at)
     else if (item['type'] === 'reasoning') yield* reasoningEvents(item, at)
+    else if (asText(item['type'])?.endsWith('_search_call') === true) yield* searchEvents(item, at)
     else yield* callEvents(item, at)
   }
   yield event(asText(response['status']) ?? 'completed', { response })

@@ -30,6 +30,30 @@ test('a plain response answers with usage', async () => {
   expect(response.usage!.total_tokens).toBe(response.usage!.input_tokens + response.usage!.output_tokens)
 })
 
+test('its own tools are called where the request names them, and stand in the books', async () => {
+  const ask = { model: 'gpt-4.1', input: 'Which gates?' }
+  const tools: OpenAI.Responses.Tool[] = [
+    { type: 'web_search' },
+    { type: 'file_search', vector_store_ids: ['vs_1'] },
+  ]
+  const types = ({ output }: OpenAI.Responses.Response): string[] => output.map(({ type }) => type)
+  const called = ['web_search_call', 'web_search_call', 'file_search_call', 'message']
+  expect(types(await client.responses.create({ ...ask, tools }))).toEqual(called)
+  const stream = client.responses.stream({ ...ask, tools })
+  const events: string[] = []
+  for await (const { type } of stream) events.push(type)
+  expect(types(await stream.finalResponse())).toEqual(called)
+  expect(events.filter((type) => type.includes('web_search_call'))).toHaveLength(6)
+  expect(types(await client.responses.create({ ...ask, tools, tool_choice: 'none' }))).toEqual(['message'])
+  await client.responses.create({ ...ask, tools: [{ type: 'web_search_preview' }] })
+  expect(sandbox.books().map(({ units }) => units)).toEqual([
+    { webSearches: 1, fileSearches: 1 },
+    { webSearches: 1, fileSearches: 1 },
+    null,
+    { 'webSearches/preview': 1 },
+  ])
+})
+
 test('the stream has every event in order, numbered from 0, and ends with the whole response', async () => {
   const stream = await client.responses.create({
     model: 'gpt-5',

@@ -1,7 +1,7 @@
 // Usage of an answer, in the shapes of chat completions and of responses, and what a fault makes of it. Cached tokens follow OpenAI's
 // rule: a prompt of 1024 tokens or more whose first 1024 were seen before counts as cached in steps of 128.
 
-import type { BookUsage } from './books.ts'
+import type { BookUnits, BookUsage } from './books.ts'
 import type { Fault } from './faults.ts'
 import { hashText } from './ids.ts'
 import { tokenPieces } from './tokens.ts'
@@ -86,4 +86,12 @@ export function addUsage(one: BookUsage | null, other: BookUsage | null): BookUs
     output: one.output + other.output,
     reasoning: one.reasoning + other.reasoning,
   }
+}
+
+/** The same for what is charged apart. */
+export function addUnits(one: BookUnits | null, other: BookUnits | null): BookUnits | null {
+  if (one === null || other === null) return one ?? other
+  const sum: Record<string, number> = { ...one }
+  for (const [name, value] of Object.entries(other)) sum[name] = (sum[name] ?? 0) + value
+  return sum
 }

@@ -24,7 +24,7 @@ export class KeptLedger implements Ledger {
   }
 
   settle(row: LedgerRow): Promise<void> | null {
-    if (this.rows.some(({ id }) => id === row.id) && !/^(?:response|run|job|batch)-/.test(row.id))
+    if (this.rows.some(({ id }) => id === row.id) && !/^(?:response|run|job|video|batch)-/.test(row.id))
       this.wrong.push(`${row.id} was settled twice`)
     for (const value of [row.costNanoUsd, row.billedNanoUsd, row.savedNanoUsd, row.durationUs])
       if (value !== null && (!Number.isSafeInteger(value) || value < 0))

@@ -335,6 +335,117 @@ test('rule 12: what has no meter has its row and says so; what is free costs not
   expect(moderated).toMatchObject({ endpoint: 'moderations', costNanoUsd: 0, state: 'settled' })
 })
 
+describe('rule 12: what is billed by something else than tokens', () => {
+  async function played() {
+    const sandbox = await startSandbox()
+    finallyClose(() => sandbox.close())
+    return { sandbox, ...(await booked({ upstreams: [upstreamAt(sandbox.url)] })) }
+  }
+  const tokensNano = ({ usage }: { usage: { input: number; output: number } | null }) =>
+    usage!.input * 2000 + usage!.output * 8000
+  const search = { model: 'gpt-4.1', input: 'Which gates has Rome? "web_search_call"' }
+  const tools = [{ type: 'web_search' }, { type: 'file_search', vector_store_ids: [] }]
+  const respond = (more: object) => request('POST', '/v1/responses', jsonBody({ ...search, ...more }))
+
+  test('searches stand in their rows as the upstream has booked them, beside the tokens', async () => {
+    const { sandbox, gate, ledger } = await played()
+    const kinds = [
+      {},
+      { tools },
+      { tools, stream: true },
+      { tools: [{ type: 'web_search_preview' }] },
+      { tools, tool_choice: 'none' },
+      { tools: [{ type: 'function', name: 'web_search_call', parameters: {} }] },
+    ]
+    for (const kind of kinds) expect((await ask(gate.port, respond(kind))).status).toBe(200)
+    const rows = await rowsSettled(ledger, kinds.length)
+    expect(rows.map((row) => row.units)).toEqual(sandbox.books().map(({ units }) => units))
+    const calls = 10_000_000 + 2_500_000
+    expect(rows.map((row) => row.costNanoUsd! - tokensNano(row))).toEqual([0, calls, calls, 25_000_000, 0, 0])
+    expect(rows.every(({ state }) => state === 'settled')).toBe(true)
+  })
+
+  test('a response in the background: the row of the response, when it is read', async () => {
+    const { gate, ledger } = await played()
+    const made = await ask(gate.port, respond({ tools, background: true }))
+    const { id } = JSON.parse(made.body.toString())
+    for (let read = 0; read < 2; read++) await ask(gate.port, request('GET', `/v1/responses/${id}`))
+    const rows = ledger.rows.filter((row) => row.id === `response-${id}`)
+    const both = { webSearches: 1, fileSearches: 1 }
+    expect(rows.map(({ units }) => units)).toEqual([both, both])
+    expect(rows[0]!.costNanoUsd! - tokensNano(rows[0]!)).toBe(12_500_000)
+    expect(ledger.rows.filter((row) => row.id !== rows[0]!.id).map((row) => row.costNanoUsd)).toEqual([
+      0, 0, 0,
+    ])
+  })
+
+  test('a stream that breaks off has the searches that were made', async () => {
+    const item =
+      '{"id":"ws_0f3a5c7e9b1d2f4a6c8e0b2d4f6a8c0e2b4d6f8a","type":"web_search_call","status":"completed","action":{"type":"search"}}'
+    const { gate, ledger } = await scripted(async (_, peer) => {
+      await peer.write(eventsHead)
+      await peer.write(chunk('event: response.created\ndata: {"type":"response.created","response":{"model":"gpt-4.1","usage":null}}\n\n'))
+      await peer.write(chunk(`event: response.output_item.done\ndata: {"type":"response.output_item.done","item":${item}}\n\n`))
+      await peer.write(chunk('event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"Five"}\n\n'))
+      peer.close()
+    }) // prettier-ignore
+    await ask(gate.port, respond({ tools, stream: true }))
+    const [row] = await rowsSettled(ledger)
+    expect(row).toMatchObject({ state: 'estimated', units: { webSearches: 1 } })
+    expect(row!.costNanoUsd! - tokensNano(row!)).toBe(10_000_000)
+  })
+
+  test('an answer that says its searches but not its tokens is estimated, not settled', async () => {
+    const output = [{ type: 'web_search_call', status: 'completed' }]
+    const text = JSON.stringify({ id: 'resp_1', object: 'response', model: 'gpt-4.1', output, usage: null })
+    const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(200, text)))
+    await ask(gate.port, respond({ tools }))
+    const [row] = await rowsSettled(ledger)
+    expect(row).toMatchObject({ state: 'estimated', units: { webSearches: 1 } })
+    expect(row!.costNanoUsd!).toBe(tokensNano(row!) + 10_000_000)
+    expect(row!.usage!.input).toBeGreaterThan(0)
+  })
+
+  test('videos by their seconds, containers by their number, as the upstream has booked them', async () => {
+    const { sandbox, gate, ledger } = await played()
+    const film = { model: 'sora-2-pro', prompt: 'waves', seconds: '8', size: '1024x1792' }
+    const made = await ask(gate.port, request('POST', '/v1/videos', jsonBody(film)))
+    const { id } = JSON.parse(made.body.toString())
+    await ask(gate.port, request('GET', `/v1/videos/${id}`))
+    await ask(gate.port, request('POST', '/v1/containers', jsonBody({ name: 'c' })))
+    const figures = ({ units, costNanoUsd, unmetered }: (typeof ledger.rows)[number]) => ({
+      units,
+      costNanoUsd,
+      unmetered,
+    })
+    const isVideo = ({ id: rowId }: { id: string }) => rowId === `video-${id}`
+    const video = { units: { 'videoSeconds/1024x1792': 8 }, costNanoUsd: 4_000_000_000, unmetered: false }
+    // The same row, which a ledger keeps once.
+    expect(ledger.rows.filter(isVideo).map(figures)).toEqual([video, video])
+    const free = { units: null, costNanoUsd: 0, unmetered: false }
+    const container = { units: { 'containers/1g': 1 }, costNanoUsd: 30_000_000, unmetered: false }
+    expect(ledger.rows.filter((row) => !isVideo(row)).map(figures)).toEqual([free, free, container])
+    expect(sandbox.books().map(({ units }) => units)).toEqual([
+      { 'videoSeconds/1024x1792': 8 },
+      null,
+      { 'containers/1g': 1 },
+    ])
+  })
+
+  test('a video whose price nobody knows is unpriced, not free', async () => {
+    const film =
+      '{"id":"video_1","object":"video","model":"sora-9","status":"completed","seconds":"8","size":"9x9"}'
+    const { gate, ledger } = await scripted((_, peer) => void peer.write(reply(200, film)))
+    await ask(gate.port, request('GET', '/v1/videos/video_1'))
+    const row = ledger.rows.find(({ id }) => id === 'video-video_1')
+    expect(row).toMatchObject({
+      units: { 'videoSeconds/9x9': 8 },
+      costNanoUsd: null,
+      upstreamModel: 'sora-9',
+    })
+  })
+})
+
 describe('rule 9: an answer that needed no call', () => {
   const token = 'hga_test-token-0000000000000000000000000001'
   const reported = { prompt_tokens: 900, completion_tokens: 200, total_tokens: 1100 }

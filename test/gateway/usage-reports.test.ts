@@ -2,6 +2,7 @@
 // both say the same.
 
 import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../src/base/clock.ts'
 import { addRows } from '../../src/reports/add-rows.ts'
@@ -9,7 +10,18 @@ import { openStorage } from '../../src/storage/open.ts'
 import { runCaptured } from '../storage/cli-capture.ts'
 import { ledgerRow } from '../storage/ledger-row.ts'
 import { callAdmin } from './admin-call.ts'
-import { ask, clientKey, promiseTests, request, served, startGate } from './harness.ts'
+import { startSandbox } from '../../src/sandbox/sandbox.ts'
+import {
+  ask,
+  clientKey,
+  finallyClose,
+  promiseTests,
+  request,
+  scratchFolder,
+  served,
+  startGate,
+  upstreamAt,
+} from './harness.ts'
 
 promiseTests()
 
@@ -40,6 +52,69 @@ await addRows(
   ),
 )
 await storage.close()
+
+test('a video counts once, however often it is read, after a restart too; searches and containers are in the sums', async () => {
+  const sandbox = await startSandbox()
+  finallyClose(() => sandbox.close())
+  const folder = scratchFolder()
+  const own = { ...tree, upstreams: [upstreamAt(sandbox.url, { provider: 'openai' })] }
+  const send = async (port: number, method: string, path: string, sent?: object) => {
+    const body =
+      sent === undefined ? {} : { body: JSON.stringify(sent), lines: ['Content-Type: application/json'] }
+    const answer = await ask(port, request(method, `/v1/${path}`, { key: clientKey, ...body }))
+    expect(answer.status).toBe(200)
+    return JSON.parse(answer.body.toString())
+  }
+  const first = await served({ tree: own, folder })
+  const { id } = await send(first.port, 'POST', 'videos', {
+    model: 'sora-2',
+    prompt: 'a gate',
+    seconds: '12',
+  })
+  const read = await send(first.port, 'GET', `videos/${id}`)
+  expect(read).toMatchObject({ status: 'completed', seconds: '12' })
+  await send(first.port, 'POST', 'containers', { name: 'c', memory_limit: '4g' })
+  const said = await send(first.port, 'POST', 'responses', {
+    model: 'gpt-4.1',
+    input: 'gates',
+    tools: [{ type: 'web_search' }],
+  })
+  first.signal('SIGTERM')
+  await first.exited
+  const second = await served({ tree: own, folder })
+  await send(second.port, 'GET', `videos/${id}`)
+  const { json } = await callAdmin(second.adminPort, 'GET /api/requests', { token })
+  const units = json.rows.filter((row: any) => row.units != null).map((row: any) => [row.id, row.units])
+  expect(units.map(([, unit]: any) => unit)).toEqual([
+    { webSearches: 1 },
+    { 'containers/4g': 1 },
+    { 'videoSeconds/720x1280': 12 },
+  ])
+  expect(units.filter(([rowId]: any) => rowId === `video-${id}`)).toHaveLength(1)
+  const tokensNano = said.usage.input_tokens * 2000 + said.usage.output_tokens * 8000
+  const sums = await callAdmin(second.adminPort, 'GET /api/usage?by=model', { token })
+  const cost = Object.fromEntries(sums.json.rows.map((row: any) => [row.model, row.costNanoUsd]))
+  expect(sums.json.totals.costNanoUsd).toBe(1_200_000_000 + 120_000_000 + 10_000_000 + tokensNano)
+  expect(cost['sora-2']).toBe(1_200_000_000)
+  await send(second.port, 'POST', 'videos', { model: 'sora-2', prompt: 'a gate', size: '9x9' })
+  await second.says('No price is known for videoSeconds/9x9 of the model \\"sora-2\\" at the upstream main')
+  second.signal('SIGTERM')
+  await second.exited
+  const file = join(folder, 'other.yaml')
+  writeFileSync(
+    file,
+    'prices:\n  - { model: sora-2, perVideoSecond: 1 }\n  - { model: container, perContainer: 0.5 }\n',
+  )
+  const words = ['--prices', file, '--from', '1d', '--config', second.file, '--data', join(folder, 'data')]
+  const repriced = await runCaptured('usage', 'reprice', '--dry-run', '--format', 'json', ...words)
+  expect(repriced.err).toBe('')
+  expect(JSON.parse(repriced.out).total).toMatchObject({
+    oldNanoUsd: sums.json.totals.costNanoUsd,
+    oldUnpriced: 1,
+    newUnpriced: 0,
+    newNanoUsd: 16_000_000_000 + 500_000_000 + 10_000_000 + tokensNano,
+  })
+})
 
 const get = async (path: string) =>
   callAdmin(gate.adminPort, `GET /api/${path}` as `GET /${string}`, { token })

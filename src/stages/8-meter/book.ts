@@ -6,7 +6,8 @@ import type { Clock } from '../../base/clock.ts'
 import type { Attempt, CachedFacts, Exchange } from '../../exchange.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { LedgerRow, RowOwner, RowState } from '../../ledger/row.ts'
-import type { Usage } from '../../openai/usage.ts'
+import { areToolCalls } from '../../openai/tool-calls.ts'
+import type { Units, Usage } from '../../openai/usage.ts'
 import type { MeteredItem } from './item.ts'
 import type { Pricing } from './pricing.ts'
 import { reportedMetadata } from './reported.ts'
@@ -55,8 +56,8 @@ export function rowOwner({ principal }: Exchange): RowOwner {
 const toldMax = 1000
 
 export class Book {
-  /** Models whose lack of a price was told, of each upstream. */
-  readonly #told = new Map<string, Set<string | null>>()
+  /** Models, and units of models, whose lack of a price was told, of each upstream. */
+  readonly #told = new Map<string, Set<string>>()
   readonly #estimating = new Set<Promise<void>>()
 
   constructor(private readonly parts: BookParts) {}
@@ -129,6 +130,7 @@ export class Book {
     const asked = { model: model ?? attempt.upstreamModel, serviceTier, usage, units, batch: item.batch }
     const { costNanoUsd, priceVersion } = pricing.price({ ...asked, ...whom(attempt) })
     attempt.itemsNanoUsd += costNanoUsd ?? 0
+    if (costNanoUsd === null) this.#tellUnpriced(asked.model, attempt.whom.name, units)
     const row = rowOf(x, item.rowId)
     row.operationId = item.rowId
     row.atMs = clock.wallMs()
@@ -183,7 +185,7 @@ export class Book {
     row.firstByteUs = attempt.firstByteAtMs === 0 ? null : us(attempt.firstByteAtMs - attempt.startedAtMs)
     row.durationUs = us(attempt.endedAtMs - attempt.startedAtMs)
     row.overheadUs = us(x.tried[0]!.startedAtMs - x.startedAtMs)
-    row.unmetered = x.endpoint?.metered === 'unmetered' && usage === null && attempt.units === null
+    row.unmetered = isUnmetered(x, attempt)
     return this.#keep(row)
   }
 
@@ -198,19 +200,22 @@ export class Book {
     const { providerName: provider, name: upstream } = attempt.whom
     const atMs = attempt.startedWallMs
     const price = pricing.price({ provider, upstream, atMs, model, serviceTier, usage, units, batch: false })
-    if (price.costNanoUsd === null) this.#tellUnpriced(model, upstream)
+    if (price.costNanoUsd === null) this.#tellUnpriced(model, upstream, units)
     return price
   }
 
-  /** Once for each model: nobody should find out from a bill. */
-  #tellUnpriced(model: string | null, upstream: string): void {
+  /** Once for each model, and for what of it has no price: nobody should find out from a bill. */
+  #tellUnpriced(model: string | null, upstream: string, units: Units | null): void {
     let told = this.#told.get(upstream)
     if (told === undefined) this.#told.set(upstream, (told = new Set()))
-    if (told.has(model) || told.size >= toldMax) return
-    told.add(model)
+    const named = `the model "${String(model).slice(0, 128)}"`
+    const what = units === null ? named : `${Object.keys(units).join(' and ')} of ${named}`
+    if (told.has(what) || told.size >= toldMax) return
+    told.add(what)
+    const refused = units === null ? ', and money budgets refuse it' : ''
     this.parts.warn(
-      `No price is known for the model "${String(model).slice(0, 128)}" at the upstream ${upstream}: its rows are unpriced, and money ` +
-        'budgets refuse it. Give it a price (meter.prices, docs/prices.md).',
+      `No price is known for ${what} at the upstream ${upstream}: such rows are unpriced${refused}. Give it a price ` +
+        '(meter.prices, docs/prices.md).',
     )
   }
 
@@ -231,9 +236,15 @@ function stateOf(x: Exchange, attempt: Attempt, { complete }: Ending): RowState 
   if (attempt.itemised || attempt.usageFinal) return 'settled'
   const metered = x.endpoint?.metered ?? 'unmetered'
   if (metered === 'free') return 'settled'
-  if (complete && (usage !== null || units !== null || metered === 'unmetered')) return 'settled'
+  const known = usage !== null || (units !== null && !areToolCalls(units))
+  if (complete && (known || metered === 'unmetered')) return 'settled'
   // Nothing can be said of what is not counted in tokens, but that it was not all.
   return metered === 'unmetered' && usage === null ? 'settled' : 'estimated'
+}
+
+/** Whether nobody says what it cost, here or in a row of its own. */
+function isUnmetered(x: Exchange, { bookedUsage, units, itemised }: Attempt): boolean {
+  return x.endpoint?.metered === 'unmetered' && bookedUsage === null && units === null && !itemised
 }
 
 /** What was seen of a running sum is a lower bound. */

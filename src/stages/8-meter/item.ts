@@ -1,5 +1,5 @@
 // Costs that are not those of the call under way: the responses of a socket's session, the lines of a batch's output, and
-// objects that were made before and whose cost shows when they are read (background responses, runs, training jobs).
+// objects that were made before and whose cost shows when they are read (background responses, runs, training jobs, videos).
 // Each has a row of its own. Where the same object can be read twice its row's id is made from the object's, so that
 // the ledger, which keeps one row for each id, counts it once.
 
@@ -8,7 +8,7 @@ import type { AnswerFacts } from '../../openai/usage.ts'
 
 /** One such cost. */
 export interface MeteredItem {
-  /** `response-<id>`, `run-<id>`, `job-<id>`, `batch-<file>-<line>`; of a socket's response the attempt's id and a number. */
+  /** `response-<id>`, `run-<id>`, `job-<id>`, `video-<id>`, `batch-<file>-<line>`; of a socket's response the attempt's id and a number. */
   readonly rowId: string
   readonly facts: AnswerFacts
   /** Made by a batch, which costs half. */

@@ -1,4 +1,5 @@
-// Rule 12: meters of what is no plain answer: sockets, batches, objects that cost later, images, speech and recordings.
+// Rule 12: meters of what is no plain answer: sockets, batches, objects that cost later, calls of tools, images, speech and
+// recordings, videos.
 
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
@@ -188,6 +189,234 @@ describe('runs and training jobs', () => {
       expect(call('GET', path, { body: JSON.stringify({ ...done, trained_tokens: wrong }) }).items).toEqual(
         [],
       )
+  })
+})
+
+describe('calls of tools', () => {
+  const search = (id: number, more: object = {}): object => ({
+    id: `ws_${id}`,
+    type: 'web_search_call',
+    status: 'completed',
+    action: { type: 'search', query: 'gates' },
+    ...more,
+  })
+  const files = { id: 'fs_1', type: 'file_search_call', status: 'completed', queries: ['x'], results: null }
+  const message = (text: string): object => ({
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    content: [{ type: 'output_text', text, annotations: [] }],
+  })
+  const words = 'He said "type":"web_search_call" and {"type": "file_search_call"} and web_search_call'
+  const response = (output: unknown, more: object = {}): object => ({
+    id: 'resp_1',
+    object: 'response',
+    background: false,
+    status: 'completed',
+    model: 'gpt-5',
+    output,
+    tools: [{ type: 'web_search' }],
+    usage,
+    ...more,
+  })
+  const opened = search(9, { action: { type: 'open_page', url: 'https://example.com' } })
+  const counted: [string, object, object | null][] = [
+    ['a search', response([search(1), message(words)]), { webSearches: 1 }],
+    ['searches of both kinds', response([search(1), files, search(2)]), { webSearches: 2, fileSearches: 1 }],
+    ['pages that were opened are free', response([search(1), opened]), { webSearches: 1 }],
+    ['one that failed is free', response([search(1, { status: 'failed' }), message('x')]), null],
+    ['one that does not say what it did', response([search(1, { action: undefined })]), { webSearches: 1 }],
+    ['the same call told twice', response([search(1), search(1)]), { webSearches: 1 }],
+    [
+      'the older tool',
+      response([search(1), files], { tools: [{ type: 'web_search_preview_2025_03_11' }] }),
+      { 'webSearches/preview': 1, fileSearches: 1 },
+    ],
+    ['thousands', response(Array.from({ length: 5000 }, (_, id) => search(id))), { webSearches: 5000 }],
+    ['words in a text', response([message(words)]), null],
+    ['a function of that name', response([{ type: 'function_call', name: 'web_search_call' }]), null],
+    [
+      'what the client wrote',
+      response([message('x')], {
+        metadata: { type: 'web_search_call' },
+        tools: [{ type: 'function', parameters: { const: [search(1)], output: [search(1)] } }],
+        text: { format: { schema: { output: [{ type: 'web_search_call' }] } } },
+      }),
+      null,
+    ],
+    ['an output that is none', response({ 0: search(1) }), null],
+    ['items that are none', response([null, 7, 'web_search_call', [search(1)], {}]), null],
+    ['an action that is none', response([search(1, { action: 'search' })]), { webSearches: 1 }],
+  ]
+
+  test.each(counted)(
+    '%s: JSON, in pieces, a stream, a socket, a batch, in the background',
+    (_, body, units) => {
+      const sent = { model: 'gpt-5', input: 'x' }
+      for (const text of [
+        JSON.stringify(body),
+        JSON.stringify(body, null, 2).replaceAll(/(?<!\\)":/g, '" :\n'),
+      ]) {
+        const whole = call('POST', '/v1/responses', { body: text, sent })
+        expect([whole.x.units, whole.x.usage?.input]).toEqual([units as never, 10])
+        const pieces = call('POST', '/v1/responses', { pieces: true, sent })
+        play(pieces.taps, text, 4096)
+        expect([pieces.x.units, pieces.x.tried[0]!.units, pieces.x.usage?.input]).toEqual([
+          units as never,
+          units as never,
+          10,
+        ])
+      }
+      const stream = call('POST', '/v1/responses', { type: 'text/event-stream', pieces: true, sent })
+      const completed = event({ type: 'response.completed', response: body })
+      play(
+        stream.taps,
+        event({ type: 'response.created', response: { usage: null } }) + completed + completed,
+      )
+      expect(stream.x.units).toEqual(units as never)
+
+      const line = JSON.stringify({ id: 'batch_req_1', response: { status_code: 200, body } })
+      const batch = call('GET', '/v1/files/file-9/content', { type: 'application/jsonl', pieces: true })
+      play(batch.taps, line)
+      expect(batch.items).toMatchObject([{ batch: true, facts: { units, usage: { input: 10 } } }])
+
+      const later = { body: JSON.stringify({ ...body, background: true }) }
+      const first = call('GET', '/v1/responses/resp_1', later)
+      expect(first.items).toMatchObject([
+        { rowId: 'response-resp_1', facts: { units, usage: { input: 10 } } },
+      ])
+      expect(call('GET', '/v1/responses/resp_1', { body: JSON.stringify(body) }).items).toEqual([])
+    },
+  )
+
+  test('a long answer in pieces, its calls far from both ends', () => {
+    const long = response([message('a'.repeat(300_000)), search(1), files, message(words.repeat(5000))])
+    const { x, taps } = call('POST', '/v1/responses', { pieces: true, sent: { input: 'x' } })
+    play(taps, JSON.stringify(long), 16_384)
+    expect([x.units, x.usage?.output]).toEqual([{ webSearches: 1, fileSearches: 1 }, 5])
+  })
+
+  test('a response in the background that is too long to be kept has its tokens all the same', () => {
+    const long = JSON.stringify({
+      ...response([message('a'.repeat(6_000_000))], { background: true, service_tier: 'flex' }),
+    })
+      .replace('"background":false,', '')
+      .replace('{', '{"background":true,')
+    const { items, taps } = call('GET', '/v1/responses/resp_1', { pieces: true })
+    play(taps, long, 65_536)
+    expect(items).toMatchObject([
+      { rowId: 'response-resp_1', facts: { usage: { input: 10 }, model: 'gpt-5', serviceTier: 'flex' } },
+    ])
+  })
+
+  test('a stream that breaks off has the searches seen so far; its last event replaces them', () => {
+    const begin =
+      event({ type: 'response.output_item.added', item: search(1, { status: 'in_progress' }) }) +
+      event({ type: 'response.web_search_call.completed', item_id: 'ws_1' })
+    const done = event({ type: 'response.output_item.done', item: search(1) })
+    const other = event({ type: 'response.output_item.done', item: files })
+    const sent = { model: 'gpt-5', input: 'x' }
+    const stream = () => call('POST', '/v1/responses', { type: 'text/event-stream', pieces: true, sent })
+    const said = event({ type: 'response.output_text.delta', delta: words })
+    const cut = stream()
+    for (const frames of [begin, done, said, other, said])
+      for (const tap of cut.taps) tap.chunk(Buffer.from(frames))
+    expect([cut.x.tried[0]!.units, cut.x.usage]).toEqual([{ webSearches: 1, fileSearches: 1 }, null])
+    const whole = stream()
+    const last = event({ type: 'response.completed', response: response([search(1, { status: 'failed' })]) })
+    for (const frames of [begin, done, last]) for (const tap of whole.taps) tap.chunk(Buffer.from(frames))
+    expect([whole.x.units, whole.x.usage?.input]).toEqual([null, 10])
+  })
+
+  test('chat completions have none', () => {
+    const body = JSON.stringify({ choices: [], output: [search(1)], usage })
+    expect(call('POST', '/v1/chat/completions', { body, sent: {} }).x.units).toBeNull()
+  })
+})
+
+describe('videos and containers', () => {
+  const video = (more: object = {}): object => ({
+    id: 'video_1',
+    object: 'video',
+    model: 'sora-2-pro',
+    status: 'completed',
+    seconds: '8',
+    size: '1792x1024',
+    prompt: 'A "status":"failed" gate',
+    ...more,
+  })
+  const read = (more: object) => call('GET', '/v1/videos/video_1', { body: JSON.stringify(video(more)) })
+
+  test.each([
+    ['POST', '/v1/videos'],
+    ['POST', '/v1/videos/video_0/remix'],
+    ['POST', '/v1/videos/edits'],
+    ['POST', '/v1/videos/extensions'],
+    ['GET', '/v1/videos/video_1'],
+  ])('%s %s: when it is done it is an item, with an id that is the same each time', (method, path) => {
+    for (const pieces of [false, true]) {
+      const text = JSON.stringify(video())
+      const { items, taps, x } = call(method, path, { body: text, pieces, sent: {} })
+      if (pieces) play(taps, text, 7)
+      expect(items).toMatchObject([
+        {
+          rowId: 'video-video_1',
+          batch: false,
+          facts: { usage: null, units: { 'videoSeconds/1792x1024': 8 }, model: 'sora-2-pro' },
+        },
+      ])
+      expect([x.usage, x.units, x.tried[0]!.itemised]).toEqual([null, null, true])
+    }
+  })
+
+  test('one that waits, or failed, costs nothing', () => {
+    for (const status of ['queued', 'in_progress', 'failed', null])
+      expect([read({ status }).items, read({ status }).x.tried[0]!.itemised]).toEqual([[], true])
+  })
+
+  test.each([
+    [8, '720x1280', { 'videoSeconds/720x1280': 8 }],
+    ['4.5', '720x1280', { 'videoSeconds/720x1280': 4.5 }],
+    [12, null, { videoSeconds: 12 }],
+    [12, '720x1280; drop', { videoSeconds: 12 }],
+    [-8, '720x1280', null],
+    ['-8', '720x1280', null],
+    ['8s', '720x1280', null],
+    ['', '720x1280', null],
+    [1e12, '720x1280', null],
+    ['9'.repeat(400), '720x1280', null],
+    [[8], '720x1280', null],
+    [null, '720x1280', null],
+  ])('seconds %j of %j', (seconds, size, units) => {
+    expect(read({ seconds, size }).items).toMatchObject([{ rowId: 'video-video_1', facts: { units } }])
+  })
+
+  test('one that is too long to be kept', () => {
+    const text = JSON.stringify(video({ prompt: 'gate '.repeat(80_000) }))
+    const { items, taps } = call('GET', '/v1/videos/video_1', { pieces: true })
+    play(taps, text, 16_384)
+    expect(items).toMatchObject([
+      { rowId: 'video-video_1', facts: { units: { 'videoSeconds/1792x1024': 8 } } },
+    ])
+  })
+
+  test('lists, deletions and files of videos cost nothing', () => {
+    expect(call('GET', '/v1/videos', { body: JSON.stringify({ data: [video()] }) }).items).toEqual([])
+    expect(call('DELETE', '/v1/videos/video_1', { body: JSON.stringify(video()) }).items).toEqual([])
+    expect(call('GET', '/v1/videos/video_1', { body: '{"error":1}' }).items).toEqual([])
+  })
+
+  test('a container, by its memory', () => {
+    const units = (more: object, method = 'POST') =>
+      call(method, method === 'POST' ? '/v1/containers' : '/v1/containers/cntr_1', {
+        body: JSON.stringify({ id: 'cntr_1', object: 'container', name: '"memory_limit":"64g"', ...more }),
+        sent: { name: 'x' },
+      }).x.units
+    expect(units({})).toEqual({ containers: 1 })
+    expect(units({ memory_limit: '4g' })).toEqual({ 'containers/4g': 1 })
+    for (const odd of ['4g/x', -1, null, {}]) expect(units({ memory_limit: odd })).toEqual({ containers: 1 })
+    expect(units({ object: 'list' })).toBeNull()
+    expect(units({}, 'GET')).toBeNull()
   })
 })
 
@@ -505,6 +734,19 @@ describe('a socket', () => {
     expect(items[1]).toMatchObject({
       facts: { usage: { input: 253, audioInput: 0, output: 21, audioOutput: 21 } },
     })
+  })
+
+  test('responses: the searches of each', () => {
+    const { items, say, x } = socket('/v1/responses')
+    const search = { type: 'web_search_call', status: 'completed', action: { type: 'search' } }
+    for (const output of [[search, search], [], [search, { type: 'file_search_call' }]])
+      say({ type: 'response.completed', response: { id: 'resp_1', model: 'gpt-5', usage, output } })
+    expect(items.map(({ facts }) => facts.units)).toEqual([
+      { webSearches: 2 },
+      null,
+      { webSearches: 1, fileSearches: 1 },
+    ])
+    expect(x.units).toEqual({ webSearches: 3, fileSearches: 1 })
   })
 
   test('responses: the terminal events, each with its model and tier', () => {

@@ -5,10 +5,13 @@
 
 import type { Tap } from '../../exchange.ts'
 import { firstText, lastMember } from '../../openai/outermost.ts'
+import { mayHoldToolCalls } from '../../openai/tool-calls.ts'
 import { noFacts, readAnswer, readUnits, readUsage, type AnswerFacts } from '../../openai/usage.ts'
 
 const parsedBytesMax = 4 * 1024 * 1024
 const endBytes = 64 * 1024
+/** As much of a response is kept, since what is billed by the call stands in its midst. */
+export const responseBytesMax = parsedBytesMax
 const usageName = Buffer.from('"usage"')
 const modelName = Buffer.from('"model"')
 const tierName = Buffer.from('"service_tier"')
@@ -19,6 +22,14 @@ export function wholeFacts(bytes: Uint8Array): AnswerFacts {
   return facts.usage === null && facts.units === null && bytes.length <= parsedBytesMax && occurs(bytes)
     ? parseAnswer(bytes)
     : facts
+}
+
+/** The same of a response: with the calls of tools in it that are billed. Nearly none has any, and costs one search more. */
+export function responseFacts(bytes: Uint8Array): AnswerFacts {
+  const facts = wholeFacts(bytes)
+  if (bytes.length > parsedBytesMax || !mayHoldToolCalls(bytes)) return facts
+  const { units } = parseAnswer(bytes)
+  return units === null ? facts : { ...facts, units }
 }
 
 /** Usage from an answer's last bytes and the model from its first, or from its last as in embeddings. */
@@ -60,14 +71,17 @@ export interface JsonEnds {
   readonly whole: Uint8Array | null
 }
 
-/** Watches a JSON answer that comes in pieces. Keeps its first piece and its last 64 KB, or all of it where it is small. */
+/** Watches a JSON answer that comes in pieces. Keeps its first piece and its last bytes, or all of it where it is small. */
 export class JsonMeter implements Tap {
   readonly #kept: Uint8Array[] = []
   #keptBytes = 0
   #dropped = false
 
   /** `read` is given the answer at its end. */
-  constructor(private readonly read: (ends: JsonEnds) => void) {}
+  constructor(
+    private readonly read: (ends: JsonEnds) => void,
+    private readonly keptMax = endBytes,
+  ) {}
 
   chunk(bytes: Uint8Array): Uint8Array {
     this.#kept.push(bytes)
@@ -75,7 +89,7 @@ export class JsonMeter implements Tap {
     // The first piece stays for the model; of the others as many as the end needs.
     while (
       this.#kept.length > 2 &&
-      this.#keptBytes - this.#kept[0]!.length - this.#kept[1]!.length >= endBytes
+      this.#keptBytes - this.#kept[0]!.length - this.#kept[1]!.length >= this.keptMax
     ) {
       this.#keptBytes -= this.#kept[1]!.length
       this.#kept.splice(1, 1)

@@ -1,10 +1,11 @@
 // Objects that are made by one call and cost later: background responses (queued, then polled), runs of assistants, training
-// jobs. The call that makes them answers without usage, which is no reason to estimate one; whichever call shows the
+// jobs, videos. The call that makes them answers without usage, which is no reason to estimate one; whichever call shows the
 // finished object first gives the item, and its row's id, made from the object's, sees to it that it counts once. A
 // response that was not in the background was counted when it was made, so reading it again gives nothing.
 
 import type { Exchange, Tap } from '../../exchange.ts'
-import { firstText } from '../../openai/outermost.ts'
+import { firstText, lastMember } from '../../openai/outermost.ts'
+import { toolUnits } from '../../openai/tool-calls.ts'
 import { readUsage, type AnswerFacts, type Units } from '../../openai/usage.ts'
 import { eachUsage } from './events.ts'
 import { rowIdOf, type MeteredItem, type TakeItem } from './item.ts'
@@ -13,14 +14,19 @@ import type { JsonEnds } from './json.ts'
 /** What a body of a request has to hold before its answer can be of this kind. */
 const backgroundName = Buffer.from('"background"')
 const parsedBytesMax = 16 * 1024 * 1024
+/** What is read of an object that is too long to be parsed. */
+const membersRead = ['object', 'id', 'status', 'model', 'service_tier', 'usage', 'seconds', 'size'].map(
+  (name) => [name, Buffer.from(`"${name}"`)] as const,
+)
+/** No video is longer: a day. */
+const secondsMax = 86_400
 
 type Members = Readonly<Record<string, unknown>>
 
 /** Whether the answer to this exchange may be such an object: its facts are then never noted unseen. */
 export function mayCostLater(x: Exchange): boolean {
   const later = x.endpoint?.later ?? null
-  if (later !== 'response' || x.request.method !== 'POST')
-    return later === 'response' || later === 'run' || later === 'job'
+  if (later !== 'response' || x.request.method !== 'POST') return later !== null && later !== 'file'
   // To cancel one has no body.
   return x.bodyBytes === null || Buffer.prototype.indexOf.call(x.bodyBytes, backgroundName) >= 0
 }
@@ -30,13 +36,17 @@ export function laterAnswer(x: Exchange, ends: JsonEnds, take: TakeItem): boolea
   return laterObject(x, objectOf(ends), take)
 }
 
-function objectOf({ head, whole }: JsonEnds): Members | null {
+function objectOf({ head, tail, whole }: JsonEnds): Members | null {
   if (whole === null || whole.length > parsedBytesMax) {
-    // Too long to keep: enough to know that it is one, and where it is not in the background that it was counted.
+    // Too long to keep: what its ends say, and where it is not in the background that it was counted.
     const background = /"background"\s*:\s*true/.test(
       Buffer.prototype.latin1Slice.call(head, 0, Math.min(head.length, 4096)),
     )
-    return { object: 'response', background, id: firstText(head, Buffer.from('"id"')) }
+    const read = membersRead.map(([name, needle]) => [
+      name,
+      firstText(head, needle) ?? lastMember(tail, needle),
+    ])
+    return { ...(Object.fromEntries(read) as Members), background }
   }
   try {
     return JSON.parse(Buffer.prototype.utf8Slice.call(whole, 0, whole.length)) as Members
@@ -64,24 +74,34 @@ const unfinished: MeteredItem = {
   batch: false,
 }
 
+type Kind = 'response' | 'run' | 'job' | 'video'
+
+function kindOf({ object, background }: Members): Kind | null {
+  if (object === 'response') return background === true ? 'response' : null
+  if (object === 'thread.run') return 'run'
+  if (object === 'fine_tuning.job') return 'job'
+  return object === 'video' ? 'video' : null
+}
+
+/** What an object has cost; null where that is not known yet. */
+function costOf(kind: Kind, object: Members): Pick<AnswerFacts, 'usage' | 'units'> | null {
+  if (kind === 'video')
+    return object['status'] === 'completed' ? { usage: null, units: videoSeconds(object) } : null
+  const usage = kind === 'job' ? null : readUsage(object['usage'])
+  if (kind !== 'job') return usage === null ? null : { usage, units: toolUnits(object) }
+  const units = trainedTokens(object)
+  return units === null ? null : { usage, units }
+}
+
 /** The item of such an object; one without a `rowId` where its cost is not known yet; null where it is none. */
 function itemOf(object: Members): MeteredItem | null {
-  const kind =
-    object['object'] === 'response' && object['background'] === true
-      ? 'response'
-      : object['object'] === 'thread.run'
-        ? 'run'
-        : object['object'] === 'fine_tuning.job'
-          ? 'job'
-          : null
+  const kind = kindOf(object)
   if (kind === null) return null
   const rowId = rowIdOf(kind, object['id'])
-  const usage = kind === 'job' ? null : readUsage(object['usage'])
-  const units = kind === 'job' ? trainedTokens(object) : null
-  if (rowId === null || (usage === null && units === null)) return unfinished
+  const cost = costOf(kind, object)
+  if (rowId === null || cost === null) return unfinished
   const facts: AnswerFacts = {
-    usage,
-    units,
+    ...cost,
     model: textOf(object['model']),
     serviceTier: textOf(object['service_tier']),
     final: true,
@@ -94,6 +114,14 @@ function trainedTokens(job: Members): Units | null {
   const done = job['status'] === 'succeeded' || job['status'] === 'cancelled' || job['status'] === 'failed'
   if (!done || typeof tokens !== 'number' || !Number.isSafeInteger(tokens) || tokens < 0) return null
   return { trainedTokens: tokens }
+}
+
+// A video whose length cannot be is not free: without units its row is unpriced.
+function videoSeconds({ seconds: said, size }: Members): Units | null {
+  const seconds = typeof said === 'string' && /^\d{1,6}(\.\d{1,6})?$/.test(said) ? Number(said) : said
+  if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= secondsMax)) return null
+  const named = typeof size === 'string' && /^\d{1,5}x\d{1,5}$/.test(size)
+  return { [named ? `videoSeconds/${size}` : 'videoSeconds']: seconds }
 }
 
 function textOf(value: unknown): string | null {

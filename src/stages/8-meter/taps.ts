@@ -2,11 +2,12 @@
 // events get a tap, a tunnel is looked into, and what is no text is counted by what was asked.
 
 import type { Exchange, Reply, Tap } from '../../exchange.ts'
-import { noFacts } from '../../openai/usage.ts'
+import { areToolCalls } from '../../openai/tool-calls.ts'
+import { noFacts, type AnswerFacts } from '../../openai/usage.ts'
 import { BatchMeter } from './batch.ts'
 import { EventMeter } from './events.ts'
 import type { TakeItem } from './item.ts'
-import { endFacts, JsonMeter, wholeFacts, type JsonEnds } from './json.ts'
+import { endFacts, JsonMeter, responseBytesMax, responseFacts, wholeFacts, type JsonEnds } from './json.ts'
 import { laterAnswer, LaterEvents, mayCostLater } from './later.ts'
 import { note } from './note.ts'
 import { meteredTunnel, SocketMeter } from './socket.ts'
@@ -52,16 +53,23 @@ export function tapsOf(x: Exchange, reply: Reply, take: TakeItem): readonly Tap[
 
 /** By itself: a function that makes a closure pays for it at every call. */
 function jsonTap(x: Exchange, take: TakeItem): Tap {
-  return new JsonMeter((ends) => readAnswerOf(x, ends, take))
+  const keptMax = x.endpoint?.operation === 'responses' ? responseBytesMax : undefined
+  return new JsonMeter((ends) => readAnswerOf(x, ends, take), keptMax)
 }
 
 function readAnswerOf(x: Exchange, ends: JsonEnds, take: TakeItem): void {
   if (mayCostLater(x) && laterAnswer(x, ends, take)) return
-  const facts = ends.whole === null ? endFacts(ends.head, ends.tail) : wholeFacts(ends.whole)
-  if (facts.usage !== null || facts.units !== null) return note(x, facts)
-  const units = unitsOfAnswer(x, ends)
+  const facts = factsOf(x, ends)
+  if (facts.usage !== null) return note(x, facts)
+  const units = facts.units ?? unitsOfAnswer(x, ends)
+  const tokensMissing = units === null || areToolCalls(units)
   const attempt = x.tried.at(-1)
-  if (attempt !== undefined && units === null && ends.whole !== null && x.endpoint?.metered === 'usage')
+  if (attempt !== undefined && tokensMissing && ends.whole !== null && x.endpoint?.metered === 'usage')
     attempt.output = textOfAnswer(ends.whole)
   note(x, units === null ? facts : { ...facts, units })
+}
+
+function factsOf(x: Exchange, { head, tail, whole }: JsonEnds): AnswerFacts {
+  if (whole === null) return endFacts(head, tail)
+  return x.endpoint?.operation === 'responses' ? responseFacts(whole) : wholeFacts(whole)
 }

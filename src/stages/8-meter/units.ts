@@ -1,6 +1,7 @@
 // What is paid for by something else than tokens, where the answer itself does not say: the number of images of a list, the
 // characters to be spoken, the length of a recording. Read from the answer where it can be, else from the request.
-// Names: `images`, or `images/<quality>/<size>` where the request names one of them; `characters`; `audioSeconds`.
+// Names: `images`, or `images/<quality>/<size>` where the request names one of them; `characters`; `audioSeconds`;
+// `containers/<memory>`.
 
 import type { Exchange, Reply } from '../../exchange.ts'
 import { lastMember, firstText } from '../../openai/outermost.ts'
@@ -17,6 +18,8 @@ const imageNames = [Buffer.from('"b64_json"'), Buffer.from('"url"')]
 const durationName = Buffer.from('"duration"')
 const qualityName = Buffer.from('"quality"')
 const sizeName = Buffer.from('"size"')
+const objectName = Buffer.from('"object"')
+const memoryName = Buffer.from('"memory_limit"')
 const colon = 58
 const letterN = 110
 
@@ -26,7 +29,15 @@ export function unitsOfAnswer(x: Exchange, ends: JsonEnds): Units | null {
   if (operation.startsWith('images.')) return imagesOf(x, ends)
   if (operation === 'audio.transcriptions' || operation === 'audio.translations')
     return audioSeconds(lastMember(ends.tail, durationName) ?? headDuration(ends.head))
-  return null
+  return operation === 'containers' && x.request.method === 'POST' ? containerOf(ends) : null
+}
+
+function containerOf({ head, tail }: JsonEnds): Units | null {
+  if ((firstText(head, objectName) ?? lastMember(tail, objectName)) !== 'container') return null
+  const memory = firstText(head, memoryName) ?? lastMember(tail, memoryName)
+  return {
+    [typeof memory === 'string' && /^\d{1,4}g$/.test(memory) ? `containers/${memory}` : 'containers']: 1,
+  }
 }
 
 // `verbose_json` has its duration before the text and the segments, which may be long.
