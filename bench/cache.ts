@@ -4,11 +4,11 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Pool } from './client.ts'
 import { startCachingHeadgate, startCachingNginx, startFixedUpstream, type Gate } from './gates.ts'
 import { cpuMs } from './machine.ts'
 import type { Plan } from './main.ts'
 import { jsonCall, jsonRequest, requestHeaders } from './messages.ts'
+import { PacedLoad } from './paced.ts'
 import { figure, median, quantile, type Figure } from './report.ts'
 import { fillCacheFile, lookUpTimes } from './cache-file.ts'
 
@@ -29,7 +29,7 @@ export async function benchCache(plan: Plan): Promise<Figure[]> {
     await startCachingNginx(plan.folder, upstream.port, false),
   ]
   const memory = await rounds(plan, gates, writeScript(plan, 'same', 1))
-  const latency = await atHalfLoad(gates[0]!, median(memory[0]!.map((one) => one.perSecond)))
+  const latency = await atHalfLoad(gates[0]!, plan, median(memory[0]!.map((one) => one.perSecond)))
   const onDisk = [
     await startCachingHeadgate(plan.folder, upstream.port, 'memory: 1MB, disk: 10GB'),
     await startCachingNginx(plan.folder, upstream.port, true),
@@ -129,25 +129,18 @@ end
 }
 
 /** The time of the slowest in a hundred, at half the load that was reached. */
-async function atHalfLoad(gate: Gate, perSecondMax: number): Promise<number> {
-  const pool = new Pool(gate.port)
-  await pool.call(jsonCall)
-  const times: number[] = []
-  const perMs = Math.min(perSecondMax / 2000, 4)
-  const endsAtMs = performance.now() + 3000
-  let owed = 0
-  let lastMs = performance.now()
-  while (performance.now() < endsAtMs) {
-    const nowMs = performance.now()
-    owed += (nowMs - lastMs) * perMs
-    lastMs = nowMs
-    const calls: Promise<void>[] = []
-    for (; owed >= 1; owed--) calls.push(pool.call(jsonCall).then(({ wholeMs }) => void times.push(wholeMs)))
-    await Promise.all(calls)
-    await Bun.sleep(1)
-  }
-  pool.close()
-  return quantile(times, 0.99)
+async function atHalfLoad(gate: Gate, { folder, say }: Plan, perSecondMax: number): Promise<number> {
+  const load = PacedLoad.build(folder, jsonCall)
+  const { good, other, lateP99 } = await load.drive(gate.port, {
+    perSecond: perSecondMax / 2,
+    seconds: 8,
+    warmUpShare: 0.25,
+  })
+  if (other > 0 || good.length === 0) throw new Error(`${other} of ${good.length} calls at half load failed`)
+  say(
+    `  at half load: p50 ${(quantile(good, 0.5) / 1000).toFixed(2)} ms, load late by ${(lateP99 / 1000).toFixed(2)} ms (p99)`,
+  )
+  return quantile(good, 0.99) / 1000
 }
 
 async function fileFigures({ folder, say }: Plan): Promise<Figure[]> {

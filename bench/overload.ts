@@ -10,20 +10,12 @@ import { join } from 'node:path'
 import { startHeadgate, type Gate } from './gates.ts'
 import { cpuMs, startBeside, stopAll } from './machine.ts'
 import { answer, jsonAnswer, jsonCall } from './messages.ts'
+import { PacedLoad, type Heard } from './paced.ts'
 
 const seconds = Number(process.argv[2] ?? 3)
 const upstreamMs = 200
 const warmUpShare = 0.3
 const shares = (process.argv[3] ?? '0.8,1,2').split(',').map(Number)
-
-/** Times in microseconds. */
-interface Heard {
-  readonly good: number[]
-  readonly shed: number[]
-  readonly other: number
-  readonly notSent: number
-  readonly lateP99: number
-}
 
 interface Result extends Heard {
   readonly goodPerSecond: number
@@ -34,30 +26,19 @@ interface Result extends Heard {
 }
 
 class Load {
-  readonly #program: string
-  readonly #request: string
   #upstream = -1
 
-  constructor(private readonly folder: string) {
-    this.#program = join(folder, 'load')
-    this.#request = join(folder, 'request.bin')
-    writeFileSync(this.#request, jsonCall)
-    const built = Bun.spawnSync([
-      'go',
-      'build',
-      '-o',
-      this.#program,
-      join(import.meta.dir, 'load', 'main.go'),
-    ])
-    if (!built.success) throw new Error(`go build: ${built.stderr.toString()}`)
-  }
+  constructor(
+    private readonly folder: string,
+    private readonly paced: PacedLoad,
+  ) {}
 
   /** Gives the upstream's port. */
   async startUpstream(): Promise<number> {
     const file = join(this.folder, 'answer.bin')
     const log = join(this.folder, 'upstream.txt')
     writeFileSync(file, answer(jsonAnswer))
-    this.#upstream = startBeside([this.#program, 'upstream', file, String(upstreamMs)], log).pid
+    this.#upstream = startBeside([this.paced.program, 'upstream', file, String(upstreamMs)], log).pid
     for (;;) {
       const port = /^\d+\n/.exec(await Bun.file(log).text())
       if (port !== null) return Number(port[0])
@@ -68,21 +49,10 @@ class Load {
   /** Sends at a rate for a time. */
   async run(gate: Gate, perSecond: number): Promise<Result> {
     const before = [cpuMs(gate.pid), cpuMs(this.#upstream)] as const
-    const argv = [
-      'drive',
-      String(gate.port),
-      this.#request,
-      String(perSecond),
-      String(seconds),
-      String(warmUpShare),
-    ]
-    const child = Bun.spawn([this.#program, ...argv], { stdout: 'pipe', stderr: 'inherit' })
-    const heard = (await new Response(child.stdout).json()) as Heard
-    await child.exited
-    const own = child.resourceUsage()!.cpuTime
+    const heard = await this.paced.drive(gate.port, { perSecond, seconds, warmUpShare })
     const measuredS = seconds * (1 - warmUpShare)
     const gateMs = cpuMs(gate.pid) - before[0]
-    const loadMs = cpuMs(this.#upstream) - before[1] + Number(own.total) / 1000
+    const loadMs = cpuMs(this.#upstream) - before[1] + heard.usedMs
     // What is under way ends before the next run.
     await Bun.sleep(1500)
     return {
@@ -124,7 +94,7 @@ function line(name: string, result: Result): string {
 
 const folder = mkdtempSync(join(tmpdir(), 'headgate-bench-overload-'))
 try {
-  const load = new Load(folder)
+  const load = new Load(folder, PacedLoad.build(folder, jsonCall))
   const gate = await startHeadgate(folder, await load.startUpstream())
   const peak = Number(process.argv[4] ?? (await load.peak(gate)))
   console.log(`peak: ${peak.toFixed(0)}/s`)
