@@ -22,13 +22,15 @@ async function heardBehindStandstill(): Promise<string | null> {
   const child = Bun.spawn([process.execPath, '-e', program], { stdin: 'pipe', stdout: 'pipe' })
   try {
     let said = ''
+    const waits = Promise.withResolvers<void>()
     const ended = (async () => {
       for await (const bytes of child.stdout) {
         if (said === '') child.kill('SIGSTOP')
         said += Buffer.from(bytes).toString()
+        waits.resolve()
       }
     })()
-    while (said === '') await Bun.sleep(1)
+    await waits.promise
     await Bun.sleep(2 * waitMs)
     if (said !== 'waits ') return null
     void child.stdin.write('hello')

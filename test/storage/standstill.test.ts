@@ -37,10 +37,14 @@ test.skipIf(!redisFound)(
     const child = Bun.spawn([process.execPath, '-e', program, redis.url], { stdin: 'pipe', stdout: 'pipe' })
     try {
       let said = ''
+      const begun = Promise.withResolvers<void>()
       const ended = (async () => {
-        for await (const bytes of child.stdout) said += Buffer.from(bytes).toString()
+        for await (const bytes of child.stdout) {
+          said += Buffer.from(bytes).toString()
+          begun.resolve()
+        }
       })()
-      while (said === '') await Bun.sleep(5)
+      await begun.promise
       for (let round = 0; round < 4; round++) {
         await Bun.sleep(20)
         child.kill('SIGSTOP')
