@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import {
   ask,
   clientKey,
@@ -37,14 +38,6 @@ async function refused(
   const result = await serve(options)
   if ('pid' in result) throw new Error('it started')
   return result
-}
-
-/** A port that nobody listens on now. */
-function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = listener
-  listener.stop(true)
-  return port
 }
 
 async function ready(gate: Served): Promise<{ status: number; body: any }> {
