@@ -54,6 +54,16 @@ async function stop(gate: Served): Promise<void> {
   await gate.exited
 }
 
+/** Answers in the file of a gateway that runs. */
+function countOnDisk(folder: string): number {
+  const db = new Database(join(folder, 'data', 'cache.db'), { readonly: true })
+  try {
+    return db.query<{ count: number }, []>('select count(*) count from answers').get()!.count
+  } finally {
+    db.close()
+  }
+}
+
 async function headgate(
   folder: string,
   ...words: string[]
@@ -272,7 +282,7 @@ describe('purging', () => {
     const gate = await served({ tree: tree(onDisk), folder })
     await tagged(gate.port, 'a', 'one')
     await tagged(gate.port, 'b', 'two')
-    await Bun.sleep(50)
+    await eventually(() => countOnDisk(folder) === 2, 'both to be written')
     const purge = await headgate(folder, 'cache', 'purge', '--tag', 'one', '--config', gate.file)
     expect([purge.code, purge.stderr]).toEqual([0, ''])
     expect(purge.stdout).toContain('purged, 1 answers')
