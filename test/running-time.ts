@@ -21,3 +21,20 @@ export function startTiming(): () => number {
     return ranMs
   }
 }
+
+/** Watches for standstills of this process; what it gives ends that, and says how long the longest was, in milliseconds. */
+export function watchStandstill(): () => number {
+  let lookedAtMs = performance.now()
+  let longestMs = 0
+  const look = (): void => {
+    const nowMs = performance.now()
+    longestMs = Math.max(longestMs, nowMs - lookedAtMs)
+    lookedAtMs = nowMs
+  }
+  const timer = setInterval(look, stepMs)
+  return () => {
+    clearInterval(timer)
+    look()
+    return longestMs
+  }
+}
