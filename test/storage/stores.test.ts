@@ -127,15 +127,18 @@ describe('the SQLite file', () => {
     const { keys } = await open(place)
     const holder = await open(place)
     const locked = Promise.withResolvers<void>()
+    const enough = Promise.withResolvers<void>()
     let turns = 0
     // Until this process has done other things: one that stood still in its waiting would wait in vain.
     const held = holder.storage.db.transaction().execute(async (tx) => {
       await tx.updateTable('counters').set({ value: 0 }).where('name', '=', 'nothing').execute()
       locked.resolve()
-      for (const from = turns; turns - from < 20;) await Bun.sleep(10)
+      await enough.promise
     })
     await locked.promise
-    const timer = setInterval(() => turns++, 1)
+    const timer = setInterval(() => {
+      if (++turns === 20) enough.resolve()
+    }, 1)
     await keys.create({ name: 'waits' }, 'x')
     clearInterval(timer)
     expect(turns).toBeGreaterThanOrEqual(20)
