@@ -4,6 +4,7 @@
 
 import { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../base/clock.ts'
+import { whenOver } from '../base/within.ts'
 import type { Secret } from '../base/secret.ts'
 
 /** As much of Redis as the cache needs. Nothing here rejects. */
@@ -144,18 +145,18 @@ class IoredisCache implements CacheRedis {
 
   #within<T>(ms: number, asked: Promise<T>, otherwise: T): Promise<T> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const answered = whenOver(ms, () => {
         this.#failed('no answer in time')
         resolve(otherwise)
-      }, ms)
+      })
       asked.then(
         (answer) => {
-          clearTimeout(timer)
+          answered()
           this.#well()
           resolve(answer)
         },
         (cause: Error) => {
-          clearTimeout(timer)
+          answered()
           this.#failed(cause.message)
           resolve(otherwise)
         },

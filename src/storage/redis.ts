@@ -5,6 +5,7 @@
 
 import { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../base/clock.ts'
+import { whenOver } from '../base/within.ts'
 import type { Secret } from '../base/secret.ts'
 
 /** Redis did not answer in time, or cannot be reached. */
@@ -103,22 +104,19 @@ export class RedisStore {
     if (!this.#up) return Promise.reject(new RedisAway(this.#lastReason))
     return new Promise((resolve, reject) => {
       let waiting = true
-      const timer = setTimeout(
-        () => {
-          waiting = false
-          this.#away('no answer in time')
-          reject(new RedisAway('no answer in time'))
-        },
-        call.waitMs ?? this.settings.waitMs ?? defaultWaitMs,
-      )
+      const answered = whenOver(call.waitMs ?? this.settings.waitMs ?? defaultWaitMs, () => {
+        waiting = false
+        this.#away('no answer in time')
+        reject(new RedisAway('no answer in time'))
+      })
       this.#send(call).then(
         (answer) => {
-          clearTimeout(timer)
+          answered()
           if (waiting) resolve(answer)
           else call.late?.(answer)
         },
         (cause: unknown) => {
-          clearTimeout(timer)
+          answered()
           if (!waiting) return
           const why = (cause as Error).message
           // What Redis itself refuses, such as a full memory, is not helped by asking again either.

@@ -5,6 +5,7 @@
 import { beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import {
   clientKey,
   eventually,
@@ -20,13 +21,6 @@ promiseTests()
 
 const absent = opensslMissing || Bun.which('nginx') === null
 const authorization = `Bearer ${clientKey}`
-
-function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = listener
-  listener.stop(true)
-  return port
-}
 
 function replaced(text: string, changes: readonly (readonly [string, string])[]): string {
   for (const [from, to] of changes) {

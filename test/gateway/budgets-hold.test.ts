@@ -114,9 +114,9 @@ test.skipIf(!redisFound)(
     await eventually(() => upstream.requests.length === 3, 'three requests to pass')
     silent = false
     expect((await ask(b.port, chat, 'POST')).status).toBe(429)
+    const killedAtMs = performance.now()
     a.child.kill('SIGKILL')
     await a.child.exited
-    const killedAtMs = performance.now()
     await eventually(
       async () => (await ask(b.port, chat, 'POST')).status === 200,
       'what was held to come back',

@@ -5,6 +5,7 @@ import { Database } from 'bun:sqlite'
 import { describe, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { startTiming } from '../running-time.ts'
 import { redisFound, startRedis } from '../storage/redis-server.ts'
 import { filesOf } from '../canary/search.ts'
 import { callAdmin } from './admin-call.ts'
@@ -51,6 +52,16 @@ const onDisk = { store: { memory: '1MB', disk: '1GB' } }
 async function stop(gate: Served): Promise<void> {
   gate.signal('SIGTERM')
   await gate.exited
+}
+
+/** Answers in the file of a gateway that runs. */
+function countOnDisk(folder: string): number {
+  const db = new Database(join(folder, 'data', 'cache.db'), { readonly: true })
+  try {
+    return db.query<{ count: number }, []>('select count(*) count from answers').get()!.count
+  } finally {
+    db.close()
+  }
 }
 
 async function headgate(
@@ -271,7 +282,7 @@ describe('purging', () => {
     const gate = await served({ tree: tree(onDisk), folder })
     await tagged(gate.port, 'a', 'one')
     await tagged(gate.port, 'b', 'two')
-    await Bun.sleep(50)
+    await eventually(() => countOnDisk(folder) === 2, 'both to be written')
     const purge = await headgate(folder, 'cache', 'purge', '--tag', 'one', '--config', gate.file)
     expect([purge.code, purge.stderr]).toEqual([0, ''])
     expect(purge.stdout).toContain('purged, 1 answers')
@@ -373,9 +384,9 @@ test.skipIf(!redisFound)(
     await Promise.all(Array.from({ length: 20 }, () => call(two.port, chat('together'))))
     expect(upstream.requests.length).toBe(before + 1)
     redis.signal('SIGSTOP')
-    const startedAtMs = performance.now()
+    const sinceAskedMs = startTiming()
     expect(status(await call(two.port, chat('frozen')))).toBe('MISS')
-    expect(performance.now() - startedAtMs).toBeLessThan(1000)
+    expect(sinceAskedMs()).toBeLessThan(1000)
     redis.signal('SIGCONT')
     await redis.remove()
     expect([status(await call(two.port, chat('lost'))), status(await call(two.port, chat('lost')))]).toEqual([

@@ -26,7 +26,7 @@ const other = 'hg_test_8Sk3wYr0MnAu5XdZc9OgIt4KhQe7Vb6F'
 const upstream = ScriptedUpstream.start(fine)
 const gate: Served = await served({
   tree: {
-    upstreams: [upstreamAt(upstream.url, { timeouts: { firstByte: '1s' } })],
+    upstreams: [upstreamAt(upstream.url)],
     meter: { idempotency: { enabled: true, maxBytes: '4KB' } },
     access: {
       keys: [
@@ -43,12 +43,16 @@ const fresh = (): string => `key ${number++}`
 
 async function post(
   key: string | null,
-  more: { body?: unknown; path?: string; client?: string; lines?: string[] } = {},
+  more: { body?: unknown; path?: string; client?: string; lines?: string[]; port?: number } = {},
 ): Promise<RawReply> {
   const body = jsonBody(more.body ?? { model: 'gpt-4o', messages: [] })
   const lines = [...body.lines, ...(key === null ? [] : [`Idempotency-Key: ${key}`]), ...(more.lines ?? [])]
   const client = more.client === undefined ? {} : { key: more.client }
-  return ask(gate.port, request('POST', more.path ?? path, { ...body, lines, ...client }), 'POST')
+  return ask(
+    more.port ?? gate.port,
+    request('POST', more.path ?? path, { ...body, lines, ...client }),
+    'POST',
+  )
 }
 
 /** Once the answer is kept. */
@@ -96,9 +100,15 @@ describe('rule 10: the same key and request', () => {
 
   test('an upstream that does not answer was asked all the same: the error is kept', async () => {
     upstream.script = () => {}
+    const { port } = await served({
+      tree: {
+        upstreams: [upstreamAt(upstream.url, { timeouts: { firstByte: '300ms' } })],
+        meter: { idempotency: { enabled: true } },
+      },
+    })
     const key = fresh()
-    const first = await post(key)
-    const again = await repeated(key)
+    const first = await post(key, { port })
+    const again = await repeated(key, { port })
     expect([first.status, again.status, code(again)]).toEqual([504, 504, 'upstream_timeout'])
   })
 

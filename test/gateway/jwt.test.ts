@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { ConfigProblems, formatProblem } from '../../src/config/problem.ts'
 import { verifyConfig } from '../../src/config/verify.ts'
@@ -377,9 +378,7 @@ describe('the keys of an issuer', () => {
   })
 
   test('with the issuer away at the start: it serves, says so, and recovers by itself', async () => {
-    const away = new IdentityProvider([one])
-    const { port } = away.server
-    away.stop()
+    const port = freePort()
     const gate = await served({
       tree: treeWith(issuerAt(`http://127.0.0.1:${port}/jwks`, { refresh: '1s' })),
     })

@@ -4,6 +4,8 @@
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
+import { startTiming } from '../running-time.ts'
 import {
   ask,
   clientKey,
@@ -37,14 +39,6 @@ async function refused(
   const result = await serve(options)
   if ('pid' in result) throw new Error('it started')
   return result
-}
-
-/** A port that nobody listens on now. */
-function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = listener
-  listener.stop(true)
-  return port
 }
 
 async function ready(gate: Served): Promise<{ status: number; body: any }> {
@@ -94,7 +88,12 @@ class Load {
         this.failures.push(String(cause))
         peer = null
       }
-      await Bun.sleep(1)
+      // Behind a standstill of this process it is read first that a connection was closed: it is not used again then.
+      for (let restedMs = Infinity; restedMs > 100;) {
+        const fromMs = performance.now()
+        await Bun.sleep(1)
+        restedMs = performance.now() - fromMs
+      }
     }
     peer?.close()
   }
@@ -337,6 +336,9 @@ describe('SIGTERM', () => {
     await eventually(() => upstream.requests.length > count, 'the slow request to be under way')
     const half = await dial(gate.port)
     await half.write(chat.subarray(0, 40))
+    await eventually(async () => (await ready(gate)).body.connections === 3, 'all to be connected')
+    // An answer behind that: by then what had come on them has been read.
+    await ready(gate)
     gate.signal('SIGTERM')
     await gate.says('SIGTERM: draining')
     expect(await ready(gate)).toMatchObject({ status: 503, body: { status: 'not ready' } })
@@ -359,21 +361,28 @@ describe('SIGTERM', () => {
   })
 
   test('answers a request that comes at the last moment on an open connection, then closes it', async () => {
-    const gate = await served({ tree: plain })
-    const idle = await dial(gate.port)
-    await idle.write(chat)
-    await readReply(idle)
-    gate.signal('SIGTERM')
-    await gate.says('SIGTERM: draining')
-    await idle.write(chat)
-    const answer = await readReply(idle)
-    expect({ status: answer.status, connection: answer.header('connection') }).toEqual({
-      status: 200,
-      connection: 'close',
-    })
-    await idle.untilEnded()
-    idle.close()
-    expect(await gate.exited).toBe(0)
+    for (let inTime = false; !inTime;) {
+      const gate = await served({ tree: plain })
+      const idle = await dial(gate.port)
+      await idle.write(chat)
+      await readReply(idle)
+      const signalledAtMs = performance.now()
+      gate.signal('SIGTERM')
+      await gate.says('SIGTERM: draining')
+      await idle.write(chat)
+      // An idle connection is held open for a second: where this process stood still meanwhile, nothing was tried.
+      inTime = performance.now() - signalledAtMs < 700
+      if (inTime) {
+        const answer = await readReply(idle)
+        expect({ status: answer.status, connection: answer.header('connection') }).toEqual({
+          status: 200,
+          connection: 'close',
+        })
+      }
+      await idle.untilEnded()
+      idle.close()
+      expect(await gate.exited).toBe(0)
+    }
   })
 
   test('under load refuses and cuts no request while the next process takes the port', async () => {
@@ -410,10 +419,12 @@ describe('SIGTERM', () => {
     gate.signal('SIGTERM')
     await Bun.sleep(1200)
     expect(stream.ended).toBe(false)
-    const atMs = performance.now()
-    gate.signal('SIGTERM')
-    await gate.exited
-    expect(performance.now() - atMs).toBeLessThan(3000)
+    const sinceSignalMs = startTiming()
+    const ended = gate.exited.then(() => true)
+    // Again where a gate that stood still has taken it together with the one before.
+    do gate.signal('SIGTERM')
+    while (!(await Promise.race([ended, Bun.sleep(1200).then(() => false)])))
+    expect(sinceSignalMs()).toBeLessThan(3000)
     await stream.untilEnded()
     expect(stream.text).not.toEndWith('0\r\n\r\n')
     upstream.script = fine

@@ -67,13 +67,24 @@ test('without limits on requests or tokens, what the upstream says of them passe
 })
 
 test("OpenAI's SDK waits as long as it is told, and then passes", async () => {
-  const gate = await gateWith([{ name: 'rps', per: 'key', requests: '1/2s' }], upstreamThat(answer))
+  // The clock of the gate stands, so that the limit holds however long anything takes here.
+  const time = { ms: 1000 }
+  const gate = await startGate(
+    {
+      upstreams: [upstreamAt(upstreamThat(answer).url)],
+      limits: [{ name: 'rps', per: 'key', requests: '1/2s' }],
+    },
+    { clock: { nowMs: () => time.ms, wallMs: () => Date.now() } },
+  )
   const baseURL = `http://127.0.0.1:${gate.port}/v1`
   const client = new OpenAI({ apiKey: clientKey, baseURL, maxRetries: 1 })
   const create = () => client.chat.completions.create({ model: 'gpt-4o', messages: [] })
   await create()
   const startedAtMs = performance.now()
-  await create()
+  const again = create()
+  await gate.logged((line) => line['status'] === 429)
+  time.ms += 2000
+  await again
   const tookMs = performance.now() - startedAtMs
   expect(tookMs).toBeGreaterThan(1500)
   const waited = gate.lines.filter((line) => line['status'] === 429)

@@ -72,7 +72,7 @@ describe('in a Redis Cluster', () => {
   test.skipIf(!redisFound)(
     'the node that keeps the limits may die and come back; others that live do not hide it (needs redis)',
     async () => {
-      const quick = await openRedis(cluster.urls, 12)
+      const quick = await openRedis(cluster.urls, 150)
       try {
         const gate = stageOf(limits, { shared: quick, whenRedisDown: 'refuse' })
         while (!quick.up) await Bun.sleep(10)

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import type { Reply } from '../../src/exchange.ts'
 import type { Failure } from '../../src/failure.ts'
 import type { LimitStage } from '../../src/stages/3-limit/limit.ts'
+import { startTiming, watchStandstill } from '../running-time.ts'
 import { redisFound, startRedis, type RedisServer } from '../storage/redis-server.ts'
 import type { RedisStore } from '../../src/storage/redis.ts'
 import { limitContract } from './contract.ts'
@@ -103,15 +104,21 @@ describe('in Redis', () => {
   )
 
   test.skipIf(!redisFound)('one round trip a request, however many limits (needs redis)', async () => {
-    await server.cli('flushall')
+    // One of its own: gates of other tests renew what they hold now and then.
+    const own = await startRedis()
+    const shared = await openRedis(own.url)
     const limits = Array.from({ length: 10 }, (_, at) => ({ name: `l${at}`, requests: per('1000/1m') }))
-    const gate = stageOf(limits, { shared: store })
-    await gate.reserve(exchange())
+    const gate = stageOf(limits, { shared })
+    // The first hands the script over.
+    for (let at = 0; at < 2; at++) await gate.reserve(exchange())
     const calls = async (): Promise<number> =>
-      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await server.cli('info', 'commandstats'))![1])
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await own.cli('info', 'commandstats'))![1])
     const before = await calls()
     for (let at = 0; at < 10; at++) await gate.reserve(exchange())
-    expect((await calls()) - before).toBe(10)
+    const after = await calls()
+    await shared.close()
+    await own.remove()
+    expect(after - before).toBe(10)
   })
 
   test.skipIf(!redisFound)(
@@ -119,40 +126,51 @@ describe('in Redis', () => {
     async () => {
       await server.cli('flushall')
       const gate = stageOf([{ name: 's', tokens: per('10/1s') }], { shared: store })
-      const startedAtMs = performance.now()
-      const times: number[] = []
-      while (performance.now() - startedAtMs < 3500) {
+      const sinceBegunMs = startTiming()
+      // Redis counted each of them between these two moments.
+      const times: { askedAtMs: number; toldAtMs: number }[] = []
+      while (times.length < 30) {
         const x = exchange({}, { output: 1 })
+        const askedAtMs = performance.now()
         const failure = await refused(gate, x)
         if (failure === null) {
-          times.push(performance.now())
+          times.push({ askedAtMs, toldAtMs: performance.now() })
           finish(gate, x, { output: 1 })
         } else await Bun.sleep(Math.min(failure.retryAfterMs!, 100))
       }
-      expect(times.length).toBeGreaterThanOrEqual(30)
-      for (const [index, at] of times.entries())
-        if (index >= 10) expect(at - times[index - 10]!).toBeGreaterThan(990)
+      expect(sinceBegunMs()).toBeLessThan(3500)
+      for (const [index, { toldAtMs }] of times.entries())
+        if (index >= 10) expect(toldAtMs - times[index - 10]!.askedAtMs).toBeGreaterThan(990)
     },
   )
 
   test.skipIf(!redisFound)(
     'a gateway that died gives back what it held when its time is over (needs redis)',
     async () => {
-      await server.cli('flushall')
       const limits = [
         { name: 'money', budget: per('$1/month') },
         { name: 'slots', concurrent: 1 },
       ]
-      const dead = stageOf(limits, { shared: store, leaseMs: 1500 })
-      const alive = stageOf(limits, { shared: second, leaseMs: 1500 })
-      expect(await refused(dead, exchange({}, { cost: 1e9 }))).toBeNull()
-      expect(await refused(alive, exchange({}, { cost: 1e9 }))).not.toBeNull()
-      // While it lives, it renews.
-      await Bun.sleep(2500)
-      expect(await refused(alive, exchange({}, { cost: 1e9 }))).not.toBeNull()
-      dead.close()
+      let alive: LimitStage
+      for (let renewed = false; !renewed;) {
+        await server.cli('flushall')
+        const stoodMs = watchStandstill()
+        const dead = stageOf(limits, { shared: store, leaseMs: 1500 })
+        alive = stageOf(limits, { shared: second, leaseMs: 1500 })
+        const first = await refused(dead, exchange({}, { cost: 1e9 }))
+        const others = [await refused(alive, exchange({}, { cost: 1e9 }))]
+        // While it lives, it renews.
+        await Bun.sleep(2500)
+        others.push(await refused(alive, exchange({}, { cost: 1e9 })))
+        dead.close()
+        // One that stands still for long renews nothing: then all of it is tried again.
+        renewed = stoodMs() < 800
+        if (!renewed) continue
+        expect(first).toBeNull()
+        for (const other of others) expect(other).not.toBeNull()
+      }
       const diedAtMs = performance.now()
-      while ((await refused(alive, exchange({}, { cost: 1e9 }))) !== null) {
+      while ((await refused(alive!, exchange({}, { cost: 1e9 }))) !== null) {
         expect(performance.now() - diedAtMs).toBeLessThan(10_000)
         await Bun.sleep(50)
       }
@@ -175,7 +193,9 @@ describe('in Redis', () => {
     async () => {
       const own = await startRedis()
       const said: string[] = []
-      const shared = await openRedis(own.url, 12, said)
+      // Long enough for a Redis on a busy machine that is not away.
+      const waitMs = 150
+      const shared = await openRedis(own.url, waitMs, said)
       try {
         for (const whenRedisDown of ['local', 'refuse'] as const) {
           for (const how of ['stop', 'kill'] as const) {
@@ -192,7 +212,7 @@ describe('in Redis', () => {
               if (at > 0) expect(failure?.code ?? null).toBe(whenRedisDown === 'local' ? null : 'overloaded')
             }
             // The one or two that found out waited; the median shows that the others did not.
-            expect(waits.filter((ms) => ms > 20).length).toBeLessThanOrEqual(3)
+            expect(waits.filter((ms) => ms > waitMs * 0.9).length).toBeLessThanOrEqual(3)
             if (how === 'stop') own.signal('SIGCONT')
             else await own.start()
             const endsAtMs = performance.now() + 20_000

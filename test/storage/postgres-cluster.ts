@@ -2,9 +2,9 @@
 // run as root, so there it runs as the user `postgres` that its package makes.
 
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 
 /** A running server. */
 export interface Cluster {
@@ -43,7 +43,7 @@ export async function startCluster(): Promise<Cluster> {
     chownSync(folder, uid!, gid!)
   }
   const data = join(folder, 'data')
-  const port = await freePort()
+  const port = freePort()
   const as = (...command: string[]) =>
     output(
       asRoot ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups', ...command] : command,
@@ -93,15 +93,4 @@ async function output(command: string[], cwd?: string): Promise<string> {
   const code = await run.exited
   if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}: ${await run.stderr.text()}`)
   return command[0] === 'id' ? run.stdout.text() : ''
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

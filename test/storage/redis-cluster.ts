@@ -1,6 +1,7 @@
 // A Redis Cluster of three masters on free ports of this machine, gone with the tests.
 
-import { freePort, startRedis, type RedisServer } from './redis-server.ts'
+import { freePort } from '../free-port.ts'
+import { startRedis, type RedisServer } from './redis-server.ts'
 
 /** A running cluster. */
 export interface RedisCluster {
@@ -17,7 +18,7 @@ const slots = 16_384
 
 /** Makes and starts one. */
 export async function startRedisCluster(): Promise<RedisCluster> {
-  const buses = await Promise.all([freePort(), freePort(), freePort()])
+  const buses = [freePort(), freePort(), freePort()]
   const nodes = await Promise.all(
     buses.map((bus) => startRedis('--cluster-enabled', 'yes', '--cluster-port', String(bus))),
   )

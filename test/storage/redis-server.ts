@@ -1,10 +1,10 @@
 // A Redis of its own on a free port of this machine, gone with the tests.
 
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Subprocess } from 'bun'
+import { freePort } from '../free-port.ts'
 
 /** A running server. */
 export interface RedisServer {
@@ -26,7 +26,7 @@ export const redisFound = Bun.which('redis-server') !== null
 /** Makes and starts one. `more`: further settings on the command line. */
 export async function startRedis(...more: string[]): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-redis-'))
-  const port = await freePort()
+  const port = freePort()
   let child: Subprocess | null = null
   const cli = async (...words: string[]): Promise<string> => {
     const run = Bun.spawn(['redis-cli', '-p', String(port), ...words], { stdout: 'pipe', stderr: 'ignore' })
@@ -58,16 +58,4 @@ export async function startRedis(...more: string[]): Promise<RedisServer> {
       rmSync(folder, { recursive: true, force: true })
     },
   }
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

@@ -35,13 +35,15 @@ async function blackHole(): Promise<{ port: number; wake: () => void }> {
   await sleep(50)
   const fillers: Socket[] = []
   cleanups.push(() => fillers.forEach((each) => each.destroy()))
-  for (let more = true; more && fillers.length < 2000;) {
+  // More than one that waits: behind a standstill of this process the time is over though it was connected.
+  for (let waiting = 0; waiting < 3 && fillers.length < 2000;) {
     const filler = connect(port, '127.0.0.1').on('error', () => {})
     fillers.push(filler)
-    more = await Promise.race([
+    const connected = await Promise.race([
       new Promise<boolean>((resolve) => filler.once('connect', () => resolve(true))),
       sleep(300).then(() => false),
     ])
+    waiting = connected ? 0 : waiting + 1
   }
   return { port, wake: () => child.kill('SIGCONT') }
 }

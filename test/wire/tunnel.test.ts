@@ -253,7 +253,9 @@ async function fill(connection: RawConnection): Promise<void> {
   for (let sent = 0; sent < 200_000_000; sent += piece.length) {
     if (connection.socket.write(piece)) continue
     const drained = new Promise<boolean>((resolve) => connection.socket.once('drain', () => resolve(true)))
-    if (!(await Promise.race([drained, sleep(200).then(() => false)]))) return
+    // Twice: behind a standstill of this process the first wait is over though it was drained.
+    const over = sleep(200).then(() => sleep(200))
+    if (!(await Promise.race([drained, over.then(() => false)]))) return
   }
   throw new Error('it took everything')
 }

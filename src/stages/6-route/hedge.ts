@@ -1,6 +1,7 @@
 // Hedging: where the first upstream is slow, a second one is asked too, and the answer that comes first is taken. The other
 // call is given up and stands in the ledger all the same, since it may be charged.
 
+import { within } from '../../base/within.ts'
 import type { Exchange } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { memberPlaces } from '../../openai/member-place.ts'
@@ -33,7 +34,7 @@ export async function hedged<T extends Target>(
 ): Promise<Tried<T>> {
   const { x } = trying
   const first = trying.one(choice)
-  const early = await within(first, afterMs)
+  const early = await within(first, afterMs, null)
   if (early !== null || x.gone) return early ?? first
   const other = trying.second()
   if (other === null) return first
@@ -64,10 +65,4 @@ export async function hedged<T extends Target>(
 function letGo<T extends Target>(late: Tried<T>, nowMs: number): void {
   late.choice.end(late.attempt, 'nothing')
   discard(late, nowMs)
-}
-
-function within<V>(promise: Promise<V>, ms: number): Promise<V | null> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, ms, null)))
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

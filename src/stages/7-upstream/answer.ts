@@ -3,6 +3,7 @@
 // and never passed on, since it would send the client's credential elsewhere; other errors pass without anything
 // key-like, and only where they can be read.
 
+import { within } from '../../base/within.ts'
 import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import type { HeaderBlock } from '../../net/wire/headers.ts'
@@ -138,10 +139,7 @@ function tunnelReply(wire: WireReply, account: Account): Reply {
  * key set aside by asking for what the account may not do.
  */
 async function refusedKey({ account, key }: Asked, body: Body): Promise<never> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, refusalWaitMs, null)))
-  const bytes = await Promise.race([collect(body, refusalBytesMax), late]).catch(() => null)
-  clearTimeout(timer)
+  const bytes = await within(collect(body, refusalBytesMax), refusalWaitMs, null).catch(() => null)
   if (bytes === null) body.abort()
   const text = bytes === null ? '' : Buffer.from(bytes).toString('utf8')
   const lacksRight = /missing scopes?|insufficient[_ ]permission/i.test(text)

@@ -2,7 +2,9 @@
 // amid its answer is told as broken, and nothing is said twice.
 
 import { describe, expect, test } from 'bun:test'
-import { promiseTests, startGate, upstreamAt } from '../harness.ts'
+import { jsonBody, promiseTests, request, startGate, upstreamAt } from '../harness.ts'
+import { readReply } from '../message.ts'
+import { dial } from '../peer.ts'
 import { chunk, eventsHead, lastChunk, ScriptedUpstream } from '../scripted-upstream.ts'
 import { chat, chats, post, said, twoAccounts } from './accounts.ts'
 
@@ -83,7 +85,6 @@ describe('before the first content another upstream takes over from', () => {
 describe('behind the first content nothing is asked again', () => {
   for (const [what, fault] of [
     ['a cut', 'fault-cut-3'],
-    ['a reset', 'fault-cut-reset-3'],
     ['a stall', 'fault-stall-3'],
     ['an end without [DONE]', 'fault-cut-clean-3'],
   ] as const)
@@ -97,6 +98,36 @@ describe('behind the first content nothing is asked again', () => {
       expect(error).toBeOneOf(['upstream_unavailable', 'upstream_timeout'])
       expect(chats(second)).toBe(0)
     })
+})
+
+test('after a reset: an error event, and no [DONE], where content was told', async () => {
+  const { second } = await twoAccounts()
+  const told = Promise.withResolvers<void>()
+  const resetting = ScriptedUpstream.start(async (_, peer) => {
+    const event = { id: 'c', choices: [{ index: 0, delta: { content: 'Some' }, finish_reason: null }] }
+    void peer.write(eventsHead)
+    void peer.write(chunk(`data: ${JSON.stringify(event)}\n\n`))
+    // A reset takes away what was not read yet.
+    await told.promise
+    peer.reset()
+  })
+  const gate = await startGate({
+    upstreams: [upstreamAt(resetting.url, { name: 'first' }), upstreamAt(second.url, { name: 'second' })],
+    routes: [{ pick: 'priority' }],
+  })
+  const peer = await dial(gate.port)
+  const body = { model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Say something.' }], stream: true }
+  void peer.write(request('POST', '/v1/chat/completions', jsonBody(body)))
+  await peer.untilText('Some')
+  told.resolve()
+  const answer = await readReply(peer)
+  expect(answer.status).toBe(200)
+  expect(answer.header('x-headgate-upstream')).toBe('first')
+  expect(answer.header('x-headgate-attempts')).toBe('1')
+  expect(said(answer.body.toString())).toMatchObject({ done: false, error: 'upstream_unavailable' })
+  expect(chats(second)).toBe(0)
+  peer.close()
+  resetting.stop()
 })
 
 test('a stream that only opens, and every upstream breaks: a clean 502, not half a stream', async () => {

@@ -15,6 +15,20 @@ const token = 'a-token-of-the-operators-00001'
 const admin = { listen: '127.0.0.1:0', token }
 const answer = '{"id":"c","choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}]}'
 
+/** A clock that can be set forward, and stands otherwise. */
+function standingClock(): Clock & { aheadMs: number } {
+  const [nowMs, wallMs] = [systemClock.nowMs(), systemClock.wallMs()]
+  return {
+    aheadMs: 0,
+    nowMs() {
+      return nowMs + this.aheadMs
+    },
+    wallMs() {
+      return wallMs + this.aheadMs
+    },
+  }
+}
+
 /** A clock that can be set forward. */
 function ownClock(): Clock & { aheadMs: number } {
   return {
@@ -55,7 +69,7 @@ async function breakers(gate: Gate): Promise<string[]> {
 
 /** Upstreams that let the time pass before each answer: so slow as it says, and nobody waits. */
 async function slowGate(ms: readonly number[], route: ConfigTree) {
-  const clock = ownClock()
+  const clock = standingClock()
   const ups = ms.map((each) => ({ ms: each, asked: 0 }))
   const upstreams = ups.map((state, index) => {
     const upstream = ScriptedUpstream.start((_, peer) => {
@@ -234,10 +248,16 @@ describe('hedging', () => {
   })
 
   test.each([
-    ['first', [3000, 0], 'u1', 'u0'],
-    ['second', [300, 3000], 'u0', 'u1'],
-  ] as const)('has a row for the call that was given up too, the %s', async (_, ms, winner, loser) => {
-    const ups = ms.map((each) => waiting(each))
+    ['first', 'u1', 'u0'],
+    ['second', 'u0', 'u1'],
+  ] as const)('has a row for the call that was given up too, the %s', async (_, winner, loser) => {
+    const ups = [waiting(0), waiting(0)]
+    // Each is asked before one answers, and the other never does.
+    for (const [index, { upstream }] of ups.entries())
+      upstream.script = async (_seen, peer) => {
+        await eventually(() => ups.every((each) => each.upstream.requests.length === 1), 'both to be asked')
+        if (`u${index}` === winner) await peer.write(reply(200, answer))
+      }
     const { gate, ledger } = await gateOver(
       ups.map(({ url }) => url),
       route,
@@ -254,12 +274,16 @@ describe('hedging', () => {
   })
 
   test('takes the slow one where the second fails, and tells the failure where both do', async () => {
-    const ups = [waiting(400), waiting(0)]
+    const ups = [waiting(0), waiting(0)]
     const { gate, ledger } = await gateOver(
       ups.map(({ url }) => url),
       route,
     )
     ups[1]!.upstream.script = (_, peer) => peer.write(reply(500, '{}'))
+    ups[0]!.upstream.script = async (_, peer) => {
+      await eventually(() => ups[1]!.upstream.requests.length === 1, 'the second to be asked')
+      await peer.write(reply(200, answer))
+    }
     const { headers, ...taken } = await chat(gate)
     expect(taken).toMatchObject({ status: 200, upstream: 'u0', attempts: 2 })
     const rows = () => ledger.of(headers.get('x-headgate-id')!)

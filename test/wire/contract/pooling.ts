@@ -27,7 +27,11 @@ export function repeatTests(kind: Kind): void {
   for (const how of ['end', 'reset'] as const) {
     test(`a socket that died idle: a whole request is sent once anew (${how})`, async () => {
       const upstream = await RawUpstream.start(thenAtSecond((connection) => connection[how]()))
-      const wire = wireTo(kind, upstream.origin)
+      // By its clock, which stands, the socket dies at once.
+      const wire = kind.make(
+        optionsFor(upstream.origin),
+        new Sweeper({ nowMs: () => 1000, wallMs: () => 1000 }),
+      )
       expect((await exchange(wire, { method: 'POST', body: body() })).ending).toBe('end')
       const second = await exchange(wire, { method: 'POST', body: body() })
       if (kind.strict || second.ending === 'end') {
