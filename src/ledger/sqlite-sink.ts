@@ -17,14 +17,19 @@ import { addSums, sumColumns, type RowSink, type SumsName } from './sink.ts'
 const logBytesMax = 8 * 1024 * 1024
 /** The same where there is time. */
 const restBytesMax = 512 * 1024
+/** Rows of one statement: most of what one costs is its beginning and its end. */
+const rowsTogether = 16
 /** Rows from one look at the log to the next. */
 const looksEvery = 4096
+/** Columns of a row, in the order in which `#add` gives them. */
+const facts = [...factColumns, 'dimensions']
 
 export class SqliteSink implements RowSink {
   readonly #db: File
   readonly #statements: Readonly<
     Record<
       | 'insert'
+      | 'insertMany'
       | 'name'
       | 'known'
       | 'named'
@@ -51,9 +56,10 @@ export class SqliteSink implements RowSink {
     db.run('PRAGMA wal_autocheckpoint = 0')
     const adding = (table: SumsName): Statement => db.prepare(addSums(table, values(sumColumns(table).all)))
     const labels = ['list', ...dimensionColumns, 'used_at_ms']
-    const facts = [...factColumns, 'dimensions']
+    const insert = `insert into ledger_rows (${facts.join(', ')}) values `
     this.#statements = {
-      insert: db.prepare(`insert into ledger_rows (${facts.join(', ')}) ${values(facts)}`),
+      insert: db.prepare(insert + places(facts)),
+      insertMany: db.prepare(insert + Array.from({ length: rowsTogether }, () => places(facts)).join(', ')),
       name: db.prepare('insert into ledger_named (id, at_ms) values (?, ?)'),
       known: db.prepare('select 1 from ledger_rows where at_ms = ? and id = ?'),
       named: db.prepare('select 1 from ledger_named where id = ?'),
@@ -104,15 +110,20 @@ export class SqliteSink implements RowSink {
   }
 
   #add(entries: readonly Entry[]): void {
-    const { insert, name, hours, days, quarters } = this.#statements
+    const { insert, insertMany, name, hours, days, quarters } = this.#statements
     this.#db.run('begin immediate')
     try {
       this.#forgetCleaned()
+      let many: (string | number | null)[] = []
       for (const { id, operationId, numbers, more, dimensions } of entries) {
         if (operationId !== null) name.run(id, numbers[numberAt.at_ms]!)
+        many.push(id, operationId, ...numbers, more, this.#numberOf(dimensions, numbers[numberAt.at_ms]!))
+        if (many.length < rowsTogether * facts.length) continue
         // One list: the binding takes it as it is, and values by themselves would be gathered into one twice.
-        insert.run([id, operationId, ...numbers, more, this.#numberOf(dimensions, numbers[numberAt.at_ms]!)])
+        insertMany.run(many)
+        many = []
       }
+      for (let at = 0; at < many.length; at += facts.length) insert.run(many.slice(at, at + facts.length))
       const sums = sumsOf(entries, this.#reader)
       for (const sum of sums.hours) hours.run(flat(sum))
       for (const sum of sums.days) days.run(flat(sum))
@@ -169,5 +180,9 @@ function isTwice(cause: unknown): boolean {
 }
 
 function values(names: readonly string[]): string {
-  return `values (${names.map(() => '?').join(', ')})`
+  return `values ${places(names)}`
+}
+
+function places(names: readonly string[]): string {
+  return `(${names.map(() => '?').join(', ')})`
 }
