@@ -96,6 +96,7 @@ function over(lower: Store | null): { store: Store; tiers: Tiers } {
   const nothing = {
     get: () => null,
     put: () => {},
+    welcome: () => {},
     purge: () => 0,
     remove: () => {},
     resized: () => {},
@@ -219,6 +220,30 @@ describe('memory', () => {
     store.resize(20_000)
     expect(store.stats().bytes).toBeLessThanOrEqual(20_000)
   })
+})
+
+test('a run through many answers below does not push out of memory what is asked for all the time', () => {
+  const memory = new MemoryStore(100_000, clock)
+  const below = new MemoryStore(1e9, clock)
+  const tiers = new Tiers(memory, [{ store: below, skewMs: 0, use: null }])
+  for (let number = 0; number < 5000; number++) below.put(entry(`b${number}`, { body: new Uint8Array(5000) }))
+  const ask = (name: string): void => expect(tiers.get(keyOf(name))).not.toBeNull()
+  // There is room, so what is found first is kept; the rest stays below.
+  for (let number = 0; number < 1000; number++) ask(`b${number}`)
+  const keptOf = (from: number, to: number): number => {
+    const names = Array.from({ length: to - from }, (_, at) => `b${from + at}`)
+    return names.filter((name) => memory.get(keyOf(name)) !== null).length
+  }
+  // Two may share a place of the doorkeeper, now and then.
+  expect(keptOf(0, 20)).toBeGreaterThan(10)
+  expect(keptOf(20, 999)).toBeLessThan(5)
+  // What is asked for twice within a while has its place.
+  ask('b999')
+  expect(memory.get(keyOf('b999'))).not.toBeNull()
+  // A longer run than it remembers is a run of strangers again.
+  for (let round = 0; round < 3; round++) for (let number = 1000; number < 5000; number++) ask(`b${number}`)
+  expect(keptOf(0, 1000)).toBeGreaterThan(5)
+  expect(keptOf(0, 5000)).toBeWithin(10, 20)
 })
 
 describe('disk', () => {

@@ -1,4 +1,4 @@
-// The stores one above the other: what is found below is put into memory. Purges are remembered as marks, each with its
+// The stores one above the other: what is found below is put into memory, where it is worth its place. Purges are remembered as marks, each with its
 // moment, and whatever was asked for before that moment is gone, wherever it turns up: also an answer that was under way
 // to us, or on its way to a store, while the purge was done.
 
@@ -8,6 +8,8 @@ import type { PurgeMark, Store, StoreStats } from './store.ts'
 /** The store on top, which is asked for every request. */
 export interface TopStore extends Store {
   get(key: string): Entry | null
+  /** Takes an entry that was found below, where it is worth its place. */
+  welcome(entry: Entry): void
   remove(key: string): void
   resized(entry: Entry): void
 }
@@ -112,7 +114,7 @@ export class Tiers {
 
   #sound(entry: Entry | null, skewMs: number): Entry | null {
     if (entry === null || this.#isGone(entry, skewMs)) return null
-    this.top.put(entry)
+    this.top.welcome(entry)
     return entry
   }
 
