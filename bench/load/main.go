@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -168,14 +170,13 @@ func (this *load) hear() {
 	if peer, err := net.Dial("tcp", "127.0.0.1:"+this.port); err == nil {
 		each := &link{peer: peer}
 		this.send(each)
-		buffer := make([]byte, 16384)
+		answers := bufio.NewReaderSize(peer, 16384)
 		for {
-			// Answers are short, and come in one piece.
-			n, err := peer.Read(buffer)
+			status, err := readAnswer(answers)
 			if err != nil {
 				break
 			}
-			this.note(time.Since(each.sentAt).Microseconds(), string(buffer[9:max(9, min(n, 12))]))
+			this.note(time.Since(each.sentAt).Microseconds(), status)
 			this.mutex.Lock()
 			this.idle = append(this.idle, each)
 			this.mutex.Unlock()
@@ -184,6 +185,27 @@ func (this *load) hear() {
 	this.mutex.Lock()
 	this.open--
 	this.mutex.Unlock()
+}
+
+// Reads one answer to its end and gives its status. Answers have a Content-Length.
+func readAnswer(from *bufio.Reader) (string, error) {
+	status, length := "", 0
+	for {
+		line, err := from.ReadSlice('\n')
+		if err != nil {
+			return "", err
+		}
+		if status == "" {
+			status = string(line[9:min(len(line), 12)])
+		} else if len(line) <= 2 {
+			_, err = from.Discard(length)
+			return status, err
+		} else if len(line) > 16 && strings.EqualFold(string(line[:15]), "content-length:") {
+			if length, err = strconv.Atoi(strings.TrimSpace(string(line[15:]))); err != nil {
+				return "", err
+			}
+		}
+	}
 }
 
 func (this *load) note(took int64, status string) {
