@@ -133,9 +133,52 @@ test('on fast and slow machines, with a long and a short target, and far beyond 
         const { good, p99Ms, shedP99Ms } = simulate(load, { serveMs, targetMs })
         // What reading the rest takes cannot go to work that is finished.
         expect(good).toBeGreaterThan(0.95 * ((1 - (load * readMs) / serveMs) / (1 - readMs / serveMs)))
-        expect(p99Ms).toBeLessThan(targetMs * 1.7 + 12)
-        expect(shedP99Ms).toBeLessThan(10)
+        // A hundred may wait in any case.
+        expect(p99Ms).toBeLessThan(Math.max(targetMs, 100 * serveMs) * 1.7 + 25)
+        // Where reading alone takes most of the time, turns are longer.
+        expect(shedP99Ms).toBeLessThan(serveMs < 0.1 ? 40 : 12)
       }
+})
+
+/** So many clients that ask again at once, whatever they hear, of a process that has just started: good share by second. */
+function hammer(clients: number): number[] {
+  let nowMs = 0
+  const clock = { nowMs: () => nowMs, wallMs: () => 0 }
+  const overload = new Overload(clock, { targetMs: 100, occupiedMs: () => nowMs }, () => {})
+  const served: number[] = [0, 0, 0, 0, 0, 0]
+  let ready = clients
+  const serve = (): void => {
+    const serveMs = nowMs < 300 ? 5 : 0.2
+    nowMs += serveMs - readMs
+    served[Math.floor(nowMs / 1000)]! += serveMs / 1000
+    ready += 1
+  }
+  overload.serve(serve)
+  while (nowMs < 5000) {
+    const reading = Math.min(ready, eventsMax)
+    for (let at = 0; at < reading; at++) {
+      nowMs += readMs
+      ready -= 1
+      if (overload.begins()) {
+        serve()
+        overload.worked()
+      } else if (!overload.waits({ authorization: null, hasLeft: false })) ready += 1
+    }
+    overload.turn()
+    if (ready === 0) nowMs += 0.01
+  }
+  overload.close()
+  return served.slice(0, 5)
+}
+
+test('who asks again at once, over and over, takes the time that is left, and not that of work', () => {
+  // Fewer than may wait are never turned away, however slow the start is.
+  expect(Math.min(...hammer(64).slice(1))).toBeGreaterThan(0.9)
+  for (const clients of [150, 300, 1000]) {
+    const shares = hammer(clients)
+    expect(Math.min(...shares.slice(1))).toBeGreaterThan(0.22)
+    expect(shares.at(-1)).toBeGreaterThan(0.22)
+  }
 })
 
 test('switched off, nothing waits and nobody is turned away', () => {

@@ -37,14 +37,14 @@ const apartMs = 1
 const waitingMax = 10_000
 /** How much longer than the target anybody may have waited before all are turned away: the thread has become slower. */
 const patience = 2
-/** So many may wait however slow the thread is: with few a pause of the process would count for too much. */
-const waitingMin = 16
+/** So many may wait however slow the thread is: just started, it is many times slower than a moment later. */
+const waitingMin = 100
 /** How fast work is begun is measured over such times. */
 const measuredMs = 100
 /** How much the last of them counts. */
 const newest = 0.2
 /** Where the thread had nothing to do for a part of that time, it can do more: so much more is assumed each time. */
-const busyShare = 0.9
+const busyShare = 0.85
 const more = 1.15
 /**
  * For so long after a request was turned away, work is begun at an even pace: else all that the thread can do is begun while
@@ -54,6 +54,10 @@ const strainedForMs = 1000
 const evenFactor = 1.1
 /** What may be made up for at once. */
 const evenMs = 10
+/** Part of its time that the thread may give to new work whatever the pace: who asks again at once can keep it busy for ever. */
+const workShare = 0.25
+/** And for that, a turn may be so long. */
+const longTurnMs = 6
 const eventEveryMs = 10_000
 const eventAfterMs = 100
 
@@ -69,12 +73,16 @@ export class Overload<T extends Caller = Caller> {
   #pause: ReturnType<typeof setTimeout> | null = null
   #turnAtMs = -Infinity
   #workedAtMs = -Infinity
+  /** When the last turn ended that left some waiting; Infinity = it left nobody. */
+  #turnEndedAtMs = Infinity
   /** Requests begun a ms, all else included that is done, while some wait; 0 = not known. */
   #perMs = 0
   /** When the measuring under way began; -1 = there is none. */
   #measuredFromMs = -1
   #occupiedFromMs = 0
   #begun = 0
+  /** Time that went to beginning them. */
+  #workMs = 0
   readonly #occupiedMs: () => number
   /** Requests that may be begun at an even pace, and at what time that was so. */
   #tokens = 0
@@ -139,9 +147,11 @@ export class Overload<T extends Caller = Caller> {
     const startedAtMs = this.clock.nowMs()
     this.#turnAtMs = startedAtMs
     const most = this.#mayBegin(startedAtMs)
+    const otherMs = startedAtMs - this.#turnEndedAtMs
+    const forMs = Math.max(this.#turnMs, Math.min(longTurnMs, (otherMs * workShare) / (1 - workShare)))
     let nowMs = startedAtMs
     let begun = 0
-    while (begun < most && nowMs - startedAtMs < this.#turnMs) {
+    while (begun < most && nowMs - startedAtMs < forMs) {
       const next = this.#lines.take()
       if (next === null) break
       if (next.request.hasLeft) continue
@@ -149,10 +159,12 @@ export class Overload<T extends Caller = Caller> {
       begun += 1
       nowMs = this.clock.nowMs()
     }
-    this.#workedAtMs = nowMs
+    this.#workedAtMs = this.#turnEndedAtMs = nowMs
     this.#tokens = Math.max(0, this.#tokens - begun)
+    this.#workMs += nowMs - startedAtMs
     this.#measure(nowMs, begun)
     if (this.#lines.size > 0) this.#arm(begun < most)
+    else this.#turnEndedAtMs = Infinity
   }
 
   /** Takes down whose a credential is, once that was checked. Costs nothing while there is no overload. */
@@ -193,6 +205,7 @@ export class Overload<T extends Caller = Caller> {
     const passedMs = nowMs - this.#tokensAtMs
     this.#tokensAtMs = nowMs
     if (this.targetMs === null || this.#perMs === 0 || nowMs >= this.#strainedUntilMs) return Infinity
+    if (this.#workMs < workShare * (nowMs - this.#measuredFromMs)) return Infinity
     const perMs = this.#perMs * evenFactor
     this.#tokens = Math.min(this.#tokens + passedMs * perMs, Math.max(1, evenMs * perMs))
     return Math.floor(this.#tokens)
@@ -218,17 +231,17 @@ export class Overload<T extends Caller = Caller> {
     }
     this.#measuredFromMs = nowMs
     this.#occupiedFromMs = occupiedNowMs
-    this.#begun = 0
+    this.#begun = this.#workMs = 0
   }
 
   #fits(tenant: string, nowMs: number): boolean {
     const { targetMs } = this
     if (this.#lines.size >= waitingMax) return false
     if (targetMs === null || this.#lines.size === 0) return true
-    const waitedMs = nowMs - this.#lines.nextAtMs
-    if (waitedMs > targetMs * patience) return false
     const before = this.#lines.before(tenant)
-    return before < waitingMin || this.#perMs === 0 || before <= targetMs * this.#perMs
+    if (before < waitingMin) return true
+    if (nowMs - this.#lines.nextAtMs > targetMs * patience) return false
+    return this.#perMs === 0 || before <= targetMs * this.#perMs
   }
 
   #shed(nowMs: number): void {
