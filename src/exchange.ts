@@ -6,6 +6,7 @@ import type { Address } from './base/address.ts'
 import type { Clock } from './base/clock.ts'
 import type { Endpoint } from './openai/endpoints.ts'
 import { endUserIn } from './openai/end-user.ts'
+import type { FormModel } from './openai/form-model.ts'
 import { firstText } from './openai/outermost.ts'
 import type { Units, Usage } from './openai/usage.ts'
 import type { Body, Tunnel, WireFault } from './net/wire/message.ts'
@@ -244,6 +245,8 @@ export class Exchange {
   endpoint: Endpoint | null = null
   /** The JSON body's bytes where it was read whole; null = none, or streamed. */
   bodyBytes: Uint8Array | null = null
+  /** Reads the model that a form names, as it passes; null = the body is none. For rows and prices, never to decide by. */
+  form: FormModel | null = null
   /** The body as it goes upstream: whole where `bodyBytes` is set, else streamed; null = none. */
   requestBody: Body | null = null
   /** Pairs of `x-headgate-metadata`, for reports; null = none. */

@@ -67,10 +67,10 @@ function classOf(name: string): number {
   return name.startsWith('containers') ? at.container : -1
 }
 
-/** The name that stands for what no model does, in price lists; '' = there is none. */
-export function namelessModel(units: Units | null): string {
+/** The name that stands in price lists for what no model does, whatever model the request names; null = a model did it. */
+export function namelessModel(units: Units | null): string | null {
   for (const name in units) if (name.startsWith('containers')) return 'container'
-  return ''
+  return null
 }
 
 function countTokens(counts: Counts, usage: Usage): boolean {

@@ -100,7 +100,7 @@ export class Prices {
   }
 
   #cost({ provider, upstream, model, serviceTier, atMs, usage, units, batch }: PriceQuery): number | null {
-    const known = this.#find(upstream, provider, model ?? namelessModel(units))
+    const known = this.#find(upstream, provider, namelessModel(units) ?? model ?? '')
     const sheet = this.#sheet(known, tierOf(serviceTier, batch), atMs)
     if (sheet === null) return null
     if (sheet.free) return 0

@@ -9,6 +9,7 @@ import { callAdmin } from './admin-call.ts'
 import { MovedClock } from './cache-calls.ts'
 import {
   ask,
+  clientKey,
   eventually,
   finallyClose,
   jsonBody,
@@ -412,7 +413,8 @@ describe('rule 12: what is billed by something else than tokens', () => {
     const made = await ask(gate.port, request('POST', '/v1/videos', jsonBody(film)))
     const { id } = JSON.parse(made.body.toString())
     await ask(gate.port, request('GET', `/v1/videos/${id}`))
-    await ask(gate.port, request('POST', '/v1/containers', jsonBody({ name: 'c' })))
+    // A container is no model's, whatever its request names.
+    await ask(gate.port, request('POST', '/v1/containers', jsonBody({ name: 'c', model: 'gpt-4o' })))
     const figures = ({ units, costNanoUsd, unmetered }: (typeof ledger.rows)[number]) => ({
       units,
       costNanoUsd,
@@ -430,6 +432,36 @@ describe('rule 12: what is billed by something else than tokens', () => {
       null,
       { 'containers/1g': 1 },
     ])
+  })
+
+  test('what a form asks for has the price of the model that the form names', async () => {
+    const { gate, ledger } = await scripted((seen, peer) => {
+      const body = seen.body.toString('latin1')
+      const usage = { input_tokens: 100, output_tokens: 10, total_tokens: 110 }
+      if (body.includes('whisper-1')) return void peer.write(reply(200, '{"text":"Hello.","duration":60}'))
+      return void peer.write(reply(200, JSON.stringify({ text: 'Hello.', usage })))
+    })
+    for (const model of ['whisper-1', 'gpt-4o-transcribe']) {
+      const form = new FormData()
+      form.append('file', new Blob([new Uint8Array(300_000)]), 'a.wav')
+      form.append('model', model)
+      const answered = await fetch(`http://127.0.0.1:${gate.port}/v1/audio/transcriptions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${clientKey}` },
+        body: form,
+      })
+      expect(answered.status).toBe(200)
+    }
+    const rows = ledger.rows.map(({ model, upstreamModel, costNanoUsd }) => [
+      model,
+      upstreamModel,
+      costNanoUsd,
+    ])
+    expect(rows).toEqual([
+      ['whisper-1', 'whisper-1', 6_000_000],
+      ['gpt-4o-transcribe', 'gpt-4o-transcribe', expect.any(Number)],
+    ])
+    expect(rows[1]![2]).toBeGreaterThan(0)
   })
 
   test('a video whose price nobody knows is unpriced, not free', async () => {

@@ -5,6 +5,7 @@
 import type { Exchange, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { findEndpoint, unknownEndpoint } from '../../openai/endpoints.ts'
+import { FormModel } from '../../openai/form-model.ts'
 import { bodyPlan, readJson } from './body.ts'
 import { createFindClient } from './client-address.ts'
 import { createCors, type CorsOptions } from './cors.ts'
@@ -63,10 +64,16 @@ export function createAccept(options: AcceptOptions): AcceptStage {
       if (body === null) return undefined
       const plan = bodyPlan(x, options)
       if (body.whole === null && plan === 'whole') return readJson(x, body, options.jsonBodyBytes)
+      if (plan === 'stream' && x.endpoint!.metered !== 'free')
+        x.form = FormModel.of(x.request.headers.get('content-type'))
       if (body.whole === null) {
-        x.requestBody = new LimitedBody(body, options.uploadBytes, (bytes) => (x.bytesIn = bytes))
+        x.requestBody = new LimitedBody(body, options.uploadBytes, (bytes, last) => {
+          x.bytesIn = bytes
+          x.form?.add(last)
+        })
         return undefined
       }
+      x.form?.add(body.whole)
       x.requestBody = body
       x.bytesIn = body.length
       if (plan === 'whole') x.bodyBytes = body.whole

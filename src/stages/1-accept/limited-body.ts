@@ -10,8 +10,8 @@ export class LimitedBody implements Body {
   constructor(
     private readonly source: Body,
     private readonly bytesMax: number,
-    /** Told how many bytes have come so far. */
-    private readonly count: (bytes: number) => void,
+    /** Told how many bytes have come so far, and which came last. */
+    private readonly look: (bytes: number, last: Uint8Array) => void,
   ) {
     this.length = source.length
   }
@@ -20,7 +20,7 @@ export class LimitedBody implements Body {
     this.source.start({
       chunk: (bytes) => {
         this.#bytes += bytes.length
-        this.count(this.#bytes)
+        this.look(this.#bytes, bytes)
         if (this.#bytes <= this.bytesMax) return sink.chunk(bytes)
         this.source.abort()
         sink.error(new WireError('too_large', `over ${this.bytesMax} bytes`, false))

@@ -152,7 +152,8 @@ function namesOther(bytes: Uint8Array, model: string): boolean {
 
 /** The worst case in money. @throws Failure where nobody can say it and the rule would refuse */
 function costOf(x: Exchange, rule: Rule, estimate: Estimate): number {
-  const cannotBeBounded = x.endpoint!.metered === 'unmetered' || x.request.upgrade !== null
+  // The model of a form is known only when it has passed.
+  const cannotBeBounded = x.endpoint!.metered === 'unmetered' || x.request.upgrade !== null || x.form !== null
   if (cannotBeBounded && !isNamed(x, rule)) {
     if (!rule.enforce) return 0
     throw new Failure(

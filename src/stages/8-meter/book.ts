@@ -166,7 +166,7 @@ export class Book {
     const part = delivered && last ? x.knownPart : null
     const row = rowOf(x, attempt.id)
     row.atMs = attempt.startedWallMs
-    row.upstreamModel = attempt.answeredModel ?? attempt.upstreamModel
+    row.upstreamModel = modelOf(x, attempt)
     row.upstream = attempt.whom.name
     row.account = attempt.whom.account
     row.state = attempt.state as RowState
@@ -195,7 +195,7 @@ export class Book {
     // Nothing was used, or it is in rows of its own: that costs nothing whoever was asked.
     if (state === 'void' || itemised || x.endpoint?.metered === 'free')
       return { costNanoUsd: 0, priceVersion: pricing.version }
-    const model = attempt.answeredModel ?? attempt.upstreamModel
+    const model = modelOf(x, attempt)
     if (usage === null && units === null) return { costNanoUsd: null, priceVersion: pricing.version }
     const { providerName: provider, name: upstream } = attempt.whom
     const atMs = attempt.startedWallMs
@@ -247,6 +247,11 @@ function isUnmetered(x: Exchange, { bookedUsage, units, itemised }: Attempt): bo
   return x.endpoint?.metered === 'unmetered' && bookedUsage === null && units === null && !itemised
 }
 
+/** What answered: as the answer says, else as asked for. */
+function modelOf(x: Exchange, { answeredModel, upstreamModel }: Attempt): string | null {
+  return answeredModel ?? upstreamModel ?? x.form?.model ?? null
+}
+
 /** What was seen of a running sum is a lower bound. */
 function atLeast(estimate: Estimate, seen: Usage | null): Estimate {
   if (seen === null) return estimate
@@ -280,7 +285,7 @@ function rowOf(x: Exchange, id: string): Draft {
     atMs: x.startedWallMs,
     endpoint: x.endpoint?.operation ?? 'unknown',
     method: x.request.method,
-    model: x.model,
+    model: x.model ?? x.form?.model ?? null,
     upstreamModel: null,
     upstream: null,
     account: null,

@@ -60,7 +60,13 @@ export function spent(x: Exchange, pricing: Pricing): Spent {
 function roughly(x: Exchange, attempt: Attempt, pricing: Pricing) {
   const { usage } = estimateRoughly(x, attempt)
   const { whom, upstreamModel, startedWallMs: atMs, itemsNanoUsd, units } = attempt
-  const about = { provider: whom.providerName, upstream: whom.name, model: upstreamModel, atMs, batch: false }
+  const about = {
+    provider: whom.providerName,
+    upstream: whom.name,
+    model: upstreamModel ?? x.form?.model ?? null,
+    atMs,
+    batch: false,
+  }
   const { costNanoUsd } = pricing.price({ ...about, serviceTier: attempt.serviceTier, usage, units })
   return { bookedUsage: usage, costNanoUsd, itemsNanoUsd }
 }
