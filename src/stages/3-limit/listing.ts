@@ -32,6 +32,8 @@ export const rowsMax = 1000
 const lookedAtOnce = 5000
 /** What all gateways had used is shown as long as it can be recent. */
 const sharedFreshMs = 60_000
+/** Slots come back at once, and nobody tells. */
+const slotsFreshMs = 2000
 
 /** What a listing is made of. */
 interface Listing {
@@ -76,7 +78,8 @@ function rowOf(tracked: Tracked, record: number, memory: LimitMemory): LimitRow 
   const limiter = tracked.look(record)
   const here = limiter.used(at)
   const told = column.shared.get(record)
-  const used = told !== undefined && at.nowMs - told.atMs < sharedFreshMs ? Math.max(here, told.used) : here
+  const freshMs = rule.quantity === 'concurrent' ? slotsFreshMs : sharedFreshMs
+  const used = told !== undefined && at.nowMs - told.atMs < freshMs ? Math.max(here, told.used) : here
   if (used <= 0) return null
   const clearMs = rule.quantity === 'concurrent' ? Infinity : limiter.clearMs(at)
   return {

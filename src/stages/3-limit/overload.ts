@@ -64,6 +64,8 @@ const eventAfterMs = 100
 // By hash: this must not hold a second copy of what callers prove themselves by.
 const seed = randomSeed()
 const credentialsMax = 20_000
+/** Without strain one request in so many is taken down. */
+const knownEvery = 4
 
 export class Overload<T extends Caller = Caller> {
   readonly #lines = new Lines<T>()
@@ -88,6 +90,7 @@ export class Overload<T extends Caller = Caller> {
   #tokens = 0
   #tokensAtMs = 0
   #strainedUntilMs = -Infinity
+  #unknown = 0
   #untold = 0
   #saidAtMs = -Infinity
   #timer: ReturnType<typeof setTimeout> | null = null
@@ -167,15 +170,13 @@ export class Overload<T extends Caller = Caller> {
     else this.#turnEndedAtMs = Infinity
   }
 
-  /** Takes down whose a credential is, once that was checked. Costs nothing while there is no overload. */
+  /** Takes down whose a credential is, once that was checked: now and then, so that it is known when there is too much to do. */
   knew(caller: Pick<Caller, 'authorization'>, principal: Principal): void {
-    if (this.#strainedUntilMs === -Infinity || principal.kind === 'nobody') return
+    if (this.targetMs === null || principal.kind === 'nobody') return
+    this.#unknown += 1
+    if (this.#unknown % knownEvery !== 0 && this.clock.nowMs() >= this.#strainedUntilMs) return
     const credential = caller.authorization
     if (credential === null) return
-    if (this.clock.nowMs() >= this.#strainedUntilMs) {
-      this.#strainedUntilMs = -Infinity
-      return
-    }
     if (this.#tenants.size >= credentialsMax) this.#tenants.clear()
     const { team, key, user, kind } = principal
     this.#tenants.set(Bun.hash.xxHash32(credential, seed), team ?? key ?? user ?? kind)
