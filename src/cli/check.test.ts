@@ -51,6 +51,28 @@ test('every problem is a line on standard error, exit code 1', async () => {
   expect([missing.code, missing.err]).toEqual([1, 'none.yaml: cannot read the file: no such file\n'])
 })
 
+test('a price that counts for no upstream is told, with what was meant', async () => {
+  const prices = [
+    'prices:',
+    '  - { model: a, upstream: mian, input: 1, output: 2 }',
+    '  - { model: b, upstream: "ma*", input: 1, output: 2 }',
+    'providers: { elsewhere: openai }',
+  ]
+  writeFileSync(join(folder, 'own-prices.yaml'), prices.join('\n'))
+  const config =
+    'upstreams: [ { name: main, provider: openai, keys: [k] } ]\nmeter: { prices: own-prices.yaml }\n'
+  writeFileSync(join(folder, 'priced.yaml'), config)
+  const { code, err } = await check(folder, '--config', 'priced.yaml')
+  expect([code, err.split('\n')]).toEqual([
+    0,
+    [
+      'own-prices.yaml: warning: prices[0].upstream: no upstream is named mian (did you mean `main`?)',
+      'own-prices.yaml: warning: providers.elsewhere: no upstream is named elsewhere',
+      '',
+    ],
+  ])
+})
+
 test('problems of the machine count, and warnings do not fail', async () => {
   writeFileSync(
     join(folder, 'ca.yaml'),

@@ -5,6 +5,7 @@ import { loadConfig } from '../config/load.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import type { Problem } from '../config/problem.ts'
+import { nearestName } from '../config/suggest.ts'
 import { verifyConfig } from '../config/verify.ts'
 import { loadPrices } from '../prices/keeper.ts'
 import { priceSettings } from './price-settings.ts'
@@ -47,15 +48,31 @@ async function inspect(options: CheckOptions): Promise<{ loaded: LoadedConfig | 
   }
 }
 
-/** What is wrong with the price file, which `serve` would not start with. */
+/** What is wrong with the price file, which `serve` would not start with, and what of it counts for nobody. */
 function priceProblems({ config }: LoadedConfig): Problem[] {
   try {
-    loadPrices(priceSettings(config))
-    return []
+    const settings = priceSettings(config)
+    return loadPrices(settings).fittingNobody.map(({ path, name }) => ({
+      file: settings.file === null ? null : basename(settings.file),
+      line: null,
+      column: null,
+      path,
+      message: `no upstream is named ${name}`,
+      suggestion: meant(
+        name,
+        settings.upstreams.map((upstream) => upstream.name),
+      ),
+      severity: 'warning',
+    }))
   } catch (cause) {
     if (cause instanceof ConfigProblems) return cause.problems
     throw cause
   }
+}
+
+function meant(name: string, known: readonly string[]): string | null {
+  const near = nearestName(name, known)
+  return near === null ? null : `did you mean \`${near}\`?`
 }
 
 function summary({ config, file }: LoadedConfig, named: string | undefined): string {

@@ -15,7 +15,7 @@ export interface PriceSettings {
 }
 
 /** Tells the operator. */
-export type PriceEvent = (level: 'info' | 'error', message: string) => void
+export type PriceEvent = (level: 'info' | 'warn' | 'error', message: string) => void
 
 const fileBytesMax = 4 * 1024 * 1024
 
@@ -58,6 +58,7 @@ export class PriceKeeper {
     private readonly event: PriceEvent,
   ) {
     this.#prices = loadPrices(settings)
+    this.#tellUnfitting()
   }
 
   get current(): Prices {
@@ -84,7 +85,9 @@ export class PriceKeeper {
     const { version } = this.#prices
     this.#prices = prices
     this.#trouble = null
-    if (prices.version !== version) this.event('info', `prices are now ${prices.version}`)
+    if (prices.version === version) return
+    this.event('info', `prices are now ${prices.version}`)
+    this.#tellUnfitting()
   }
 
   /** Reads the prices anew. Where they are wrong the old ones stay in force, loudly. @returns whether the new are in force */
@@ -97,6 +100,15 @@ export class PriceKeeper {
       this.event('error', `prices not reloaded, ${this.#kept()}: ${cause.format()}`)
       return false
     }
+  }
+
+  #tellUnfitting(): void {
+    const paths = this.#prices.fittingNobody.map(({ path, name }) => `${path} (${name})`)
+    if (paths.length > 0)
+      this.event(
+        'warn',
+        `the price file names upstreams that are not there: ${paths.slice(0, 10).join(', ')}`,
+      )
   }
 
   #kept(): string {

@@ -3,7 +3,7 @@
 // names the provider. Among equals the latest that is in force counts.
 
 import { fitsGlob } from './glob.ts'
-import { hasOwnPrices, type PriceEntry } from './price-file.ts'
+import { hasOwnPrices, type PriceEntry, type PriceFile } from './price-file.ts'
 import {
   byKind,
   flatSheet,
@@ -41,6 +41,22 @@ export function ownPricesOf(entries: readonly PriceEntry[], subject: Subject): O
     })
     .sort((a, b) => compare(b.rank, a.rank) || b.own.fromMs - a.own.fromMs)
     .map(({ own }) => own)
+}
+
+/** Entries that count for none of these, such as `prices[3].upstream`, with the name that fits nobody. */
+export function fitNobody(
+  { prices, providers }: Pick<PriceFile, 'prices' | 'providers'>,
+  upstreams: readonly string[],
+): { readonly path: string; readonly name: string }[] {
+  const unknown = (glob: string): boolean =>
+    !upstreams.some((name) => fitsGlob(glob.toLowerCase(), name.toLowerCase()))
+  const entries = prices.flatMap(({ upstream }, index) =>
+    upstream !== undefined && unknown(upstream)
+      ? [{ path: `prices[${index}].upstream`, name: upstream }]
+      : [],
+  )
+  const named = Object.keys(providers).filter((name) => !upstreams.includes(name))
+  return [...entries, ...named.map((name) => ({ path: `providers.${name}`, name }))]
 }
 
 function rankOf(entry: PriceEntry, { model, upstream, provider }: Subject): number[] | null {

@@ -5,7 +5,7 @@
 import type { Units, Usage } from '../openai/usage.ts'
 import { bundledVersion, findBundled, providerIdOf, type BundledModel, type Period } from './bundled.ts'
 import { count, isCovered, namelessModel, newCounts, withKinds } from './counts.ts'
-import { ownPricesOf, type OwnPrices } from './own-prices.ts'
+import { fitNobody, ownPricesOf, type OwnPrices } from './own-prices.ts'
 import type { PriceFile } from './price-file.ts'
 import {
   classes,
@@ -92,6 +92,12 @@ export class Prices {
     this.#upstreams = upstreams
     this.#file = file
     this.version = file === null ? bundledVersion : `${bundledVersion}+${file.digest}`
+  }
+
+  /** What of the price file counts for none of the upstreams: mistyped, nearly always. */
+  get fittingNobody(): { readonly path: string; readonly name: string }[] {
+    const names = this.#upstreams.map(({ name }) => name)
+    return this.#file === null ? [] : fitNobody(this.#file, names)
   }
 
   /** What `query` costs. Never throws; the cost is an integer from 0 to Number.MAX_SAFE_INTEGER, or null. */
