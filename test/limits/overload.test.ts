@@ -207,6 +207,28 @@ test('one long pause turns nobody away, and who has left meanwhile is not begun'
   overload.close()
 })
 
+test('a flood of long ago says nothing of a burst', () => {
+  let nowMs = 0
+  const clock = { nowMs: () => nowMs, wallMs: () => 0 }
+  const overload = new Overload(clock, { targetMs: 100, occupiedMs: () => nowMs }, () => {})
+  overload.serve(() => (nowMs += 0.5))
+  const burst = (count: number, hasLeft = false): number => {
+    let shed = 0
+    for (let at = 0; at < count; at++) if (!overload.waits({ authorization: null, hasLeft })) shed++
+    return shed
+  }
+  burst(10)
+  overload.turn()
+  // It is over before anything was measured.
+  expect(burst(11_000, true)).toBeGreaterThan(900)
+  while (overload.waiting > 0) overload.turn()
+  nowMs += 480_000
+  expect(burst(500)).toBe(0)
+  overload.turn()
+  expect(burst(200)).toBe(0)
+  overload.close()
+})
+
 test('what waits is bounded, also where each has a line of its own, and is served when the target is switched off', () => {
   let nowMs = 0
   const overload = new Overload({ nowMs: () => nowMs, wallMs: () => 0 }, { targetMs: 1000 }, () => {})

@@ -223,7 +223,8 @@ export class Overload<T extends Caller = Caller> {
     this.#begun += begun
     if (this.#measuredFromMs >= 0 && passedMs < measuredMs) return
     const occupiedNowMs = this.#occupiedMs()
-    if (this.#measuredFromMs >= 0) {
+    // Much later than it should end: nothing came, or the process stood still, and that says nothing.
+    if (this.#measuredFromMs >= 0 && passedMs < 10 * measuredMs) {
       const perMs = Math.max(this.#begun, 1) / passedMs
       if (this.#perMs === 0) this.#perMs = perMs
       else if (occupiedNowMs - this.#occupiedFromMs < busyShare * passedMs)
