@@ -52,13 +52,14 @@ const socket = [
 test.each(['finish', 'abort'] as const)('%s', async (onExpire) => {
   finish = []
   const time = { aheadMs: 0 }
+  // Before the clock is stopped: of the second after it, the token would not be valid yet.
+  const token = goodToken(signer)
   // Only the wall's, which stands: what waits must not time out.
   const wallMs = systemClock.wallMs()
   const clock = { nowMs: () => systemClock.nowMs(), wallMs: () => wallMs + time.aheadMs }
   const jwt = [{ issuer, audience: 'headgate', jwksFile, algorithms: ['ES256'], clockTolerance: '0s' }]
   const access = { onExpire, jwt, keys: [{ name: 'client', value: clientKey }] }
   const gate = await startGate({ upstreams: [upstreamAt(upstream.url)], access }, { clock })
-  const token = goodToken(signer)
   const post = (key: string) =>
     request('POST', '/v1/chat/completions', { ...jsonBody({ model: 'x', stream: true }), key })
   const begun = await Promise.all(
