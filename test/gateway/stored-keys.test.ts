@@ -159,8 +159,12 @@ describe('a gateway that runs', () => {
       const own = await served({ tree: { upstreams: [upstreamAt(slow.url)], access: { onRevoke } } })
       const { id, secret } = await made(own.folder, 'create', '--name', 'streams')
       const other = await made(own.folder, 'create', '--name', 'bystander')
-      const statusOf = async (key: string) =>
-        (await ask(own.port, request('GET', '/v1/models', { key }))).status
+      // One that is under way when its key is revoked may be cut as well.
+      const statusOf = (key: string) =>
+        ask(own.port, request('GET', '/v1/models', { key })).then(
+          (answer) => answer.status,
+          () => 0,
+        )
       for (const key of [secret, other.secret])
         await eventually(async () => (await statusOf(key)) === 200, 'the key to be known')
       const before = slow.requests.length
@@ -176,7 +180,7 @@ describe('a gateway that runs', () => {
       for (const peer of peers) await peer.untilText('data: 1')
       await keys(own.folder, 'revoke', id)
       await eventually(async () => (await statusOf(secret)) === 401, 'the key to be refused')
-      if (onRevoke === 'abort') await own.says('1 answers under way were cut')
+      if (onRevoke === 'abort') await own.says(/[1-9] answers under way were cut/)
       end.resolve()
       const [mine, bystander] = await replies
       expect(bystander!.complete).toBe(true)
