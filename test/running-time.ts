@@ -5,36 +5,37 @@ const stepMs = 10
 /** More than this between two looks is a standstill. */
 const countedMaxMs = 50
 
-/** Starts a stopwatch; what it gives reads and ends it, in milliseconds. */
-export function startTiming(): () => number {
+/** Looks every few milliseconds at how long it was since the last time; what it gives ends that, with one last look. */
+function everyStep(look: (passedMs: number) => void): () => void {
   let lookedAtMs = performance.now()
-  let ranMs = 0
-  const look = (): void => {
+  const step = (): void => {
     const nowMs = performance.now()
-    ranMs += Math.min(countedMaxMs, nowMs - lookedAtMs)
+    look(nowMs - lookedAtMs)
     lookedAtMs = nowMs
   }
-  const timer = setInterval(look, stepMs)
+  const timer = setInterval(step, stepMs)
   return () => {
     clearInterval(timer)
-    look()
+    step()
+  }
+}
+
+/** Starts a stopwatch; what it gives reads and ends it, in milliseconds. */
+export function startTiming(): () => number {
+  let ranMs = 0
+  const end = everyStep((passedMs) => (ranMs += Math.min(countedMaxMs, passedMs)))
+  return () => {
+    end()
     return ranMs
   }
 }
 
 /** Watches for standstills of this process; what it gives ends that, and says how long the longest was, in milliseconds. */
 export function watchStandstill(): () => number {
-  let lookedAtMs = performance.now()
   let longestMs = 0
-  const look = (): void => {
-    const nowMs = performance.now()
-    longestMs = Math.max(longestMs, nowMs - lookedAtMs)
-    lookedAtMs = nowMs
-  }
-  const timer = setInterval(look, stepMs)
+  const end = everyStep((passedMs) => (longestMs = Math.max(longestMs, passedMs)))
   return () => {
-    clearInterval(timer)
-    look()
+    end()
     return longestMs
   }
 }

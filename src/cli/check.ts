@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { ConfigProblems, formatProblem } from '../config/problem.ts'
 import type { Problem } from '../config/problem.ts'
-import { nearestName } from '../config/suggest.ts'
+import { didYouMean } from '../config/suggest.ts'
 import { verifyConfig } from '../config/verify.ts'
 import { loadPrices } from '../prices/keeper.ts'
 import { priceSettings } from './price-settings.ts'
@@ -58,7 +58,7 @@ function priceProblems({ config }: LoadedConfig): Problem[] {
       column: null,
       path,
       message: `no upstream is named ${name}`,
-      suggestion: meant(
+      suggestion: didYouMean(
         name,
         settings.upstreams.map((upstream) => upstream.name),
       ),
@@ -68,11 +68,6 @@ function priceProblems({ config }: LoadedConfig): Problem[] {
     if (cause instanceof ConfigProblems) return cause.problems
     throw cause
   }
-}
-
-function meant(name: string, known: readonly string[]): string | null {
-  const near = nearestName(name, known)
-  return near === null ? null : `did you mean \`${near}\`?`
 }
 
 function summary({ config, file }: LoadedConfig, named: string | undefined): string {

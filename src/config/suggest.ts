@@ -15,6 +15,12 @@ export function nearestName(text: string, known: readonly string[]): string | nu
   return best
 }
 
+/** What to say of a name that is not known: the one that was meant, or null. */
+export function didYouMean(text: string, known: readonly string[]): string | null {
+  const near = nearestName(text, known)
+  return near === null ? null : `did you mean \`${near}\`?`
+}
+
 /** Insertions, deletions, replacements and swaps of neighbours between two words; anything from `limit` on is `limit`. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit

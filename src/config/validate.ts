@@ -12,7 +12,7 @@ import { pathText } from './problem.ts'
 import type { Finding } from './problem.ts'
 import { configSchema } from './schema.ts'
 import type { ParsedConfig } from './schema.ts'
-import { nearestName } from './suggest.ts'
+import { didYouMean, nearestName } from './suggest.ts'
 
 type Path = readonly (string | number)[]
 type Issue = z.core.$ZodIssue
@@ -132,9 +132,8 @@ function unknownKind(path: Path, tree: unknown): Finding {
 
 function unknownWord(path: Path, message: string, tree: unknown): Finding {
   const value = valueAt(tree, path)
-  const near =
-    typeof value === 'string' ? nearestName(value, knownValues({ schema: configSchema, tree }, path)) : null
-  return { path, message, suggestion: near === null ? null : `did you mean \`${near}\`?` }
+  const known = knownValues({ schema: configSchema, tree }, path)
+  return { path, message, suggestion: typeof value === 'string' ? didYouMean(value, known) : null }
 }
 
 function withOrigin(finding: Finding, origins: ReadonlyMap<string, string>): Finding {

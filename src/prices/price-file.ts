@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { expected } from '../config/fields.ts'
 import { ConfigProblems, pathText, type Problem } from '../config/problem.ts'
-import { nearestName } from '../config/suggest.ts'
+import { didYouMean } from '../config/suggest.ts'
 import { parseYaml, type Locate } from '../config/yaml-source.ts'
 import { isProviderId } from './bundled.ts'
 
@@ -230,9 +230,8 @@ function words(issue: Issue, problem: MakeProblem): Problem[] {
   if (issue.code !== 'unrecognized_keys')
     return [problem(path, issue.message.replace(/^Invalid input: /, ''))]
   return issue.keys.map((key) => {
-    const near = nearestName(key, known)
     const shown = /^[\w-]{1,32}$/.test(key) ? [...path, key] : path
-    return problem(shown, 'unknown key', near === null ? null : `did you mean \`${near}\`?`)
+    return problem(shown, 'unknown key', didYouMean(key, known))
   })
 }
 

@@ -12,6 +12,8 @@ import {
   served,
   upstreamAt,
 } from './harness.ts'
+import { readReply } from './message.ts'
+import { dial } from './peer.ts'
 import { reply, ScriptedUpstream } from './scripted-upstream.ts'
 
 promiseTests()
@@ -45,4 +47,27 @@ test('a flood is shed, and is over when it is over', async () => {
   expect(seen.get(200) ?? 0).toBeGreaterThan(0)
   await eventually(async () => (await ask(gate.port, chat, 'POST')).status === 200, 'the flood to be over')
   expect(await gate.says(/overloaded: \d+ new requests were turned away with 503/)).toContain('overloaded')
+})
+
+test('who waits when SIGTERM comes gets its answer, and a client that has left meanwhile holds nothing up', async () => {
+  const upstream = ScriptedUpstream.start((_, peer) => peer.write(reply(200, '{}')))
+  finallyClose(() => upstream.stop())
+  const gate = await served({
+    tree: { server: { overload: { delay: '10s' } }, upstreams: [upstreamAt(upstream.url)] },
+  })
+  const answers: Promise<number>[] = []
+  const sent: Promise<void>[] = []
+  const peers = await Promise.all(Array.from({ length: 400 }, () => dial(gate.port)))
+  for (const [at, peer] of peers.entries()) {
+    sent.push(peer.write(chat))
+    if (at % 4 === 3) continue
+    answers.push(readReply(peer, 'POST').then(({ status }) => status))
+  }
+  await Promise.all(sent)
+  for (const [at, peer] of peers.entries()) if (at % 4 === 3) peer.close()
+  gate.signal('SIGTERM')
+  const seen = await Promise.all(answers)
+  expect(new Set(seen)).toEqual(new Set([200]))
+  for (const peer of peers) peer.close()
+  expect(await gate.exited).toBe(0)
 })

@@ -2,8 +2,8 @@
 // where nobody can tell how long, nor turn it away. So reading comes before working: in each turn of its loop the thread
 // begins new work for a few milliseconds only, and whatever else it reads waits here. Then it is known how long work waits,
 // how long whoever comes would have to, and those for whom that is too long are told so as soon as they are read. What is
-// under way is never touched: answers of upstreams are passed on as they come. Requests in flight say nothing of all this, since most of them wait for
-// an upstream. While the thread has time, nothing waits, and all this costs two looks at the clock.
+// under way is never touched: answers of upstreams are passed on as they come. Requests in flight say nothing of all this,
+// since most of them wait for an upstream. While the thread has time, nothing waits, and this costs two looks at the clock.
 // Tenants wait in lines of their own, which take turns: so none can starve another, and it is the one with the long line
 // that is turned away (fair queueing, Nagle 1987, RFC 970). Turning a share of all away (PIE, RFC 8033) was tried and was
 // too slow; so was cutting turns short without a queue, which turned work away after every pause of the process.
@@ -90,7 +90,8 @@ export class Overload<T extends Caller = Caller> {
   #tokens = 0
   #tokensAtMs = 0
   #strainedUntilMs = -Infinity
-  #unknown = 0
+  /** Requests, to take every so manyth of them down. */
+  #finished = 0
   #untold = 0
   #saidAtMs = -Infinity
   #timer: ReturnType<typeof setTimeout> | null = null
@@ -173,8 +174,8 @@ export class Overload<T extends Caller = Caller> {
   /** Takes down whose a credential is, once that was checked: now and then, so that it is known when there is too much to do. */
   knew(caller: Pick<Caller, 'authorization'>, principal: Principal): void {
     if (this.targetMs === null || principal.kind === 'nobody') return
-    this.#unknown += 1
-    if (this.#unknown % knownEvery !== 0 && this.clock.nowMs() >= this.#strainedUntilMs) return
+    this.#finished += 1
+    if (this.#finished % knownEvery !== 0 && this.clock.nowMs() >= this.#strainedUntilMs) return
     const credential = caller.authorization
     if (credential === null) return
     if (this.#tenants.size >= credentialsMax) this.#tenants.clear()

@@ -1,6 +1,6 @@
-// The stores one above the other: what is found below is put into memory, where it is worth its place. Purges are remembered as marks, each with its
-// moment, and whatever was asked for before that moment is gone, wherever it turns up: also an answer that was under way
-// to us, or on its way to a store, while the purge was done.
+// The stores one above the other: what is found below is put into memory, where it is worth its place. Purges are
+// remembered as marks, each with its moment, and whatever was asked for before that moment is gone, wherever it turns up:
+// also an answer that was under way to us, or on its way to a store, while the purge was done.
 
 import type { Entry } from './entry.ts'
 import type { PurgeMark, Store, StoreStats } from './store.ts'

@@ -144,8 +144,8 @@ export class Trial<T extends Target> implements Asking {
     const left = this.about.ways.all.filter(
       (choice) => !choice.account.draining && !this.#tried.includes(choice),
     )
-    if (left.length <= 1 && this.#tried.length === 0) return left[0] ?? null
     const isRepeat = this.#tried.length > 0
+    if (left.length <= 1 && !isRepeat) return left[0] ?? null
     const broken = left.filter(
       (choice) => choice.limitedUntilMs(this.nowMs) === 0 && !(isRepeat && this.#quotaWaitMs(choice) > 0),
     )

@@ -57,7 +57,7 @@ const toldMax = 1000
 
 export class Book {
   /** Models, and units of models, whose lack of a price was told, of each upstream. */
-  readonly #told = new Map<string, Set<string>>()
+  readonly #told = new Map<string, Set<string | null>>()
   readonly #estimating = new Set<Promise<void>>()
 
   constructor(private readonly parts: BookParts) {}
@@ -208,10 +208,12 @@ export class Book {
   #tellUnpriced(model: string | null, upstream: string, units: Units | null): void {
     let told = this.#told.get(upstream)
     if (told === undefined) this.#told.set(upstream, (told = new Set()))
+    // Nearly always units are null: then no text is made for each such call.
+    const key = units === null ? model : `${Object.keys(units).join(' and ')} of ${model}`
+    if (told.has(key) || told.size >= toldMax) return
+    told.add(key)
     const named = `the model "${String(model).slice(0, 128)}"`
     const what = units === null ? named : `${Object.keys(units).join(' and ')} of ${named}`
-    if (told.has(what) || told.size >= toldMax) return
-    told.add(what)
     const refused = units === null ? ', and money budgets refuse it' : ''
     this.parts.warn(
       `No price is known for ${what} at the upstream ${upstream}: such rows are unpriced${refused}. Give it a price ` +
