@@ -111,7 +111,7 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
   const route = routeStage(config, parts, { kept, upstream, quota: limit.quota })
   const send = limit.around(meter.around(upstream.send))
   return {
-    accept: createAccept({ ...config.server, ...config.server.limits }),
+    accept: createAccept({ ...config.server, ...config.server.limits, ...knownBodies(config) }),
     authenticate,
     limit,
     transform: createTransform([objectsRule(config, parts, kept)]),
@@ -122,6 +122,16 @@ export async function assemble(config: Config, parts: AssemblyParts, kept: Kept)
     meter,
     log: parts.log,
   }
+}
+
+/** Bytes of requests kept to know them again, as a part of what answers may have. */
+const knownPart = 8
+const knownBytesMin = 32 * 1024 * 1024
+
+/** Without a cache hardly any request comes twice. */
+function knownBodies({ cache }: Config): { readonly knownBodies?: number } {
+  if (cache.mode === 'off' && !cache.record) return {}
+  return { knownBodies: Math.max(knownBytesMin, cache.store.memory / knownPart) }
 }
 
 function cacheStage(config: Config, parts: AssemblyParts, { cacheKeeper }: Kept): Stages['cache'] {

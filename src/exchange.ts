@@ -3,6 +3,7 @@
 // too early fails closed, and so that every exchange has one hidden class.
 
 import type { Address } from './base/address.ts'
+import { Finding, type KnownBytes } from './base/known-bytes.ts'
 import type { Clock } from './base/clock.ts'
 import type { Endpoint } from './openai/endpoints.ts'
 import { endUserIn } from './openai/end-user.ts'
@@ -245,6 +246,8 @@ export class Exchange {
   endpoint: Endpoint | null = null
   /** The JSON body's bytes where it was read whole; null = none, or streamed. */
   bodyBytes: Uint8Array | null = null
+  /** The same body where it came before, with what was found out about it; null = it did not, or that is not remembered. */
+  knownBody: KnownBytes | null = null
   /** Reads the model that a form names, as it passes; null = the body is none. For rows and prices, never to decide by. */
   form: FormModel | null = null
   /** The body as it goes upstream: whole where `bodyBytes` is set, else streamed; null = none. */
@@ -379,7 +382,7 @@ export class Exchange {
     if (this.#parsed === 'broken' || this.bodyBytes === null) return null
     if (this.#parsed === 'not yet') {
       // More than one asks for it when all is over: the log, and what keeps recent requests.
-      if (this.#modelSeen === undefined) this.#modelSeen = firstText(this.bodyBytes, modelName)
+      if (this.#modelSeen === undefined) this.#modelSeen = modelNote.of(this.knownBody, this.bodyBytes)
       return this.#modelSeen
     }
     const json = this.#json as { model?: unknown } | null
@@ -389,11 +392,13 @@ export class Exchange {
   /** The end user that the JSON body names, read from its bytes: to report, never to decide by. */
   get endUser(): string | null {
     if (this.#endUserSeen === undefined && this.bodyBytes !== null)
-      this.#endUserSeen = endUserIn(this.bodyBytes)
+      this.#endUserSeen = endUserNote.of(this.knownBody, this.bodyBytes)
     return this.#endUserSeen ?? null
   }
 }
 
 const none: readonly number[] = []
 const modelName = Buffer.from('"model"')
+const modelNote = new Finding((body: Uint8Array) => firstText(body, modelName))
+const endUserNote = new Finding(endUserIn)
 const decoder = new TextDecoder('utf-8', { fatal: true })

@@ -4,6 +4,7 @@
 // bare CR or LF, control bytes, a space before the colon, names that are no tokens. One regular expression checks the
 // whole block: its character classes do not overlap, so it cannot backtrack.
 
+import type { KnownBytes } from '../../base/known-bytes.ts'
 import { fieldId, fieldIdAt, foldHash, knownFieldId } from './field-names.ts'
 
 const block = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/y
@@ -21,27 +22,29 @@ export class HeaderBlock {
     private readonly marks: readonly number[],
     /** Numbers of the fields' names (field-names.ts), in order. */
     private readonly ids: readonly number[],
+    /** The same message head where it came before, with what was found out about it; null = it did not. */
+    readonly known: KnownBytes | null,
   ) {}
 
-  static readonly empty = new HeaderBlock('', [], [])
+  static readonly empty = new HeaderBlock('', [], [], null)
 
   /**
    * Reads the lines of `text` from `start` on, each ended by CRLF, as latin1 text, without the empty line at its end.
    * Returns null where any line is malformed; the caller knows which side to blame.
    */
-  static parse(text: string, start = 0): HeaderBlock | null {
+  static parse(text: string, start = 0, known: KnownBytes | null = null): HeaderBlock | null {
     block.lastIndex = start
-    return block.test(text) ? HeaderBlock.#scan(text, start) : null
+    return block.test(text) ? HeaderBlock.#scan(text, start, known) : null
   }
 
   /** Builds a block from pairs, for kinds of client that give parsed headers (`fetch`). */
   static fromPairs(pairs: Iterable<readonly [string, string]>): HeaderBlock {
     let text = ''
     for (const [name, value] of pairs) text += `${name}: ${value}\r\n`
-    return HeaderBlock.#scan(text, 0)
+    return HeaderBlock.#scan(text, 0, null)
   }
 
-  static #scan(text: string, start: number): HeaderBlock {
+  static #scan(text: string, start: number, known: KnownBytes | null): HeaderBlock {
     const marks: number[] = []
     const ids: number[] = []
     let at = start
@@ -58,7 +61,7 @@ export class HeaderBlock {
       marks.push(lineStart, at, lineEnd)
       at = lineEnd + 2
     }
-    return new HeaderBlock(text, marks, ids)
+    return new HeaderBlock(text, marks, ids, known)
   }
 
   /** How many fields there are. */

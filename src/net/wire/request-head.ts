@@ -1,6 +1,7 @@
 // Head of a request, read as strictly as RFC 9112 allows: whatever two parsers could read differently is refused, since
 // the difference is what request smuggling lives on. Pure: bytes in, a head or the reason for a refusal out.
 
+import type { KnownBytes } from '../../base/known-bytes.ts'
 import { fieldId } from './field-names.ts'
 import { contentLength, HeaderBlock } from './headers.ts'
 
@@ -52,11 +53,15 @@ const host = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])
  * Reads a head: latin1 text from the request line up to and with the last field's CRLF, without the empty line.
  * Returns a refusal instead of throwing: refusing hostile bytes must cost little.
  */
-export function parseRequestHead(text: string, fieldsMax: number): RequestHead | FrontRefusal {
+export function parseRequestHead(
+  text: string,
+  fieldsMax: number,
+  known: KnownBytes | null = null,
+): RequestHead | FrontRefusal {
   const lineEnd = text.indexOf('\r\n')
   const line = requestLine(text.slice(0, lineEnd))
   if (line instanceof FrontRefusal) return line
-  const headers = HeaderBlock.parse(text, lineEnd + 2)
+  const headers = HeaderBlock.parse(text, lineEnd + 2, known)
   if (headers === null) return malformed('A header line is malformed.')
   if (headers.size > fieldsMax) {
     return new FrontRefusal('headers_too_large', `More than ${fieldsMax} header fields. Send fewer.`)

@@ -5,6 +5,7 @@
 
 import type { Socket } from 'bun'
 import { WholeBody, type BodyOwner } from './body.ts'
+import { knownHead, type KnownHead } from './known-heads.ts'
 import { WireError, type Body } from './message.ts'
 import { Outbox, writeMessage } from './outbox.ts'
 import { discardBytesMax, RequestBodyReader } from './request-body.ts'
@@ -34,6 +35,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   #state: State = 'head'
   #stash: Buffer | null = null
   #head: RequestHead | null = null
+  /** The last head that came before; the next one is nearly always the same. */
+  #lastHead: KnownHead | null = null
   #request: ServerRequest | null = null
   #body: RequestBodyReader | null = null
   #continued = false
@@ -131,6 +134,9 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     let from = 0
     let data = bytes
     const first = this.#stash === null
+    const last = this.#lastHead
+    if (first && last !== null && this.#takes(last) && last.begins(bytes))
+      return this.#begin(last.head, bytes, last.bytes.length)
     if (this.#stash !== null) {
       from = Math.max(0, this.#stash.length - 3)
       data = Buffer.concat([this.#stash, bytes])
@@ -148,9 +154,20 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
       this.#stash = data
       return
     }
+    const known = knownHead(data.subarray(start, end + 4))
+    if (known !== null && this.#takes(known)) {
+      this.#lastHead = known
+      return this.#begin(known.head, data, end + 4)
+    }
     const head = parseRequestHead(data.toString('latin1', start, end + 2), limits.headerFieldsMax)
     if (head instanceof FrontRefusal) return this.refuse(head)
     this.#begin(head, data, end + 4)
+  }
+
+  /** Whether a head that was taken once is within today's bounds. */
+  #takes({ bytes, head }: KnownHead): boolean {
+    const { headerBytesMax, headerFieldsMax } = this.server.limits
+    return bytes.length <= headerBytesMax && head.headers.size <= headerFieldsMax
   }
 
   #begin(head: RequestHead, data: Buffer, bodyStart: number): void {

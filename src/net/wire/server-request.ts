@@ -1,12 +1,14 @@
 // One request as the handler sees it: the head, the body, and the one place to answer.
 
+import { Finding } from '../../base/known-bytes.ts'
 import { fieldId } from './field-names.ts'
 import type { HeaderBlock } from './headers.ts'
 import type { Body } from './message.ts'
 import type { FrontRefusal, RequestHead } from './request-head.ts'
 import type { ServerReply } from './server.ts'
 
-const authorizationId = fieldId('authorization')
+fieldId('authorization')
+const authorizations = new Finding((headers: HeaderBlock) => headers.get('authorization'))
 
 /** The connection behind a request. */
 export interface Responder {
@@ -57,8 +59,8 @@ export class ServerRequest {
 
   /** What `Authorization` says, or null. */
   get authorization(): string | null {
-    const index = this.head.headers.findId(authorizationId)
-    return index < 0 ? null : this.head.headers.value(index)
+    const { headers } = this.head
+    return authorizations.of(headers.known, headers)
   }
 
   get upgrade(): string | null {

@@ -2,11 +2,12 @@
 // hosts and upgrades that could be read in two ways, and reads or bounds the body. The head is judged before anybody is
 // authenticated; the body is read only afterwards, so that a stranger cannot make us hold 32 MB.
 
-import type { Exchange, Reply } from '../../exchange.ts'
+import { Finding } from '../../base/known-bytes.ts'
+import type { Exchange, IncomingRequest, Reply } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
-import { findEndpoint, unknownEndpoint } from '../../openai/endpoints.ts'
+import { findEndpoint, unknownEndpoint, type Endpoint } from '../../openai/endpoints.ts'
 import { FormModel } from '../../openai/form-model.ts'
-import { bodyPlan, readJson } from './body.ts'
+import { bodyPlan, KnownBodies, readJson, takeWhole } from './body.ts'
 import { createFindClient } from './client-address.ts'
 import { createCors, type CorsOptions } from './cors.ts'
 import { LimitedBody } from './limited-body.ts'
@@ -23,6 +24,8 @@ export interface AcceptOptions {
   /** Longest JSON body, and longest body of any other kind. */
   readonly jsonBodyBytes: number
   readonly uploadBytes: number
+  /** Bytes for what is known of JSON bodies that come again; absent = none is known. */
+  readonly knownBodies?: number
 }
 
 export interface AcceptStage {
@@ -36,22 +39,15 @@ export function createAccept(options: AcceptOptions): AcceptStage {
   const hosts = new Set(options.publicHosts)
   const findClient = createFindClient(options.trustedProxies)
   const cors = options.cors === undefined ? null : createCors(options.cors)
+  const known = options.knownBodies === undefined ? null : new KnownBodies(options.knownBodies)
+  const { jsonBodyBytes: bytesMax } = options
   return {
     head(x) {
       const { request } = x
       if (cors !== null) x.corsLines = cors.lines(request.headers)
       x.clientAddress = findClient(request)
       if (hosts.size > 0) checkHost(request.headers.get('host')!, hosts)
-      const endpoint = findEndpoint(request.method, request.path)
-      const problem = pathProblem(request.path, endpoint?.modelInPath ?? false)
-      if (problem !== null) throw new Failure('malformed_request', problem)
-      if (!request.path.startsWith('/v1/')) {
-        throw new Failure(
-          'not_found',
-          `There is nothing at this path: the API is under /v1, such as /v1/models.`,
-        )
-      }
-      x.endpoint = endpoint ?? unknownEndpoint
+      x.endpoint = endpoints.of(request.headers.known, request)
       checkUpgrade(x)
       noteTold(x)
       const allowed = cors === null ? null : cors.preflight(request)
@@ -63,7 +59,7 @@ export function createAccept(options: AcceptOptions): AcceptStage {
       const { body } = x.request
       if (body === null) return undefined
       const plan = bodyPlan(x, options)
-      if (body.whole === null && plan === 'whole') return readJson(x, body, options.jsonBodyBytes)
+      if (body.whole === null && plan === 'whole') return readJson(x, body, { bytesMax, known })
       if (plan === 'stream' && x.endpoint!.metered !== 'free')
         x.form = FormModel.of(x.request.headers.get('content-type'))
       if (body.whole === null) {
@@ -74,13 +70,22 @@ export function createAccept(options: AcceptOptions): AcceptStage {
         return undefined
       }
       x.form?.add(body.whole)
+      if (plan === 'whole') takeWhole(x, body, known)
       x.requestBody = body
       x.bytesIn = body.length
-      if (plan === 'whole') x.bodyBytes = body.whole
       return undefined
     },
   }
 }
+
+/** @throws Failure where there can be nothing at its path */
+const endpoints = new Finding(({ method, path }: IncomingRequest): Endpoint => {
+  const endpoint = findEndpoint(method, path)
+  const problem = pathProblem(path, endpoint?.modelInPath ?? false)
+  if (problem !== null) throw new Failure('malformed_request', problem)
+  if (path.startsWith('/v1/')) return endpoint ?? unknownEndpoint
+  throw new Failure('not_found', `There is nothing at this path: the API is under /v1, such as /v1/models.`)
+})
 
 function checkHost(host: string, hosts: ReadonlySet<string>): void {
   const name = host.toLowerCase().replace(/:[0-9]+$/, '')

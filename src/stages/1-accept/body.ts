@@ -1,6 +1,7 @@
 // How a request's body is treated: a JSON body is read whole (a stage may need to read it, and a whole body can be sent
 // to an upstream again), anything else streams through.
 
+import { KnownBytes, KnownTable } from '../../base/known-bytes.ts'
 import type { Exchange } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { collect, WholeBody } from '../../net/wire/body.ts'
@@ -37,8 +38,27 @@ function isJson(x: Exchange, length: number, limits: BodyLimits): boolean {
   return type !== null && /^application\/json\b/i.test(type) && length >= 0 && length <= limits.jsonBodyBytes
 }
 
+/** JSON bodies that came before. */
+export class KnownBodies extends KnownTable<KnownBytes> {
+  constructor(bytesMax: number) {
+    super({ bytesMax, lengthMax: 64 * 1024, secondTime: false })
+  }
+}
+
+const made = (copy: Uint8Array): KnownBytes => new KnownBytes(copy)
+
+/** Takes a body that is here whole. */
+export function takeWhole(x: Exchange, { whole }: Body, known: KnownBodies | null): void {
+  x.bodyBytes = whole
+  if (known !== null) x.knownBody = known.of(whole!, made)
+}
+
 /** Reads the body into the exchange. */
-export async function readJson(x: Exchange, body: Body, bytesMax: number): Promise<void> {
+export async function readJson(
+  x: Exchange,
+  body: Body,
+  { bytesMax, known }: { readonly bytesMax: number; readonly known: KnownBodies | null },
+): Promise<void> {
   let bytes: Uint8Array | null
   try {
     bytes = await collect(body, bytesMax)
@@ -46,9 +66,9 @@ export async function readJson(x: Exchange, body: Body, bytesMax: number): Promi
     throw cause instanceof WireError ? brokenOff(cause) : cause
   }
   if (bytes === null) throw tooLarge(bytesMax)
-  x.bodyBytes = bytes
   x.bytesIn = bytes.length
   x.requestBody = new WholeBody(bytes)
+  takeWhole(x, x.requestBody, known)
 }
 
 /** A request whose body did not come to its end: nobody is left to answer. */

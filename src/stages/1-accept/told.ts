@@ -1,8 +1,10 @@
 // What a request says of itself for the reports: `x-headgate-metadata`, and how often its SDK has tried before.
 
+import { Finding } from '../../base/known-bytes.ts'
 import type { Exchange } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { fieldId } from '../../net/wire/field-names.ts'
+import type { HeaderBlock } from '../../net/wire/headers.ts'
 
 const metadataField = fieldId('x-headgate-metadata')
 const retryField = fieldId('x-stainless-retry-count')
@@ -15,19 +17,28 @@ const retriesMax = 1000
 /** Notes both on the exchange. @throws Failure where the metadata cannot be what it is to be */
 export function noteTold(x: Exchange): void {
   const { headers } = x.request
+  const { metadata, retryCount } = told.of(headers.known, headers)
+  x.metadata = metadata
+  x.retryCount = retryCount
+}
+
+const told = new Finding((headers: HeaderBlock) => {
+  let metadata: Exchange['metadata'] = null
+  let retries = 0
   for (let index = 0; index < headers.size; index++) {
     const id = headers.id(index)
     if (id === 0) continue
-    if (id === retryField) x.retryCount = retryCount(headers.value(index))
+    if (id === retryField) retries = retriesOf(headers.value(index))
     else if (id === metadataField) {
-      if (x.metadata !== null) throw refused('is sent twice')
-      x.metadata = readMetadata(headers.value(index))
+      if (metadata !== null) throw refused('is sent twice')
+      metadata = readMetadata(headers.value(index))
     }
   }
-}
+  return { metadata, retryCount: retries }
+})
 
 /** Written by SDKs, so that anything else is no reason to refuse a request. */
-function retryCount(value: string): number {
+function retriesOf(value: string): number {
   return /^\d{1,6}$/.test(value) ? Math.min(Number(value), retriesMax) : 0
 }
 

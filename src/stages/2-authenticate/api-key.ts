@@ -1,6 +1,7 @@
 // Client keys from the configuration. A key is looked up by the SHA-256 of its whole text, so that neither the time of
 // the look-up nor the table in memory tells anything about a key that is nearly right.
 
+import { Finding } from '../../base/known-bytes.ts'
 import type { Secret } from '../../base/secret.ts'
 import type { Principal } from '../../exchange.ts'
 import type { AddressLists } from './address-rules.ts'
@@ -29,7 +30,8 @@ export function createApiKeys(keys: readonly ApiKeyOptions[]): Authenticator {
   for (const key of keys)
     byHash.set(key.hash?.slice('sha256:'.length) ?? sha256(key.value!.reveal()), principalOf(key))
   return {
-    identify: (credential) => (credential === null ? null : (byHash.get(sha256(credential)) ?? null)),
+    identify: (credential, known = null) =>
+      credential === null ? null : (byHash.get(digest.of(known, credential)) ?? null),
   }
 }
 
@@ -56,6 +58,8 @@ function principalOf(key: ApiKeyOptions): Principal {
 function unlessEmpty(allow: readonly string[] | undefined): readonly string[] | null {
   return allow === undefined || allow.length === 0 ? null : allow
 }
+
+const digest = new Finding(sha256)
 
 function sha256(text: string): string {
   return Bun.SHA256.hash(text, 'hex')

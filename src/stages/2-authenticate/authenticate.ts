@@ -80,7 +80,8 @@ export function createAuthenticate(options: AuthenticateOptions, keeper: JwtKeep
 }
 
 function identify(x: Exchange, kinds: readonly Authenticator[]): Principal | Promise<Principal> {
-  const credential = readCredential(x.request.headers, x.request.upgrade !== null)
+  const { headers } = x.request
+  const credential = readCredential(headers, x.request.upgrade !== null)
   if (credential !== null && x.request.query.includes(credential)) {
     throw new Failure(
       'bad_request',
@@ -88,7 +89,7 @@ function identify(x: Exchange, kinds: readonly Authenticator[]): Principal | Pro
     )
   }
   for (const kind of kinds) {
-    const principal = kind.identify(credential)
+    const principal = kind.identify(credential, headers.known)
     if (principal !== null) return principal
   }
   throw credential === null ? noKey : invalidKey()

@@ -1,6 +1,7 @@
 // Finds the one credential of a request. Two credentials are refused even where both are good: which of them counts
 // would depend on the reader.
 
+import { Finding } from '../../base/known-bytes.ts'
 import { fieldId } from '../../net/wire/field-names.ts'
 import type { HeaderBlock } from '../../net/wire/headers.ts'
 import { malformedKey, twoKeys } from './invalid-key.ts'
@@ -17,6 +18,11 @@ const shape = /^[\x21-\x7e]{1,8192}$/
  * @throws Failure('invalid_api_key') where there are two, or one that is malformed
  */
 export function readCredential(headers: HeaderBlock, websocket: boolean): string | null {
+  const found = fromFields.of(headers.known, headers)
+  return websocket ? fromProtocols(headers, found) : found
+}
+
+const fromFields = new Finding((headers: HeaderBlock): string | null => {
   let found: string | null = null
   for (let index = 0; index < headers.size; index++) {
     const id = headers.id(index)
@@ -26,7 +32,11 @@ export function readCredential(headers: HeaderBlock, websocket: boolean): string
     found = id === authorization ? bearer(value) : value
     if (found === null || !shape.test(found)) throw malformedKey
   }
-  if (!websocket) return found
+  return found
+})
+
+function fromProtocols(headers: HeaderBlock, before: string | null): string | null {
+  let found = before
   for (const protocol of protocols(headers)) {
     if (!protocol.startsWith(protocolPrefix)) continue
     if (found !== null) throw twoKeys

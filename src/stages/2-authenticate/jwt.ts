@@ -5,6 +5,7 @@
 // refuse what we must: names said twice, odd base64, keys in the header.
 
 import { readFileSync } from 'node:fs'
+import { Finding } from '../../base/known-bytes.ts'
 import type { Principal } from '../../exchange.ts'
 import type { Failure } from '../../failure.ts'
 import type { Authenticator } from './authenticator.ts'
@@ -59,6 +60,8 @@ interface Claimed {
   readonly principal: Principal
 }
 
+const cacheKeys = new Finding(TokenCache.keyOf)
+
 /** @throws Error where a key set's file cannot be used; then nothing is left running */
 export function createTokens(issuers: readonly IssuerOptions[], keeper: JwtKeeper): Tokens {
   const cache = new TokenCache()
@@ -95,9 +98,9 @@ export function createTokens(issuers: readonly IssuerOptions[], keeper: JwtKeepe
     }
   }
   return {
-    identify(credential) {
+    identify(credential, head = null) {
       if (byName.size === 0 || credential === null || !credential.includes('.')) return null
-      const cacheKey = TokenCache.keyOf(credential)
+      const cacheKey = cacheKeys.of(head, credential)
       const known = cache.get(cacheKey, keeper.clock.nowMs())
       if (known !== null) return known
       return looksLikeToken(credential) ? judge(credential, cacheKey) : null

@@ -1,6 +1,7 @@
 // From a request to what it must fit into: which rules count it, under whose account, and with which amount. All amounts
 // are worst cases. Here too: what a budget refuses because nobody can say what it costs.
 
+import { Finding } from '../../base/known-bytes.ts'
 import type { Exchange, Principal } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import { visitMembers, type MemberSearch } from '../../openai/json-keys.ts'
@@ -132,13 +133,17 @@ const naming: MemberSearch = { names: new Set(['model']), skipped: new Set(['mes
 /** The model a request asks for, to decide by; null = it does not show. @throws Failure('invalid_json' | 'bad_request') */
 function modelOf(x: Exchange): string | null {
   if (x.bodyBytes === null || x.endpoint!.model !== 'body') return null
+  return modelNote.of(x.knownBody, x)
+}
+
+const modelNote = new Finding((x: Exchange) => {
   x.json()
   const { model } = x
   // Two members of that name: we would count the one, and the upstream might run the other.
-  if (model !== null && namesOther(x.bodyBytes, model))
+  if (model !== null && namesOther(x.bodyBytes!, model))
     throw new Failure('bad_request', 'The body names its model twice. Name it once.', { param: 'model' })
   return model
-}
+})
 
 /** Whether the outermost object names another model too. The quick look reaches as far as nearly every body. */
 function namesOther(bytes: Uint8Array, model: string): boolean {

@@ -3,6 +3,7 @@
 // caller's part. Nothing is parsed unless a native search finds a member's name that could hold an id. "Not yours" and "never
 // heard of" are one answer, after the same look at the store. What cannot be looked into is refused.
 
+import { Finding } from '../../base/known-bytes.ts'
 import type { Exchange } from '../../exchange.ts'
 import { Failure } from '../../failure.ts'
 import type { ObjectRecord } from '../../objects/objects.ts'
@@ -56,6 +57,8 @@ export function createObjects(rules: ObjectRules): Transformer {
   }
 }
 
+const mayNameNote = new Finding(bodyMayNameIds)
+
 /** Nearly every request: an inference whose body shows no name of an id. */
 function namesNothing(x: Exchange, endpoint: Endpoint): boolean {
   if (endpoint.ownsIds && endpoint.metered !== 'usage') return false
@@ -64,7 +67,7 @@ function namesNothing(x: Exchange, endpoint: Endpoint): boolean {
     endpoint.idSegments.length === 0 &&
     x.request.query.length < 2 &&
     x.bodyBytes !== null &&
-    !bodyMayNameIds(x.bodyBytes)
+    !mayNameNote.of(x.knownBody, x.bodyBytes)
   )
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { systemClock } from '../../base/clock.ts'
+import { KnownBytes, KnownTable } from '../../base/known-bytes.ts'
 import { Exchange, nobody, type Principal } from '../../exchange.ts'
 import { HeaderBlock } from '../../net/wire/headers.ts'
 import { WholeBody } from '../../net/wire/body.ts'
@@ -18,10 +19,19 @@ const options = (more: Partial<AskedOptions> = {}): AskedOptions => ({
   ...more,
 })
 
-function exchange(body: string, principal: Partial<Principal> = {}, path = '/v1/chat/completions'): Exchange {
+/** As stage 1 knows bodies. */
+const knownBodies = (bytesMax: number) =>
+  new KnownTable({ bytesMax, lengthMax: 64 * 1024, secondTime: false })
+const make = (copy: Uint8Array) => new KnownBytes(copy)
+
+function exchange(
+  body: string,
+  principal: Partial<Principal> = {},
+  bodies: KnownTable<KnownBytes> | null = null,
+): Exchange {
   const request = {
     method: 'POST',
-    path,
+    path: '/v1/chat/completions',
     query: '',
     headers: HeaderBlock.empty,
     body: null,
@@ -30,7 +40,9 @@ function exchange(body: string, principal: Partial<Principal> = {}, path = '/v1/
   }
   const x = new Exchange('hgx_1', request, systemClock)
   x.principal = { ...nobody, kind: 'key', ...principal }
-  x.requestBody = new WholeBody(Buffer.from(body))
+  x.bodyBytes = Buffer.from(body)
+  x.requestBody = new WholeBody(x.bodyBytes)
+  x.knownBody = bodies?.of(x.bodyBytes, make) ?? null
   return x
 }
 
@@ -144,9 +156,10 @@ test('two requests share an answer only if the reference says so, and tenants ne
       whom,
       fc.tuple(spellings, spellings, scopes),
       ([a, b], [one, two], [how, other, scope]) => {
-        const index = new AskedIndex(options({ scope }), 1024 * 1024)
-        const first = index.of(exchange(written(a, how), one))!
-        const second = index.of(exchange(written(b, other), two))!
+        const index = new AskedIndex(options({ scope }))
+        const bodies = knownBodies(1024 * 1024)
+        const first = index.of(exchange(written(a, how), one, bodies))!
+        const second = index.of(exchange(written(b, other), two, bodies))!
         const mine = sharers(one, scope, a.tools)
         const theirs = sharers(two, scope, b.tools)
         expect([first.key === '', second.key === '']).toEqual([mine === null, theirs === null])
@@ -156,7 +169,12 @@ test('two requests share an answer only if the reference says so, and tenants ne
         const exact = a.seed === null || a.seed < 2n ** 53n + 1n
         if (right && exact) expect(second.key).toBe(first.key)
         // Known by its bytes, it is the same as read.
-        expect(index.of(exchange(written(a, how), one))).toBe(first)
+        expect(index.of(exchange(written(a, how), one, bodies))).toBe(first)
+        expect(index.of(exchange(written(a, how), one))).toEqual(first)
+        // Under other settings nothing is known of it.
+        expect(
+          new AskedIndex(options({ scope, policy: 'q' })).of(exchange(written(a, how), one, bodies)),
+        ).toEqual(new AskedIndex(options({ scope, policy: 'q' })).of(exchange(written(a, how), one)))
       },
     ),
     { numRuns: 3000 },
@@ -215,15 +233,16 @@ describe('what has several meanings has no text', () => {
 })
 
 test('the requests kept to know them again stay within their bound', () => {
-  const index = new AskedIndex(options(), 256 * 1024)
+  const index = new AskedIndex(options())
+  const bodies = knownBodies(256 * 1024)
   const body = (number: number) =>
     `{"model":"m","messages":[{"role":"user","content":"${'x'.repeat(2000)}${number}"}]}`
   const keys = new Set<string>()
   const before = process.memoryUsage().rss
   for (let number = 0; number < 20_000; number++)
-    keys.add(index.of(exchange(body(number), { key: 'k' }))!.key)
+    keys.add(index.of(exchange(body(number), { key: 'k' }, bodies))!.key)
   expect(keys.size).toBe(20_000)
   Bun.gc(true)
   expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1024 * 1024)
-  expect(index.of(exchange(body(5), { key: 'k' }))!.key).toBe([...keys][5]!)
+  expect(index.of(exchange(body(5), { key: 'k' }, bodies))!.key).toBe([...keys][5]!)
 })

@@ -1,8 +1,9 @@
 // What is asked, as the digest by which answers are shared: SHA-256 over parts that each carry their length, so that no part
 // can pass for the end of another: tenant, policy, endpoint with path and query, header fields that matter, model, body.
-// A request whose bytes were seen before is known by them: found by a short hash, then compared byte for byte, since a
-// short hash can be made to collide. So repeats, which are nearly all that a cache is for, are neither parsed nor hashed.
+// What comes of a body that is known by its bytes is kept with it: so repeats, which are nearly all that a cache is for, are
+// neither parsed nor hashed.
 
+import { Note } from '../../base/known-bytes.ts'
 import type { Exchange } from '../../exchange.ts'
 import { canonicalRequest, memberText, type Normalization } from '../../openai/canonical-request.ts'
 import { isObject, readOneMeaning, type Json, type ReadJson } from '../../openai/canonical-json.ts'
@@ -46,14 +47,9 @@ export interface AskedOptions
 
 /** Requests of a configuration, by their bytes. */
 export class AskedIndex {
-  readonly #seen: SeenRequests
   readonly #headers: ReadonlySet<string>
 
-  constructor(
-    private readonly options: AskedOptions,
-    bytesMax: number,
-  ) {
-    this.#seen = new SeenRequests(bytesMax)
+  constructor(private readonly options: AskedOptions) {
     this.#headers = new Set(options.headers.map((name) => name.toLowerCase()))
   }
 
@@ -64,16 +60,32 @@ export class AskedIndex {
     if (endpoint === null || request.upgrade !== null) return null
     const body = endpoint === 'models' ? noBody : (x.requestBody?.whole ?? null)
     if (body === null || (endpoint !== 'models' && body.length === 0)) return null
-    // By the names as they are: putting a tenant together costs more than comparing three texts.
+    const context = this.#contextOf(x)
+    const known = body === x.bodyBytes ? x.knownBody : null
+    if (known === null) return this.#read(x, endpoint, { body, context })
+    // By the names as they are: putting a tenant together costs more than comparing them.
     const { scope } = this.options
     const who = scope === 'user' ? principal.user : scope === 'app' ? principal.app : null
-    const context = contextOf(x, this.#headers)
-    const known = this.#seen.find(body, { principal, who, endpoint, context })
-    if (known !== null) return known.asked
+    let seen = seenNote.kept(known)
+    if (seen?.index === this) {
+      const now = { principal, who, endpoint, context }
+      for (const one of seen.requests) if (isSame(one, now)) return one.asked
+    } else seenNote.keep(known, (seen = { index: this, requests: [] }))
     const asked = this.#read(x, endpoint, { body, context })
-    const { key, keyId, team, env, kind } = principal
-    this.#seen.add({ body, endpoint, context, who, key, keyId, team, env, kind, user: principal.user, asked })
+    const { key, keyId, team, env, kind, user } = principal
+    if (seen.requests.length >= seenMax) seen.requests.shift()
+    seen.requests.push({ endpoint, context, who, key, keyId, team, env, kind, user, asked })
     return asked
+  }
+
+  #contextOf(x: Exchange): string {
+    const { known } = x.request.headers
+    if (known === null) return contextOf(x, this.#headers)
+    const kept = contextNote.kept(known)
+    if (kept?.index === this) return kept.context
+    const context = contextOf(x, this.#headers)
+    contextNote.keep(known, { index: this, context })
+    return context
   }
 
   #read(x: Exchange, endpoint: string, sent: { body: Uint8Array; context: string }): Asked {
@@ -219,7 +231,6 @@ function wishOf(endpoint: string, { stream, stream_options: options }: { [name: 
 
 /** A request seen before, with the names that made its tenant. */
 interface Seen {
-  readonly body: Uint8Array
   readonly endpoint: string
   readonly context: string
   readonly who: string | null
@@ -231,6 +242,18 @@ interface Seen {
   readonly env: string | null
   readonly asked: Asked
 }
+
+/** What the same body came to, the latest last; of an index: another one has other settings. */
+interface SeenBody {
+  readonly index: AskedIndex
+  readonly requests: Seen[]
+}
+
+/** Callers of one body that are told apart. */
+const seenMax = 4
+const seenNote = new Note<SeenBody>()
+/** Header names that count are an index's own. */
+const contextNote = new Note<{ readonly index: AskedIndex; readonly context: string }>()
 
 interface Now {
   readonly principal: Exchange['principal']
@@ -253,52 +276,3 @@ function isSame(one: Seen, { principal, who, endpoint, context }: Now): boolean 
     one.kind === principal.kind
   )
 }
-
-/** Longer bodies are read each time: keeping them would cost more than reading. */
-const seenBodyMax = 64 * 1024
-const ways = 4
-
-/** Requests by their bytes: a table of places, each with the last few that fell on it. Bounded by bytes. */
-class SeenRequests {
-  readonly #places: (Seen[] | undefined)[]
-  #bytes = 0
-  #clearing = 0
-
-  constructor(private readonly bytesMax: number) {
-    const size = 2 ** Math.round(Math.log2(Math.max(1024, bytesMax / 2048)))
-    this.#places = Array.from({ length: size })
-  }
-
-  find(body: Uint8Array, now: Now): Seen | null {
-    const place = this.#places[this.#at(body)]
-    if (place === undefined) return null
-    for (const one of place) {
-      if (one.body.length === body.length && isSame(one, now) && Buffer.compare(one.body, body) === 0)
-        return one
-    }
-    return null
-  }
-
-  add(one: Seen): void {
-    if (one.body.length > seenBodyMax) return
-    const at = this.#at(one.body)
-    const place = (this.#places[at] ??= [])
-    if (place.length >= ways) this.#bytes -= place.shift()!.body.length + seenOverhead
-    // A view of a few bytes would keep the whole read in memory.
-    place.push({ ...one, body: new Uint8Array(one.body) })
-    this.#bytes += one.body.length + seenOverhead
-    // Gives up places in turn: whoever is asked for again comes back at once.
-    while (this.#bytes > this.bytesMax) {
-      const given = this.#places[this.#clearing]
-      for (const old of given ?? []) this.#bytes -= old.body.length + seenOverhead
-      this.#places[this.#clearing] = undefined
-      this.#clearing = (this.#clearing + 1) % this.#places.length
-    }
-  }
-
-  #at(body: Uint8Array): number {
-    return Bun.hash.xxHash32(body) & (this.#places.length - 1)
-  }
-}
-
-const seenOverhead = 512

@@ -2,6 +2,7 @@
 // asks the upstream and keeps its answer; `no-store` and `x-no-cache` have nothing to do with the cache at all.
 
 import { parseDuration } from '../../base/duration.ts'
+import { Finding } from '../../base/known-bytes.ts'
 import { Failure } from '../../failure.ts'
 import { fieldId } from '../../net/wire/field-names.ts'
 import type { HeaderBlock } from '../../net/wire/headers.ts'
@@ -40,12 +41,16 @@ const tagsMax = 16
 
 /** Reads them: the one object where nothing is said. @throws Failure('bad_request') */
 export function directivesOf(headers: HeaderBlock): Directives {
+  return directives.of(headers.known, headers)
+}
+
+const directives = new Finding((headers: HeaderBlock): Directives => {
   for (let index = 0; index < headers.size; index++) {
     const id = headers.id(index)
     if (id !== 0 && (id === cacheControl || id === noCache || id === ttl || id === tag)) return read(headers)
   }
   return noDirectives
-}
+})
 
 function read(headers: HeaderBlock): Directives {
   const found = {

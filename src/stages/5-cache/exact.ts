@@ -34,10 +34,6 @@ interface Question {
   readonly directives: Directives
 }
 
-/** Bytes of requests kept to know them again, as a part of what answers may have. */
-const seenPart = 8
-const seenBytesMin = 32 * 1024 * 1024
-
 export class ExactCache implements FlightHost {
   readonly #index: AskedIndex
   readonly #flights = new Map<string, Flight>()
@@ -48,8 +44,7 @@ export class ExactCache implements FlightHost {
     private readonly options: CacheOptions,
     private readonly parts: ExactParts,
   ) {
-    const seenBytes = Math.max(seenBytesMin, options.store.memory / seenPart)
-    this.#index = new AskedIndex({ ...options, policy: parts.policy }, seenBytes)
+    this.#index = new AskedIndex({ ...options, policy: parts.policy })
     this.entryBytesMax = options.store.entry
     this.paced = options.replay === 'paced'
   }

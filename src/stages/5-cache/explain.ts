@@ -57,7 +57,7 @@ export function explainPair(
   policy: string,
   pair: readonly [Exchange, Exchange],
 ): ExplainedPair {
-  const index = new AskedIndex({ ...options, policy }, 1024)
+  const index = new AskedIndex({ ...options, policy })
   const asked = [index.of(pair[0]), index.of(pair[1])] as const
   const [a, b] = [explained(pair[0], asked[0], options), explained(pair[1], asked[1], options)]
   const same = a.key !== null && a.key === b.key

@@ -12,6 +12,7 @@ export function renewedOf(x: Exchange, clock: Clock): Exchange {
   again.clientAddress = x.clientAddress
   again.ownFields = x.ownFields
   again.bodyBytes = x.bodyBytes
+  again.knownBody = x.knownBody
   again.requestBody = x.requestBody
   again.bytesIn = x.bytesIn
   again.metadata = x.metadata

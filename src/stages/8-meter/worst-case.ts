@@ -5,6 +5,7 @@
 // number wins wherever it stands, so that a name given twice, or put deeper, never makes the bound smaller. Every factor is bounded
 // before it is multiplied.
 
+import { Finding } from '../../base/known-bytes.ts'
 import type { Exchange } from '../../exchange.ts'
 import { limitsOf } from '../../openai/model-limits.ts'
 import { plainNames } from '../../openai/plain-names.ts'
@@ -36,8 +37,26 @@ const colon = 58
 
 /** The bound of this exchange's call. A few native searches over the body; nothing where no model is run. */
 export function worstCase(x: Exchange): WorstCase {
-  const { endpoint, bodyBytes } = x
+  const { endpoint } = x
   if (endpoint === null || endpoint.metered !== 'usage') return nothing
+  const bound = boundNote.of(x.knownBody, x)
+  // The same body may have been asked of another endpoint.
+  return bound.operation === endpoint.operation ? bound : boundOf(x)
+}
+
+interface Bound extends WorstCase {
+  readonly operation: string
+}
+
+const boundNote = new Finding(boundOf)
+
+function boundOf(x: Exchange): Bound {
+  const { operation } = x.endpoint!
+  return { operation, ...boundAt(x, operation) }
+}
+
+function boundAt(x: Exchange, operation: string): WorstCase {
+  const { bodyBytes } = x
   const limits = limitsOf(x.model)
   if (bodyBytes === null) {
     // A form or a socket: what is in it is not known here.
@@ -45,14 +64,13 @@ export function worstCase(x: Exchange): WorstCase {
   }
   const body = plainNames(bodyBytes)
   const answers = Math.min(answersMax, Math.max(1, largestOf(body, answerNames)))
-  if (endpoint.operation.startsWith('images.'))
+  if (operation.startsWith('images.'))
     return { inputTokens: bounded(bodyBytes.length + imageTokensMax), outputTokens: imageTokensMax * answers }
-  if (endpoint.operation === 'embeddings') return { inputTokens: bodyBytes.length, outputTokens: 0 }
-  if (endpoint.operation === 'audio.speech')
-    return { inputTokens: bodyBytes.length, outputTokens: secondsOfSpeech }
+  if (operation === 'embeddings') return { inputTokens: bodyBytes.length, outputTokens: 0 }
+  if (operation === 'audio.speech') return { inputTokens: bodyBytes.length, outputTokens: secondsOfSpeech }
   const asked = largestOf(body, lengthNames)
   const each = Math.min(asked > 0 ? asked : limits.output, tokensMax)
-  const more = namesMore(body, endpoint.operation)
+  const more = namesMore(body, operation)
   return {
     // What a conversation has grown to cannot be more than the model reads, nor less than what is sent now.
     inputTokens: bounded(more ? Math.max(bodyBytes.length, limits.context) : bodyBytes.length),

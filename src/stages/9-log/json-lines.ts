@@ -2,8 +2,9 @@
 // of a line was in a line before (see member.ts), so what is left to write are numbers. JSON.stringify of a record of the
 // same members cost three times as much; a test holds the two against each other.
 
+import { Finding } from '../../base/known-bytes.ts'
 import type { Exchange, Principal } from '../../exchange.ts'
-import { fieldId } from '../../net/wire/field-names.ts'
+import type { HeaderBlock } from '../../net/wire/headers.ts'
 import type { Usage } from '../../openai/usage.ts'
 import { detailOf, failureOf, isoTime, pathMax, statusOf } from './access-line.ts'
 import { Member, solid } from './member.ts'
@@ -20,7 +21,7 @@ const endUser = new Member('endUser')
 const upstream = new Member('upstream')
 const address = new Member('address')
 const userAgent = new Member('userAgent')
-const userAgentId = fieldId('user-agent')
+const agents = new Finding((headers: HeaderBlock) => headers.get('user-agent'))
 
 const principals = new WeakMap<Principal, string>()
 
@@ -99,8 +100,7 @@ export function jsonLine(x: Exchange, endedAtMs: number): string {
   const { request } = x
   const query = request.query === '' ? '' : ',"query":true'
   const operation = x.endpoint === null ? 'unknown' : x.endpoint.operation
-  const agentAt = request.headers.findId(userAgentId)
-  const agent = agentAt < 0 ? '' : userAgent.of(request.headers.value(agentAt))
+  const agent = userAgent.of(agents.of(request.headers.known, request.headers))
   const took = duration(endedAtMs - x.startedAtMs)
   // Few long templates: a string made longer step by step is a chain that takes twice as long to put together.
   // The id is ours and needs no escape; an operation is a name of the endpoint table.
