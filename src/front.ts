@@ -4,7 +4,7 @@
 
 import type { Clock } from './base/clock.ts'
 import { newExchangeId } from './base/id.ts'
-import { Exchange, type IncomingRequest, type Reply } from './exchange.ts'
+import { Exchange, type CacheStatus, type IncomingRequest, type Reply } from './exchange.ts'
 import { Failure } from './failure.ts'
 import { readAway, WholeBody } from './net/wire/body.ts'
 import { HeaderBlock } from './net/wire/headers.ts'
@@ -48,7 +48,7 @@ function begin(request: ServerRequest, options: FrontOptions, readAtMs?: number)
   if (readAtMs !== undefined) x.startedAtMs = readAtMs
   const answering = new Answering(x, request, options)
   request.owner = answering
-  void answering.run()
+  answering.run()
 }
 
 /** An exchange on its way, as its connection sees it. An object, since closures for each request are dearer. */
@@ -65,11 +65,21 @@ class Answering implements RequestOwner {
     this.#slot = options.running.began(x, request)
   }
 
-  /** Never rejects: `proxy` does not, and `respond` may find a bug of ours, which must not end the process. */
-  async run(): Promise<void> {
+  run(): void {
+    const reply = proxy(this.x, this.#stages)
+    if (reply instanceof Promise) this.#answerLater(reply)
+    else this.#answer(reply)
+  }
+
+  /** By itself: a function that makes closures pays for them at every call. */
+  #answerLater(reply: Promise<Reply>): void {
+    void reply.then((so) => this.#answer(so))
+  }
+
+  /** Never throws: `respond` may find a bug of ours, which must not end the process. */
+  #answer(reply: Reply): void {
     const { x, request } = this
     try {
-      const reply = await proxy(x, this.#stages)
       x.firstByteAtMs = this.options.clock.nowMs()
       // Its client has left, but others wait for what it began.
       if (
@@ -134,24 +144,39 @@ const crossOriginLine = /^access-control-[^\r\n]*\r\n/gim
 const limitLine = /^x-ratelimit-[^\r\n]*\r\n/gim
 
 function serverReply(x: Exchange, reply: Reply): ServerReply {
-  let headerLines = reply.headerLines
-  if (x.upstreamRequestId === null) headerLines += `x-request-id: ${x.id}\r\n`
-  headerLines += `x-headgate-id: ${x.id}\r\n`
-  if (x.upstream !== null) {
-    headerLines += `x-headgate-upstream: ${x.upstream}\r\nx-headgate-attempts: ${x.attempts}\r\n`
-  }
-  if (x.upstream !== null || x.cacheStatus !== 'BYPASS') headerLines += `x-cache-status: ${x.cacheStatus}\r\n`
-  if (x.ageSeconds !== null) headerLines += `age: ${x.ageSeconds}\r\n`
-  if (x.limitLines !== '') headerLines = headerLines.replace(limitLine, '') + x.limitLines
-  if (x.corsLines !== null) headerLines = headerLines.replace(crossOriginLine, '') + x.corsLines
+  let { headerLines } = reply
+  if (x.limitLines !== '') headerLines = headerLines.replace(limitLine, '')
+  if (x.corsLines !== null) headerLines = headerLines.replace(crossOriginLine, '')
   return {
     status: reply.status,
     headerLines,
+    ownLines: ownLines(x),
     dated: reply.dated,
     body: reply.body,
     tunnel: reply.tunnel,
     close: x.failure?.closes ?? false,
   }
+}
+
+/** One long template for nearly all: a string made longer step by step takes twice as long to put together. */
+function ownLines(x: Exchange): string {
+  const { id, cacheStatus, limitLines } = x
+  const requestId = x.upstreamRequestId === null ? `x-request-id: ${id}\r\n` : ''
+  const upstream =
+    x.upstream === null ? '' : `x-headgate-upstream: ${x.upstream}\r\nx-headgate-attempts: ${x.attempts}\r\n`
+  const cache = x.upstream === null && cacheStatus === 'BYPASS' ? '' : cacheLines[cacheStatus]
+  const age = x.ageSeconds === null ? '' : `age: ${x.ageSeconds}\r\n`
+  return `${requestId}x-headgate-id: ${id}\r\n${upstream}${cache}${age}${limitLines}${x.corsLines ?? ''}`
+}
+
+const cacheLines: Readonly<Record<CacheStatus, string>> = {
+  HIT: 'x-cache-status: HIT\r\n',
+  SEMANTIC: 'x-cache-status: SEMANTIC\r\n',
+  MISS: 'x-cache-status: MISS\r\n',
+  BYPASS: 'x-cache-status: BYPASS\r\n',
+  EXPIRED: 'x-cache-status: EXPIRED\r\n',
+  STALE: 'x-cache-status: STALE\r\n',
+  COALESCED: 'x-cache-status: COALESCED\r\n',
 }
 
 /** A request that was refused before it could be read: answered, and logged like any other. */
@@ -185,12 +210,14 @@ function unread(peerAddress: string): IncomingRequest {
 
 const overloaded: ServerReply = {
   ...failureReply(new Failure('overloaded', 'The gateway is overloaded. Try again in a moment.')),
+  ownLines: '',
   close: false,
 }
 
 const welcome: ServerReply = {
   status: 200,
   headerLines: 'Content-Type: text/plain; charset=utf-8\r\n',
+  ownLines: '',
   dated: false,
   body: new WholeBody(
     Buffer.from("Headgate is running. Point your OpenAI client's base URL at /v1 of this address.\n"),

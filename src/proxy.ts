@@ -32,36 +32,56 @@ export interface Stages {
   readonly log: LogStage
 }
 
-/** Answers one exchange. Never rejects: whatever goes wrong is a reply. */
-export async function proxy(x: Exchange, stages: Stages): Promise<Reply> {
-  const { accept, authenticate, limit, transform, cache, route, upstream, meter, log } = stages
+/** What is done before there is an answer, in order. Each is done at once; a promise only where it has to wait. */
+const steps: readonly ((x: Exchange, stages: Stages) => void | Promise<void>)[] = [
+  (x, { authenticate }) => authenticate.credential(x),
+  (x, { accept }) => accept.body(x),
+  (x, { authenticate }) => authenticate.rights(x),
+  (x, { limit }) => limit.reserve(x),
+  (x, { transform }) => transform.request(x),
+]
+
+/** Answers one exchange, at once where nothing has to be waited for. Never throws nor rejects: whatever goes wrong is a reply. */
+export function proxy(x: Exchange, stages: Stages): Reply | Promise<Reply> {
   try {
-    const answer = accept.head(x)
-    if (answer !== null) return deliver(x, answer, [])
-    const known = authenticate.credential(x)
-    if (known !== undefined) await known
-    const body = accept.body(x)
-    if (body !== undefined) await body
-    authenticate.rights(x)
-    const reserved = limit.reserve(x)
-    if (reserved !== undefined) await reserved
-    const changed = transform.request(x)
-    if (changed !== undefined) await changed
-    const found = cache.find(x)
-    const stored = found instanceof Promise ? await found : found
-    const first = stored ?? (await cache.fetched(x, route.attempt(x, upstream.send)))
-    if (x.revalidate) void revalidate(x, stages, finish)
-    const mended = transform.reply(x, first, stages.ask)
-    const reply = mended instanceof Promise ? await mended : mended
-    // What is kept is the upstream's own; whoever is given it again has the rules applied anew.
-    const seen = both(meter.tap(x, reply), cache.tap(x, reply))
-    const taps = both(both(seen, transform.tap(x, reply)), cache.lastTap(x, reply))
-    const delivered = deliver(x, reply, taps)
-    if (x.durable !== null) await x.durable
-    return delivered
+    const answer = stages.accept.head(x)
+    const reply = answer === null ? stepsFrom(0, x, stages) : deliver(x, answer, [])
+    return reply instanceof Promise ? reply.catch((cause) => refuse(x, cause, stages.log.bug)) : reply
   } catch (cause) {
-    return refuse(x, cause, log.bug)
+    return refuse(x, cause, stages.log.bug)
   }
+}
+
+function stepsFrom(first: number, x: Exchange, stages: Stages): Reply | Promise<Reply> {
+  for (let index = first; index < steps.length; index++) {
+    const waiting = steps[index]!(x, stages)
+    if (waiting !== undefined) return waiting.then(() => stepsFrom(index + 1, x, stages))
+  }
+  const found = stages.cache.find(x)
+  return found === null || found instanceof Promise ? fetched(x, found, stages) : given(x, found, stages)
+}
+
+async function fetched(x: Exchange, found: Promise<Reply | null> | null, stages: Stages): Promise<Reply> {
+  const { cache, route, upstream } = stages
+  const stored = found === null ? null : await found
+  return given(x, stored ?? (await cache.fetched(x, route.attempt(x, upstream.send))), stages)
+}
+
+/** The answer of an upstream or of the cache, on its way to the client. */
+function given(x: Exchange, first: Reply, stages: Stages): Reply | Promise<Reply> {
+  if (x.revalidate) void revalidate(x, stages, finish)
+  const mended = stages.transform.reply(x, first, stages.ask)
+  return mended instanceof Promise
+    ? mended.then((reply) => tapped(x, reply, stages))
+    : tapped(x, mended, stages)
+}
+
+function tapped(x: Exchange, reply: Reply, { transform, cache, meter }: Stages): Reply | Promise<Reply> {
+  // What is kept is the upstream's own; whoever is given it again has the rules applied anew.
+  const seen = both(meter.tap(x, reply), cache.tap(x, reply))
+  const taps = both(both(seen, transform.tap(x, reply)), cache.lastTap(x, reply))
+  const delivered = deliver(x, reply, taps)
+  return x.durable === null ? delivered : x.durable.then(() => delivered)
 }
 
 /** Taps in their order; nearly all of these lists are empty. */

@@ -41,12 +41,21 @@ export function randomSeed(): number {
   return randomByte() * 0x1000000 + randomByte() * 0x10000 + randomByte() * 0x100 + randomByte()
 }
 
-const run = randomText(10)
-let drawn = 0
+/** The identifier given next, as bytes; its last 7 count, in base 36. */
+const exchangeId = Buffer.from(`hgx_${randomText(10)}0000000`, 'latin1')
 
 /** Identifier of one exchange: unique over all processes (60 random bits a process), in order within one, and cheap. */
 export function newExchangeId(): string {
-  return `hgx_${run}${(drawn++).toString(36).padStart(7, '0')}`
+  const id = Buffer.prototype.latin1Slice.call(exchangeId, 0, exchangeId.length) as string
+  for (let at = exchangeId.length - 1; ; at--) {
+    const digit = exchangeId[at]!
+    // `9` is followed by `a`, `z` by a carry.
+    if (digit !== 122) {
+      exchangeId[at] = digit === 57 ? 97 : digit + 1
+      return id
+    }
+    exchangeId[at] = 48
+  }
 }
 
 /** `length` random bytes, for a nonce. */

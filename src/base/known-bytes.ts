@@ -13,7 +13,7 @@ export class KnownBytes {
 let noteCount = 0
 
 /** A place for something about bytes that are known, the same for all of them. For module level: each has a number. */
-export class Note<Found extends NonNullable<unknown> | null> {
+export class Note<Found> {
   readonly #at = noteCount++
 
   /** What is kept with these bytes; undefined = nothing. */
@@ -30,7 +30,7 @@ export class Note<Found extends NonNullable<unknown> | null> {
 }
 
 /** Something that can be found out about bytes: that depends on nothing else, or says itself what it holds for. */
-export class Finding<About, Found extends NonNullable<unknown> | null> extends Note<Found> {
+export class Finding<About, Found> extends Note<Found> {
   /** `find`: finds it out; what it throws is not kept. */
   constructor(private readonly find: (about: About) => Found) {
     super()

@@ -533,6 +533,7 @@ test('the plain costs: bytes bound input, the maximum times the choices bounds o
   const worst = (body: object, path?: string) => {
     const { inputTokens, outputTokens } = plainCosts.estimate(
       exchange({}, {}, { body: JSON.stringify(body), ...(path === undefined ? {} : { path }) }),
+      false,
     )
     return [inputTokens, outputTokens]
   }

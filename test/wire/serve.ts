@@ -22,7 +22,16 @@ const statusOf: Record<FrontRefusal['fault'], number> = {
 }
 
 export function reply(fields: Partial<ServerReply> = {}): ServerReply {
-  return { status: 200, headerLines: '', dated: true, body: null, tunnel: null, close: false, ...fields }
+  return {
+    status: 200,
+    headerLines: '',
+    ownLines: '',
+    dated: true,
+    body: null,
+    tunnel: null,
+    close: false,
+    ...fields,
+  }
 }
 
 export function text(words: string): ServerReply {

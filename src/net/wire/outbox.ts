@@ -84,6 +84,22 @@ export function writeMessage(outbox: Outbox, head: string, body: Uint8Array | nu
   return outbox.writeBorrowed(scratch, bytes)
 }
 
+/** As `writeMessage`, for a head in pieces: putting them together first would cost more than writing them. */
+export function writePieces(outbox: Outbox, head: readonly string[], body: Uint8Array | null): boolean {
+  let bytes = body?.length ?? 0
+  for (let index = 0; index < head.length; index++) bytes += head[index]!.length
+  if (bytes > scratchBytes) return writeMessage(outbox, head.join(''), body)
+  let at = 0
+  for (let index = 0; index < head.length; index++) {
+    const piece = head[index]!
+    if (piece === '') continue
+    Buffer.prototype.latin1Write.call(scratch, piece, at)
+    at += piece.length
+  }
+  if (body !== null) scratch.set(body, at)
+  return outbox.writeBorrowed(scratch, bytes)
+}
+
 /** Writes one chunk of the chunked coding in one system call. False = not all was taken. */
 export function writeChunk(outbox: Outbox, bytes: Uint8Array): boolean {
   const size = `${bytes.length.toString(16)}\r\n`

@@ -1,12 +1,12 @@
 // One answer on its way to a client: frames the body (length, chunked, or until close), pushes back on its source, and
 // never lets a body that broke off or does not match its length look complete.
 
-import { lastChunk, writeChunk, writeMessage, type Outbox } from './outbox.ts'
+import { lastChunk, writeChunk, writePieces, type Outbox } from './outbox.ts'
 import type { Body, BodySink } from './message.ts'
 import type { RequestHead } from './request-head.ts'
 import type { ServerReply } from './server.ts'
 import type { ServerRequest } from './server-request.ts'
-import { dateLine, statusLine } from './status.ts'
+import { dateLine, lengthLine, statusLine } from './status.ts'
 
 /** The connection an answer goes out on. */
 export interface ReplyChannel {
@@ -47,17 +47,17 @@ export class ReplyWriter implements BodySink {
   /** Writes the head and starts the body. */
   begin(): void {
     const whole = this.#body?.whole ?? null
-    const head = this.#headText()
+    const head = this.#head()
     if (this.#framing === 'none' || this.#body === null) {
       this.#body?.abort()
-      writeMessage(this.channel.outbox, head, null)
+      writePieces(this.channel.outbox, head, null)
       this.#done()
     } else if (whole !== null) {
       this.request.bytesOut = whole.length
-      if (!writeMessage(this.channel.outbox, head, whole)) this.channel.writeStalled()
+      if (!writePieces(this.channel.outbox, head, whole)) this.channel.writeStalled()
       this.#done()
     } else {
-      writeMessage(this.channel.outbox, head, null)
+      writePieces(this.channel.outbox, head, null)
       this.#body.start(this)
     }
   }
@@ -106,16 +106,17 @@ export class ReplyWriter implements BodySink {
     this.channel.replyEnded(true)
   }
 
-  #headText(): string {
+  #head(): string[] {
     const { reply, head, close } = this.plan
-    let text = statusLine(reply.status) + reply.headerLines
-    if (!reply.dated) text += dateLine()
-    if (this.#framing === 'length') text += `Content-Length: ${this.#left}\r\n`
-    else if (this.#framing === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
+    const date = reply.dated ? '' : dateLine()
+    let framing = ''
+    if (this.#framing === 'length') framing = lengthLine(this.#left)
+    else if (this.#framing === 'chunked') framing = 'Transfer-Encoding: chunked\r\n'
     else if (head.method === 'HEAD' && this.#left >= 0 && this.#body !== null)
-      text += `Content-Length: ${this.#left}\r\n`
-    if (close || this.#framing === 'close') text += 'Connection: close\r\n'
-    else if (!head.takesChunked) text += 'Connection: keep-alive\r\n'
-    return `${text}\r\n`
+      framing = lengthLine(this.#left)
+    let end = '\r\n'
+    if (close || this.#framing === 'close') end = 'Connection: close\r\n\r\n'
+    else if (!head.takesChunked) end = 'Connection: keep-alive\r\n\r\n'
+    return [statusLine(reply.status), reply.headerLines, date, framing, reply.ownLines, end]
   }
 }

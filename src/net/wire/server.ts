@@ -16,6 +16,8 @@ export interface ServerReply {
   readonly status: number
   /** Lines as they go out, each ended by CRLF, without framing and Connection; latin1. */
   readonly headerLines: string
+  /** The same, of whoever answers. Apart, since the others are nearly always a text that was there before. */
+  readonly ownLines: string
   /** `headerLines` holds a Date already. */
   readonly dated: boolean
   /** null = no bytes. */

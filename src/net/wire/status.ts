@@ -15,6 +15,20 @@ export function statusLine(status: number): string {
   return line
 }
 
+const lengths = new Map<number, string>()
+const lengthsMax = 1000
+
+/** `Content-Length: …` and its CRLF. Kept: stored answers come again. */
+export function lengthLine(bytes: number): string {
+  let line = lengths.get(bytes)
+  if (line === undefined) {
+    line = `Content-Length: ${bytes}\r\n`
+    if (lengths.size >= lengthsMax) lengths.clear()
+    lengths.set(bytes, line)
+  }
+  return line
+}
+
 let second = -1
 let date = ''
 
@@ -31,15 +45,16 @@ export function dateLine(clock: Clock = systemClock): string {
 interface HeadOfReply {
   readonly status: number
   readonly headerLines: string
+  readonly ownLines: string
 }
 
 /** Head of a refusal that the front writes itself; the connection closes behind its body. */
 export function refusalHead(reply: HeadOfReply, bodyBytes: number): string {
   const framing = `Content-Length: ${bodyBytes}\r\nConnection: close\r\n\r\n`
-  return `${statusLine(reply.status)}${reply.headerLines}${dateLine()}${framing}`
+  return `${statusLine(reply.status)}${reply.headerLines}${reply.ownLines}${dateLine()}${framing}`
 }
 
 /** Head of a 101. */
 export function switchHead(reply: HeadOfReply): string {
-  return `${statusLine(reply.status)}${reply.headerLines}Connection: Upgrade\r\n\r\n`
+  return `${statusLine(reply.status)}${reply.headerLines}${reply.ownLines}Connection: Upgrade\r\n\r\n`
 }

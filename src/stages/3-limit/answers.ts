@@ -60,11 +60,20 @@ export function resetText(ms: number): string {
   // A rounding error of the clock is no millisecond.
   const whole = Math.ceil(Math.min(ms, Number.MAX_SAFE_INTEGER) - 0.001)
   if (whole < 1000) return `${whole}ms`
-  const seconds = whole / 1000
-  if (seconds < 60) return `${seconds}s`
-  const minutes = Math.floor(seconds / 60)
-  const rest = `${Math.round((seconds - minutes * 60) * 1000) / 1000}s`
+  const minutes = Math.floor(whole / 60_000)
+  const restMs = whole - minutes * 60_000
+  // Without the printing of fractions, which is slow.
+  const rest =
+    restMs % 1000 === 0 ? `${restMs / 1000}s` : `${Math.floor(restMs / 1000)}.${fraction(restMs % 1000)}s`
+  if (minutes === 0) return rest
   return minutes < 60 ? `${minutes}m${rest}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${rest}`
+}
+
+/** Thousandths behind a point: `5`, `25`, `125`. */
+function fraction(ms: number): string {
+  return String(ms + 1000)
+    .slice(1)
+    .replace(/0+$/, '')
 }
 
 /** What a limit refused. */

@@ -9,7 +9,7 @@ import type { Quantity } from './rule.ts'
 export interface Estimate {
   readonly inputTokens: number
   readonly outputTokens: number
-  /** Null = no price is known, so nobody can say. */
+  /** Null = no price is known, so nobody can say; or it was not asked for. */
   readonly costNanoUsd: number | null
 }
 
@@ -25,7 +25,8 @@ export interface Spent {
 
 /** Who knows what requests cost. Both are pure, and cheap enough for the path of a request. */
 export interface Costs {
-  estimate(x: Exchange): Estimate
+  /** `priced`: the cost is asked for too. */
+  estimate(x: Exchange, priced: boolean): Estimate
   spent(x: Exchange): Spent
 }
 
@@ -54,7 +55,7 @@ export const plainCosts: Costs = {
       return { requests: 1, inputTokens: usage.input, outputTokens: usage.output, costNanoUsd: null }
     // An upstream that refused used nothing; one that answered without a word about tokens used what nobody knows.
     if (last.status >= 400) return { ...unused, requests: 1 }
-    return { requests: 1, ...tokensOf(this.estimate(x)), costNanoUsd: null }
+    return { requests: 1, ...tokensOf(this.estimate(x, false)), costNanoUsd: null }
   },
 }
 

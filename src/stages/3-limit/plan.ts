@@ -80,27 +80,32 @@ export interface Planning {
 export function planOf(x: Exchange, planning: Planning, at: Moment): Charge[] {
   const subject: Subject = { x, model: planning.seesModel ? modelOf(x) : null, upstream: null }
   const charges: Charge[] = []
-  let estimate: Estimate | null = null
-  const charge = (tracked: Tracked, record: number): void => {
-    const { rule } = tracked
-    let amount: number | null = 1
-    if (rule.quantity !== 'requests' && rule.quantity !== 'concurrent') {
-      estimate ??= planning.costs.estimate(x)
-      amount = rule.quantity === 'cost' ? costOf(x, rule, estimate) : amountOf(estimate, rule.quantity)!
-    }
-    charges.push(new Charge(tracked, amount, { subject, record }))
-  }
-  const { groups, seating } = planning
+  const { groups, seating, costs } = planning
   const found = { places: seating.placesOf(subject), subject }
   for (let index = 0; index < groups.length; index++) {
     const { countsAll, tracked } = groups[index]!
     if (!countsAll && !matches(tracked[0]!.rule.match, subject)) continue
     const record = seating.recordOf(index, found, at)
-    for (const each of tracked) charge(each, record)
+    for (const each of tracked) {
+      const amount = worstOf(x, each.rule, costs)
+      charges.push(new Charge(each, amount, { subject, record }))
+    }
   }
   const own = planning.own(x)
-  if (own !== null) charge(own, own.subjects.of(ownerOf(own.rule, subject), at))
+  if (own !== null) {
+    const record = own.subjects.of(ownerOf(own.rule, subject), at)
+    charges.push(new Charge(own, worstOf(x, own.rule, costs), { subject, record }))
+  }
   return charges
+}
+
+/** What of a rule's quantity a request may use. @throws Failure where nobody can say it and the rule would refuse */
+function worstOf(x: Exchange, rule: Rule, costs: Costs): number {
+  const { quantity } = rule
+  if (quantity === 'requests' || quantity === 'concurrent') return 1
+  const priced = quantity === 'cost'
+  const estimate = costs.estimate(x, priced)
+  return priced ? costOf(x, rule, estimate) : amountOf(estimate, quantity)!
 }
 
 /** The charges of one call of one upstream. */
@@ -119,7 +124,10 @@ export function upstreamPlan(
       const { quantity } = each.rule
       const counts = quantity === 'requests' || quantity === 'concurrent'
       charges.push(
-        new Charge(each, counts ? 1 : (amountOf(costs.estimate(x), quantity) ?? 0), { subject, record }),
+        new Charge(each, counts ? 1 : (amountOf(costs.estimate(x, quantity === 'cost'), quantity) ?? 0), {
+          subject,
+          record,
+        }),
       )
     }
   }

@@ -14,7 +14,7 @@ import type { TakeItem } from './item.ts'
 import { prepareBody } from './metered-body.ts'
 import { noPricing, type Pricing } from './pricing.ts'
 import { reserve } from './reserve.ts'
-import { spent, worstCost, type Spent, type WorstCost } from './spent.ts'
+import { spent, worstCost, worstTokens, type Spent, type WorstCost } from './spent.ts'
 import { tapsOf } from './taps.ts'
 
 export { Estimator, type Pricing, type Spent, type WorstCost }
@@ -29,8 +29,8 @@ export interface MeterStage {
   tap(x: Exchange, reply: Reply): readonly Tap[]
   /** Keeps the rows of whatever is not kept yet; where tokens have to be counted first, a little later. */
   settle(x: Exchange): void
-  /** What a request can cost at most. */
-  worstCase(x: Exchange): WorstCost
+  /** What a request can cost at most; `priced`: in money too. */
+  worstCase(x: Exchange, priced: boolean): WorstCost
   /** What it did cost; after `settle`. */
   spent(x: Exchange): Spent
   /** Resolves when every row is kept that is still being counted. */
@@ -107,7 +107,7 @@ export function createMeter(parts: MeterParts): MeterStage {
       for (let index = 0; index <= last; index++)
         void book.close(x, x.tried[index]!, index === last && x.ownRow === 'none' ? broken : failed)
     },
-    worstCase: (x) => worstCost(x, pricing, clock.wallMs()),
+    worstCase: (x, priced) => (priced ? worstCost(x, pricing, clock.wallMs()) : worstTokens(x)),
     spent: (x) => spent(x, pricing),
     idle: () => book.idle(),
   }

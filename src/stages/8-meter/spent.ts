@@ -8,7 +8,7 @@ import { worstCase, type WorstCase } from './worst-case.ts'
 
 /** The most a request can cost. */
 export interface WorstCost extends WorstCase {
-  /** Null = no price is known. */
+  /** Null = no price is known, or it was not asked for. */
   readonly costNanoUsd: number | null
 }
 
@@ -24,12 +24,19 @@ export interface Spent {
 
 const free: WorstCost = { inputTokens: 0, outputTokens: 0, costNanoUsd: 0 }
 
+/** The most it can cost in tokens. */
+export function worstTokens(x: Exchange): WorstCost {
+  if (x.endpoint?.metered === 'free') return free
+  const { inputTokens, outputTokens } = worstCase(x)
+  return { inputTokens, outputTokens, costNanoUsd: null }
+}
+
 /** By the dearest price of whoever may be asked. An endpoint whose cost nobody can know has none. */
 export function worstCost(x: Exchange, pricing: Pricing, atMs: number): WorstCost {
-  const metered = x.endpoint?.metered ?? 'unmetered'
-  if (metered === 'free') return free
-  const tokens = worstCase(x)
-  const costNanoUsd = metered === 'unmetered' ? null : pricing.worst({ model: x.model, ...tokens, atMs })
+  const tokens = worstTokens(x)
+  if (tokens === free) return free
+  const costNanoUsd =
+    x.endpoint?.metered !== 'usage' ? null : pricing.worst({ model: x.model, ...tokens, atMs })
   return { ...tokens, costNanoUsd }
 }
 

@@ -66,7 +66,7 @@ export class LineQueue {
       this.#dropped += 1
       return
     }
-    this.#end += this.#buffer.write(line, this.#end)
+    this.#end += Buffer.prototype.utf8Write.call(this.#buffer, line, this.#end)
     if (this.#writing === null && !this.#troubled) this.#schedule()
   }
 
