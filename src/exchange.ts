@@ -3,12 +3,11 @@
 // too early fails closed, and so that every exchange has one hidden class.
 
 import type { Address } from './base/address.ts'
-import { Finding, type KnownBytes } from './base/known-bytes.ts'
+import type { KnownBytes } from './base/known-bytes.ts'
 import type { Clock } from './base/clock.ts'
 import type { Endpoint } from './openai/endpoints.ts'
-import { endUserIn } from './openai/end-user.ts'
+import { endUserIn, modelIn } from './openai/body-names.ts'
 import type { FormModel } from './openai/form-model.ts'
-import { firstText } from './openai/outermost.ts'
 import type { Units, Usage } from './openai/usage.ts'
 import type { Body, Tunnel, WireFault } from './net/wire/message.ts'
 import type { HeaderBlock } from './net/wire/headers.ts'
@@ -382,7 +381,7 @@ export class Exchange {
     if (this.#parsed === 'broken' || this.bodyBytes === null) return null
     if (this.#parsed === 'not yet') {
       // More than one asks for it when all is over: the log, and what keeps recent requests.
-      if (this.#modelSeen === undefined) this.#modelSeen = modelNote.of(this.knownBody, this.bodyBytes)
+      if (this.#modelSeen === undefined) this.#modelSeen = modelIn.of(this.knownBody, this.bodyBytes)
       return this.#modelSeen
     }
     const json = this.#json as { model?: unknown } | null
@@ -392,13 +391,10 @@ export class Exchange {
   /** The end user that the JSON body names, read from its bytes: to report, never to decide by. */
   get endUser(): string | null {
     if (this.#endUserSeen === undefined && this.bodyBytes !== null)
-      this.#endUserSeen = endUserNote.of(this.knownBody, this.bodyBytes)
+      this.#endUserSeen = endUserIn.of(this.knownBody, this.bodyBytes)
     return this.#endUserSeen ?? null
   }
 }
 
 const none: readonly number[] = []
-const modelName = Buffer.from('"model"')
-const modelNote = new Finding((body: Uint8Array) => firstText(body, modelName))
-const endUserNote = new Finding(endUserIn)
 const decoder = new TextDecoder('utf-8', { fatal: true })

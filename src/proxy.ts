@@ -32,6 +32,17 @@ export interface Stages {
   readonly log: LogStage
 }
 
+/** Answers one exchange, at once where nothing has to be waited for. Never throws nor rejects: whatever goes wrong is a reply. */
+export function proxy(x: Exchange, stages: Stages): Reply | Promise<Reply> {
+  try {
+    const answer = stages.accept.head(x)
+    const reply = answer === null ? stepsFrom(0, x, stages) : deliver(x, answer, [])
+    return reply instanceof Promise ? reply.catch((cause: unknown) => failed(x, cause, stages)) : reply
+  } catch (cause) {
+    return failed(x, cause, stages)
+  }
+}
+
 /** What is done before there is an answer, in order. Each is done at once; a promise only where it has to wait. */
 const steps: readonly ((x: Exchange, stages: Stages) => void | Promise<void>)[] = [
   (x, { authenticate }) => authenticate.credential(x),
@@ -40,17 +51,6 @@ const steps: readonly ((x: Exchange, stages: Stages) => void | Promise<void>)[] 
   (x, { limit }) => limit.reserve(x),
   (x, { transform }) => transform.request(x),
 ]
-
-/** Answers one exchange, at once where nothing has to be waited for. Never throws nor rejects: whatever goes wrong is a reply. */
-export function proxy(x: Exchange, stages: Stages): Reply | Promise<Reply> {
-  try {
-    const answer = stages.accept.head(x)
-    const reply = answer === null ? stepsFrom(0, x, stages) : deliver(x, answer, [])
-    return reply instanceof Promise ? reply.catch((cause) => refuse(x, cause, stages.log.bug)) : reply
-  } catch (cause) {
-    return refuse(x, cause, stages.log.bug)
-  }
-}
 
 function stepsFrom(first: number, x: Exchange, stages: Stages): Reply | Promise<Reply> {
   for (let index = first; index < steps.length; index++) {
@@ -82,6 +82,10 @@ function tapped(x: Exchange, reply: Reply, { transform, cache, meter }: Stages):
   const taps = both(both(seen, transform.tap(x, reply)), cache.lastTap(x, reply))
   const delivered = deliver(x, reply, taps)
   return x.durable === null ? delivered : x.durable.then(() => delivered)
+}
+
+function failed(x: Exchange, cause: unknown, { log }: Stages): Reply {
+  return refuse(x, cause, log.bug)
 }
 
 /** Taps in their order; nearly all of these lists are empty. */

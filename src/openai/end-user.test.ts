@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { endUserIn } from './end-user.ts'
+import { endUserOf } from './end-user.ts'
 
 test.each<[string, string | null]>([
   ['{"user":"u1"}', 'u1'],
@@ -16,10 +16,10 @@ test.each<[string, string | null]>([
   ['', null],
   ['{"user":"ünï\\u0041"}', 'ünïA'],
   ['{"user"', null],
-])('%s: %p', (text, expected) => expect(endUserIn(Buffer.from(text))).toBe(expected))
+])('%s: %p', (text, expected) => expect(endUserOf(Buffer.from(text))).toBe(expected))
 
 test('a megabyte of roles is searched once', () => {
   const text = `{"messages":[${'{"role":"user"},'.repeat(60_000)}{}],"user":"beyond"}`
-  expect(endUserIn(Buffer.from(text))).toBeNull()
-  expect(endUserIn(Buffer.from('"user"'.repeat(100_000)))).toBeNull()
+  expect(endUserOf(Buffer.from(text))).toBeNull()
+  expect(endUserOf(Buffer.from('"user"'.repeat(100_000)))).toBeNull()
 })

@@ -9,7 +9,7 @@ const reachBytes = 64 * 1024
 const colon = 58
 
 /** The end user a JSON body names, or null. Costs two searches where it names none, although every chat has a `"role":"user"`. */
-export function endUserIn(body: Uint8Array): string | null {
+export function endUserOf(body: Uint8Array): string | null {
   const head = body.length > reachBytes ? body.subarray(0, reachBytes) : body
   return (
     (isMember(head, safetyIdentifier) ? firstText(head, safetyIdentifier) : null) ??

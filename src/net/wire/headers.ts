@@ -17,16 +17,21 @@ const step = 3
 
 /** One message's header fields, in the order received. Immutable. */
 export class HeaderBlock {
+  #known: KnownBytes | null = null
+
   private constructor(
     private readonly text: string,
     private readonly marks: readonly number[],
     /** Numbers of the fields' names (field-names.ts), in order. */
     private readonly ids: readonly number[],
-    /** The same message head where it came before, with what was found out about it; null = it did not. */
-    readonly known: KnownBytes | null,
   ) {}
 
-  static readonly empty = new HeaderBlock('', [], [], null)
+  /** The head it stands in where that came before, with what was found out about it; null = it did not. */
+  get known(): KnownBytes | null {
+    return this.#known
+  }
+
+  static readonly empty = new HeaderBlock('', [], [])
 
   /**
    * Reads the lines of `text` from `start` on, each ended by CRLF, as latin1 text, without the empty line at its end.
@@ -34,17 +39,20 @@ export class HeaderBlock {
    */
   static parse(text: string, start = 0, known: KnownBytes | null = null): HeaderBlock | null {
     block.lastIndex = start
-    return block.test(text) ? HeaderBlock.#scan(text, start, known) : null
+    if (!block.test(text)) return null
+    const headers = HeaderBlock.#scan(text, start)
+    headers.#known = known
+    return headers
   }
 
   /** Builds a block from pairs, for kinds of client that give parsed headers (`fetch`). */
   static fromPairs(pairs: Iterable<readonly [string, string]>): HeaderBlock {
     let text = ''
     for (const [name, value] of pairs) text += `${name}: ${value}\r\n`
-    return HeaderBlock.#scan(text, 0, null)
+    return HeaderBlock.#scan(text, 0)
   }
 
-  static #scan(text: string, start: number, known: KnownBytes | null): HeaderBlock {
+  static #scan(text: string, start: number): HeaderBlock {
     const marks: number[] = []
     const ids: number[] = []
     let at = start
@@ -61,7 +69,7 @@ export class HeaderBlock {
       marks.push(lineStart, at, lineEnd)
       at = lineEnd + 2
     }
-    return new HeaderBlock(text, marks, ids, known)
+    return new HeaderBlock(text, marks, ids)
   }
 
   /** How many fields there are. */

@@ -12,11 +12,18 @@ export class Outbox {
   /** Bytes taken by the kernel so far: progress, for the stall timer. */
   sentBytes = 0
   onDrain: (() => void) | null = null
+  /** Something of it lies in the batch. */
+  batched = false
 
-  constructor(private readonly socket: Socket<unknown>) {}
+  constructor(
+    private readonly socket: Socket<unknown>,
+    /** Told when what lay in the batch is out, or waits like anything else; null = nothing goes by the batch. */
+    readonly owner: { onDrain(): void } | null = null,
+  ) {}
 
   /** Writes `bytes`, which the outbox may keep. False = not all was taken: wait for `onDrain`. */
   write(bytes: Uint8Array): boolean {
+    this.hurry()
     if (this.waitingBytes > 0) {
       this.#keep(bytes)
       return false
@@ -30,11 +37,28 @@ export class Outbox {
 
   /** As `write`, for the first `length` bytes of a buffer that is used again as soon as this returns. */
   writeBorrowed(buffer: Uint8Array, length: number): boolean {
+    this.hurry()
     if (this.waitingBytes > 0) return this.write(copyOf(buffer, 0, length))
-    const taken = Math.max(0, this.socket.write(buffer, 0, length))
+    return this.#send(buffer, 0, length)
+  }
+
+  /** Lets nothing of it lie in the batch. */
+  hurry(): void {
+    if (this.batched) batch.flush()
+  }
+
+  /** Writes what lies in the batch. */
+  writeBatched(buffer: Uint8Array, start: number, end: number): void {
+    this.batched = false
+    this.waitingBytes -= end - start
+    this.#send(buffer, start, end)
+  }
+
+  #send(buffer: Uint8Array, start: number, end: number): boolean {
+    const taken = Math.max(0, this.socket.write(buffer, start, end - start))
     this.sentBytes += taken
-    if (taken === length) return true
-    this.#keep(copyOf(buffer, taken, length))
+    if (taken === end - start) return true
+    this.#keep(copyOf(buffer, start + taken, end))
     return false
   }
 
@@ -66,6 +90,68 @@ function copyOf(buffer: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(buffer.subarray(start, end))
 }
 
+/** Answers of one batch, and their bytes; longer ones go out by themselves. */
+const batchMax = 8
+const batchBytes = 64 * 1024
+const batchedBytesMax = 8 * 1024
+
+/**
+ * Whole answers that are given in one turn of the loop, but for the first: they go out together, a few at a time or when the
+ * turn ends. Whoever reads them is woken once: to wake a process that waits costs more than all the rest of a write.
+ */
+class Batch {
+  readonly #buffer = Buffer.allocUnsafeSlow(batchBytes)
+  readonly #outboxes: Outbox[] = []
+  readonly #ends: number[] = []
+  /** An answer has gone out in this turn. */
+  #open = false
+  #flushing = false
+  readonly #turnEnds = (): void => {
+    this.#open = false
+    this.flush()
+  }
+
+  /** Whether an answer of so many bytes is to be added. The first one of a turn is not. */
+  takes({ owner, waitingBytes }: Outbox, bytes: number): boolean {
+    if (owner === null || waitingBytes > 0) return false
+    if (this.#open) return bytes <= batchedBytesMax && this.#makesRoom(bytes)
+    this.#open = true
+    // oxlint-disable-next-line no-restricted-globals -- one at a time: no queue hides behind it
+    setImmediate(this.#turnEnds)
+    return false
+  }
+
+  /** Adds an answer. It waits until `owner.onDrain` is called. */
+  add(outbox: Outbox, head: readonly string[], body: Uint8Array | null): void {
+    const start = this.#ends.at(-1) ?? 0
+    const end = putTogether(this.#buffer, start, { head, body })
+    outbox.batched = true
+    outbox.waitingBytes += end - start
+    this.#outboxes.push(outbox)
+    this.#ends.push(end)
+  }
+
+  /** Writes all of them, then tells their owners, who may go on to their next request, and add to the next batch. */
+  flush(): void {
+    // Once at a time, or requests that are pipelined would nest as deep as they are long.
+    if (this.#flushing) return
+    this.#flushing = true
+    const outboxes = this.#outboxes.splice(0)
+    const ends = this.#ends.splice(0)
+    for (const [index, outbox] of outboxes.entries())
+      outbox.writeBatched(this.#buffer, ends[index - 1] ?? 0, ends[index]!)
+    for (const { owner } of outboxes) owner!.onDrain()
+    this.#flushing = false
+  }
+
+  #makesRoom(bytes: number): boolean {
+    if (this.#outboxes.length >= batchMax) this.flush()
+    return (this.#ends.at(-1) ?? 0) + bytes <= batchBytes
+  }
+}
+
+const batch = new Batch()
+
 const scratchBytes = 128 * 1024
 const scratch = Buffer.allocUnsafeSlow(scratchBytes)
 
@@ -89,15 +175,30 @@ export function writePieces(outbox: Outbox, head: readonly string[], body: Uint8
   let bytes = body?.length ?? 0
   for (let index = 0; index < head.length; index++) bytes += head[index]!.length
   if (bytes > scratchBytes) return writeMessage(outbox, head.join(''), body)
-  let at = 0
+  if (batch.takes(outbox, bytes)) {
+    batch.add(outbox, head, body)
+    return false
+  }
+  putTogether(scratch, 0, { head, body })
+  return outbox.writeBorrowed(scratch, bytes)
+}
+
+/** Gives the offset behind the last byte. */
+function putTogether(
+  buffer: Buffer,
+  start: number,
+  { head, body }: { readonly head: readonly string[]; readonly body: Uint8Array | null },
+): number {
+  let at = start
   for (let index = 0; index < head.length; index++) {
     const piece = head[index]!
     if (piece === '') continue
-    Buffer.prototype.latin1Write.call(scratch, piece, at)
+    Buffer.prototype.latin1Write.call(buffer, piece, at)
     at += piece.length
   }
-  if (body !== null) scratch.set(body, at)
-  return outbox.writeBorrowed(scratch, bytes)
+  if (body === null) return at
+  buffer.set(body, at)
+  return at + body.length
 }
 
 /** Writes one chunk of the chunked coding in one system call. False = not all was taken. */

@@ -1,7 +1,7 @@
 // One answer on its way to a client: frames the body (length, chunked, or until close), pushes back on its source, and
 // never lets a body that broke off or does not match its length look complete.
 
-import { lastChunk, writeChunk, writePieces, type Outbox } from './outbox.ts'
+import { lastChunk, writeChunk, writeMessage, writePieces, type Outbox } from './outbox.ts'
 import type { Body, BodySink } from './message.ts'
 import type { RequestHead } from './request-head.ts'
 import type { ServerReply } from './server.ts'
@@ -50,14 +50,14 @@ export class ReplyWriter implements BodySink {
     const head = this.#head()
     if (this.#framing === 'none' || this.#body === null) {
       this.#body?.abort()
-      writePieces(this.channel.outbox, head, null)
+      if (!writePieces(this.channel.outbox, head, null)) this.channel.writeStalled()
       this.#done()
     } else if (whole !== null) {
       this.request.bytesOut = whole.length
       if (!writePieces(this.channel.outbox, head, whole)) this.channel.writeStalled()
       this.#done()
     } else {
-      writePieces(this.channel.outbox, head, null)
+      writeMessage(this.channel.outbox, head.join(''), null)
       this.#body.start(this)
     }
   }

@@ -5,11 +5,11 @@
 
 import type { Socket } from 'bun'
 import { WholeBody, type BodyOwner } from './body.ts'
-import { knownHead, type KnownHead } from './known-heads.ts'
+import { findHead, type KnownHead } from './known-heads.ts'
 import { WireError, type Body } from './message.ts'
 import { Outbox, writeMessage } from './outbox.ts'
 import { discardBytesMax, RequestBodyReader } from './request-body.ts'
-import { FrontRefusal, parseRequestHead, unfinishedHead, type RequestHead } from './request-head.ts'
+import { FrontRefusal, type RequestHead } from './request-head.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { ServerRequest, type Responder } from './server-request.ts'
 import type { HttpServer, ServerReply } from './server.ts'
@@ -56,7 +56,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   ) {
     // A client that has reset the connection already has no address any more.
     this.peerAddress = socket.remoteAddress ?? 'unknown'
-    this.outbox = new Outbox(socket)
+    this.outbox = new Outbox(socket, this)
     this.deadlineAtMs = this.#in(server.limits.idleMs)
   }
 
@@ -95,6 +95,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
       this.#tunnelSink = null
       this.#finish(true)
     }
+    // Its answer may be given already, and lie among others.
+    this.outbox.hurry()
     if (this.#request === null) this.socket.end()
     else this.destroy()
   }
@@ -131,43 +133,22 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
 
   #readHead(bytes: Buffer): void {
     const limits = this.server.limits
-    let from = 0
-    let data = bytes
-    const first = this.#stash === null
+    const part = this.#stash
     const last = this.#lastHead
-    if (first && last !== null && this.#takes(last) && last.begins(bytes))
+    if (part === null && last !== null && last.isWithin(limits) && last.begins(bytes))
       return this.#begin(last.head, bytes, last.bytes.length)
-    if (this.#stash !== null) {
-      from = Math.max(0, this.#stash.length - 3)
-      data = Buffer.concat([this.#stash, bytes])
-      this.#stash = null
-    }
-    // RFC 9112 section 2.2: an empty line before a request line is skipped.
-    let start = 0
-    while (start < 4 && data[start] === 13 && data[start + 1] === 10) start += 2
-    const end = data.indexOf('\r\n\r\n', Math.max(from, start))
-    if (end < 0 || end - start > limits.headerBytesMax) {
-      const refusal = unfinishedHead(data, start, limits.headerBytesMax)
-      if (refusal !== null) return this.refuse(refusal)
+    const data = part === null ? bytes : Buffer.concat([part, bytes])
+    this.#stash = null
+    const found = findHead(data, part === null ? 0 : Math.max(0, part.length - 3), limits)
+    if (found instanceof FrontRefusal) return this.refuse(found)
+    if (found === null) {
       // Counted from its first byte; one that comes whole, as nearly all do, needs no deadline.
-      if (first) this.deadlineAtMs = this.#in(limits.headerMs)
+      if (part === null) this.deadlineAtMs = this.#in(limits.headerMs)
       this.#stash = data
       return
     }
-    const known = knownHead(data.subarray(start, end + 4))
-    if (known !== null && this.#takes(known)) {
-      this.#lastHead = known
-      return this.#begin(known.head, data, end + 4)
-    }
-    const head = parseRequestHead(data.toString('latin1', start, end + 2), limits.headerFieldsMax)
-    if (head instanceof FrontRefusal) return this.refuse(head)
-    this.#begin(head, data, end + 4)
-  }
-
-  /** Whether a head that was taken once is within today's bounds. */
-  #takes({ bytes, head }: KnownHead): boolean {
-    const { headerBytesMax, headerFieldsMax } = this.server.limits
-    return bytes.length <= headerBytesMax && head.headers.size <= headerFieldsMax
+    this.#lastHead = found.known
+    this.#begin(found.head, data, found.end)
   }
 
   #begin(head: RequestHead, data: Buffer, bodyStart: number): void {
