@@ -1,5 +1,6 @@
 // Stored answers: the same chat call again and again, answered from memory, beside NGINX with `proxy_cache` keyed by the
-// request's body; then many different calls, answered from disk on both sides. NGINX checks no key and keeps no log here.
+// request's body; then many different calls, answered from disk on both sides. Headgate checks the key, holds two limits, and
+// keeps a row in the ledger and a line in the log of each call; NGINX does nothing of the kind.
 // Then single calls at half of the load that a core takes, and look-ups among a million answers in a file.
 
 import { mkdirSync, writeFileSync } from 'node:fs'

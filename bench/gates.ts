@@ -27,8 +27,14 @@ export function startPatientHeadgate(folder: string, upstreamPort: number): Prom
 
 /** Starts Headgate with its cache on; `store` says where answers are kept. */
 export function startCachingHeadgate(folder: string, upstreamPort: number, store: string): Promise<Gate> {
-  return headgate(folder, upstreamPort, { more: `cache: { mode: exact, store: { ${store} } }\n` })
+  return headgate(folder, upstreamPort, { more: `cache: { mode: exact, store: { ${store} } }\n${limits}` })
 }
+
+/** Never reached: what counts is that they count. */
+const limits = `limits:
+  - { name: calls, per: key, requests: 100000000/1m }
+  - { name: tokens, per: [team, model], tokens: 2000000000/1h }
+`
 
 /** `server`: further members of that section; `more`: further sections. */
 async function headgate(

@@ -91,8 +91,8 @@ function copyOf(buffer: Uint8Array, start: number, end: number): Uint8Array {
 }
 
 /** Answers of one batch, and their bytes; longer ones go out by themselves. */
-const batchMax = 8
-const batchBytes = 64 * 1024
+const batchMax = 32
+const batchBytes = 128 * 1024
 const batchedBytesMax = 8 * 1024
 
 /**
