@@ -3,7 +3,7 @@
 // (`synchronous = OFF` survives the process's death, not the machine's), every answer carries a checksum, and a file that
 // turns out damaged is set aside and begun anew. Whoever sees it in use by somebody else tries again later.
 // A look-up is what it is for: an answer's row number is a part of its digest, so that one descent finds it, and all look-ups
-// of a millisecond share a transaction, since locks and checks of the index cost as much as the search.
+// of a few milliseconds share a transaction, since locks and checks of the index cost as much as the search.
 
 import { Database as File, type SQLQueryBindings, type Statement } from 'bun:sqlite'
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
@@ -11,7 +11,9 @@ import { join } from 'node:path'
 import { addSeen, seenSince, type SeenRequest } from './cache-seen.ts'
 
 /** Of the tables below; another number is another layout, and begun anew. */
-const layout = 3
+const layout = 4
+/** How long look-ups share a transaction: what other processes write meanwhile is seen afterwards. */
+const readingMs = 5
 /** How long SQLite may block the process for another one's lock. */
 const blockMs = 5
 const purgesMax = 1_000
@@ -60,7 +62,7 @@ export class CacheFile {
   readonly #db: File
   readonly #statements = new Map<string, Statement<Record<string, unknown>, SQLQueryBindings[]>>()
   readonly #found: Statement<Record<string, unknown>, SQLQueryBindings[]>
-  /** A transaction is open for the look-ups of this millisecond. */
+  /** A transaction is open for the look-ups of a moment. */
   #reading = false
   readonly #timeIsUp = (): void => {
     try {
@@ -144,7 +146,7 @@ export class CacheFile {
     if (!this.#reading) {
       this.#ask('begin').run()
       this.#reading = true
-      setTimeout(this.#timeIsUp, 0)
+      setTimeout(this.#timeIsUp, readingMs)
     }
     const row = this.#found.get(rowOf(key)) as { body: Uint8Array; sum: number; used_min: number } | null
     if (row === null) return null

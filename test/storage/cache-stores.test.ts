@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { Secret } from '../../src/base/secret.ts'
 import { DiskStore } from '../../src/stages/5-cache/disk.ts'
-import { Entry, packEntry, unpackEntry } from '../../src/stages/5-cache/entry.ts'
+import { zeroUsage } from '../../src/openai/usage.ts'
+import { Entry } from '../../src/stages/5-cache/entry.ts'
+import { packEntry, unpackEntry } from '../../src/stages/5-cache/pack.ts'
 import { MemoryStore } from '../../src/stages/5-cache/memory.ts'
 import { RedisCacheStore } from '../../src/stages/5-cache/redis.ts'
 import { noSeal, sealWith } from '../../src/stages/5-cache/sealed.ts'
@@ -195,9 +197,34 @@ for (const [kind, open] of Object.entries(kinds)) {
 }
 
 test('an entry is the same packed and unpacked', () => {
-  const one = entry('p', { tags: ['ä'] })
-  const again = unpackEntry(one.key, packEntry(one))
-  expect([again.facts, Buffer.from(again.body).toString()]).toEqual([one.facts, 'body of p'])
+  const usage = { ...zeroUsage, input: 5, reasoning: 2, total: 7 }
+  const ways = [
+    {},
+    { tags: ['ä'] },
+    { usage },
+    { usage: zeroUsage, costNanoUsd: 0 },
+    { pace: [3, 20], envelope: '{}' },
+  ]
+  for (const more of [...ways, ...ways]) {
+    const one = entry('p', more)
+    const again = unpackEntry(one.key, packEntry(one))
+    expect([again.facts, Buffer.from(again.body).toString()]).toEqual([one.facts, 'body of p'])
+    // What answers have in common is read once, and is not shared by those who write to it.
+    again.facts.costNanoUsd = 77
+    expect(unpackEntry(one.key, packEntry(one)).facts).toEqual(one.facts)
+  }
+})
+
+test('what is no packed entry is refused, cut or changed', () => {
+  const packed = packEntry(entry('p'))
+  for (const length of [0, 3, 11, 12, 40])
+    expect(() => unpackEntry('k', packed.subarray(0, length))).toThrow()
+  const other = Buffer.from(packed)
+  other[0]! ^= 1
+  expect(() => unpackEntry('k', other)).toThrow(RangeError)
+  const longer = Buffer.from(packed)
+  longer.writeUInt32LE(0xffffffff, 8)
+  expect(() => unpackEntry('k', longer)).toThrow(RangeError)
 })
 
 describe('memory', () => {

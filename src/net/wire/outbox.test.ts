@@ -1,6 +1,6 @@
 import type { Socket } from 'bun'
 import { expect, test } from 'bun:test'
-import { lastChunk, Outbox, writeChunk, writeMessage } from './outbox.ts'
+import { lastChunk, Outbox, writeChunk, writeMessage, writePieces } from './outbox.ts'
 
 /** A socket that takes `room` bytes and no more until there is room again. */
 class NarrowSocket {
@@ -64,4 +64,33 @@ test('what is left of a large read does not keep all of it alive', () => {
     expect(socket.pinned).toBeLessThanOrEqual(2 * outbox.waitingBytes + 2001)
   }
   expect(Buffer.concat(socket.taken).equals(read)).toBe(true)
+})
+
+test('of answers given together each goes out whole, and its owner is told when it is out or waits by itself', async () => {
+  const told: string[] = []
+  const owned = (name: string, room: number) => {
+    const socket = new NarrowSocket()
+    socket.room = room
+    return {
+      socket,
+      outbox: new Outbox(socket as unknown as Socket<unknown>, { onDrain: () => void told.push(name) }),
+    }
+  }
+  const all = [owned('first', 1e6), owned('second', 1e6), owned('narrow', 5), owned('fourth', 1e6)]
+  const answer = (index: number): string => `head ${index}: `
+  const taken = all.map(({ outbox }, index) =>
+    writePieces(outbox, [answer(index), 'x'], Buffer.alloc(50, `${index}`)),
+  )
+  // The first goes out at once.
+  expect(taken).toEqual([true, false, false, false])
+  expect(all.map(({ socket }) => socket.text.length)).toEqual([59, 0, 0, 0])
+  await new Promise((resolve) => setTimeout(resolve, 0))
+  expect(told).toEqual(['second', 'narrow', 'fourth'])
+  expect(all.map(({ outbox }) => outbox.waitingBytes)).toEqual([0, 0, 54, 0])
+  const narrowOne = all[2]!
+  expect(writePieces(narrowOne.outbox, ['behind'], null)).toBe(false)
+  narrowOne.socket.room = 1e6
+  narrowOne.outbox.flush()
+  expect(narrowOne.socket.text).toBe(`${answer(2)}x${'2'.repeat(50)}behind`)
+  expect(all[3]!.socket.text).toBe(`${answer(3)}x${'3'.repeat(50)}`)
 })

@@ -51,22 +51,3 @@ export class Entry {
 
 /** What an entry costs in memory besides its bytes, about. */
 const overheadBytes = 1024
-
-/** An entry as bytes: the length of its facts, the facts as JSON, the body. */
-export function packEntry(entry: Entry): Uint8Array {
-  const facts = Buffer.from(JSON.stringify(entry.facts), 'utf8')
-  const packed = Buffer.allocUnsafe(4 + facts.length + entry.body.length)
-  packed.writeUInt32LE(facts.length, 0)
-  packed.set(facts, 4)
-  packed.set(entry.body, 4 + facts.length)
-  return packed
-}
-
-/** The entry that `packEntry` wrote. @throws where it is none */
-export function unpackEntry(key: string, packed: Uint8Array): Entry {
-  // Without a Buffer around it: that costs as much as a look-up on disk.
-  const end = 4 + (packed[0]! | (packed[1]! << 8) | (packed[2]! << 16) | (packed[3]! << 24))
-  if (end < 4 || end > packed.length) throw new RangeError('the facts of a stored answer have no end')
-  const facts = JSON.parse(Buffer.prototype.utf8Slice.call(packed, 4, end)) as EntryFacts
-  return new Entry(key, facts, packed.subarray(end))
-}
