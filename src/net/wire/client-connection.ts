@@ -101,7 +101,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
       return
     }
     this.#socket = socket
-    this.#outbox = new Outbox(socket)
+    this.#outbox = new Outbox(socket, this)
     this.#transmit()
   }
 

@@ -90,20 +90,21 @@ function copyOf(buffer: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(buffer.subarray(start, end))
 }
 
-/** Answers of one batch, and their bytes; longer ones go out by themselves. */
+/** Messages of one batch, and their bytes; longer ones go out by themselves. */
 const batchMax = 32
 const batchBytes = 128 * 1024
 const batchedBytesMax = 8 * 1024
 
 /**
- * Whole answers that are given in one turn of the loop, but for the first: they go out together, a few at a time or when the
- * turn ends. Whoever reads them is woken once: to wake a process that waits costs more than all the rest of a write.
+ * Whole messages, answers and requests, that are given in one turn of the loop, but for the first: they go out together, a few at
+ * a time or when the turn ends. Whoever reads them is woken once: to wake a process that waits costs more than all the
+ * rest of a write.
  */
 class Batch {
   readonly #buffer = Buffer.allocUnsafeSlow(batchBytes)
   readonly #outboxes: Outbox[] = []
   readonly #ends: number[] = []
-  /** An answer has gone out in this turn. */
+  /** A message has gone out in this turn. */
   #open = false
   #flushing = false
   readonly #turnEnds = (): void => {
@@ -111,7 +112,7 @@ class Batch {
     this.flush()
   }
 
-  /** Whether an answer of so many bytes is to be added. The first one of a turn is not. */
+  /** Whether a message of so many bytes is to be added. The first one of a turn is not. */
   takes({ owner, waitingBytes }: Outbox, bytes: number): boolean {
     if (owner === null || waitingBytes > 0) return false
     if (this.#open) return bytes <= batchedBytesMax && this.#makesRoom(bytes)
@@ -121,7 +122,7 @@ class Batch {
     return false
   }
 
-  /** Adds an answer. It waits until `owner.onDrain` is called. */
+  /** Adds a message. It waits until `owner.onDrain` is called. */
   add(outbox: Outbox, head: readonly string[], body: Uint8Array | null): void {
     const start = this.#ends.at(-1) ?? 0
     const end = putTogether(this.#buffer, start, { head, body })

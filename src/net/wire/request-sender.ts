@@ -2,7 +2,7 @@
 // back-pressure on whoever pushes it.
 
 import { WireError, type BodySink, type WireRequest } from './message.ts'
-import { lastChunk, writeChunk, writeMessage, type Outbox } from './outbox.ts'
+import { lastChunk, writeChunk, writePieces, type Outbox } from './outbox.ts'
 
 /** What happens to a request on its way out. */
 export interface SenderEvents {
@@ -29,7 +29,7 @@ export class RequestSender implements BodySink {
 
   begin(head: string): void {
     const body = this.request.body
-    const taken = writeMessage(this.outbox, head, body?.whole ?? null)
+    const taken = writePieces(this.outbox, [head], body?.whole ?? null)
     if (body === null || body.whole !== null) {
       this.#ended = true
       if (taken) this.#finish()
