@@ -1,8 +1,9 @@
-// Answers that are given at once, in one turn of the loop: they go out together, and nobody can tell but by the time it takes.
+// Messages that are given at once, in one turn of the loop: they go out together, and nobody can tell but by the time it takes.
 
 import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
-import { WholeBody } from '../../src/net/wire/body.ts'
+import { collect, WholeBody } from '../../src/net/wire/body.ts'
 import type { ServerRequest } from '../../src/net/wire/server-request.ts'
+import { kinds, wireTo } from './kinds.ts'
 import { until } from './raw-upstream.ts'
 import { parseAnswers, reply, TestServer, text } from './serve.ts'
 
@@ -198,5 +199,45 @@ test('bounds hold for heads that came before, too', async () => {
   for (let times = 0; times < 3; times++) {
     expect(await taken(narrow)).toStartWith('HTTP/1.1 431')
     expect(await taken(short)).toStartWith('HTTP/1.1 431')
+  }
+})
+
+test('requests to an upstream that are sent in one turn arrive whole, and one given up before it went takes none along', async () => {
+  const seen: string[] = []
+  const server = new TestServer((asked) => {
+    seen.push(asked.path)
+    asked.respond(text(`${asked.path} ${Buffer.from(asked.body!.whole!).toString()}`))
+  })
+  open.push(server)
+  const wire = wireTo(kinds[0]!, new URL(`http://127.0.0.1:${server.server.port}`))
+  try {
+    for (let round = 0; round < 5; round++) {
+      const calls = Array.from({ length: 60 }, (_, at) => {
+        const body = `${at}`.padEnd(at * 200, '.')
+        const call = wire.send({
+          method: 'POST',
+          target: `/${round}/${at}`,
+          headerLines: 'x-a: b\r\n',
+          body: new WholeBody(Buffer.from(body)),
+          upgrade: null,
+        })
+        return { call, body, at }
+      })
+      for (const { call, at } of calls) {
+        if (at % 7 !== 3) continue
+        call.reply.catch(() => {})
+        call.abort()
+      }
+      for (const { call, body, at } of calls) {
+        if (at % 7 === 3) continue
+        const reply = await call.reply
+        const bytes = await collect(reply.body, 1e6)
+        expect(Buffer.from(bytes!).toString()).toBe(`/${round}/${at} ${body}`)
+      }
+    }
+    await until('nothing is busy', () => wire.counts().busy === 0)
+    expect(new Set(seen).size).toBe(seen.length)
+  } finally {
+    wire.close()
   }
 })
