@@ -63,7 +63,7 @@ const openCallers = {
 const noProxies = {
   trustedProxies: [],
   proxyProtocol: 'off' as const,
-  overload: { mode: 'shed' as const, delay: 100 },
+  overload: { mode: 'shed' as const, delay: 50 },
 }
 
 const noCache: Config['cache'] = {

@@ -115,7 +115,7 @@ export const serverOptions = z
               .enum(['shed', 'off'], { error: expected('shed or off') })
               .prefault('shed')
               .describe('`off` turns nobody away, however long it takes.'),
-            delay: duration({ default: '100ms', min: '2ms', max: '10s' }).describe(
+            delay: duration({ default: '50ms', min: '2ms', max: '10s' }).describe(
               'How long a new request may wait for its turn, about. One that would have to wait longer gets 503 at once; ' +
                 'tenants wait in lines of their own, so that it is one of whoever sends more than its share.',
             ),
