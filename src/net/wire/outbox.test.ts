@@ -94,3 +94,26 @@ test('of answers given together each goes out whole, and its owner is told when 
   expect(narrowOne.socket.text).toBe(`${answer(2)}x${'2'.repeat(50)}behind`)
   expect(all[3]!.socket.text).toBe(`${answer(3)}x${'3'.repeat(50)}`)
 })
+
+test('one whose owner throws takes nothing from the others', async () => {
+  const told: string[] = []
+  const owned = (name: string) => {
+    const socket = new NarrowSocket()
+    socket.room = 1e6
+    const onDrain = (): void => {
+      told.push(name)
+      if (name === 'b') throw new Error('a bug')
+    }
+    return new Outbox(socket as unknown as Socket<unknown>, { onDrain })
+  }
+  const outboxes = ['first', 'a', 'b', 'c'].map(owned)
+  for (const outbox of outboxes) writePieces(outbox, ['x'], null)
+  expect(() => outboxes[1]!.hurry()).toThrow('a bug')
+  expect(told).toEqual(['a', 'b', 'c'])
+  // And the next batch goes out.
+  await new Promise((resolve) => setTimeout(resolve, 0))
+  for (const outbox of outboxes.slice(0, 2)) writePieces(outbox, ['y'], null)
+  await new Promise((resolve) => setTimeout(resolve, 0))
+  expect(outboxes.map(({ waitingBytes }) => waitingBytes)).toEqual([0, 0, 0, 0])
+  expect(told).toEqual(['a', 'b', 'c', 'a'])
+})

@@ -51,7 +51,9 @@ export class Outbox {
   writeBatched(buffer: Uint8Array, start: number, end: number): void {
     this.batched = false
     this.waitingBytes -= end - start
-    this.#send(buffer, start, end)
+    if (this.#send(buffer, start, end) || this.#waiting.length < 2) return
+    // What could not be sent stands before whatever was to follow it.
+    this.#waiting.unshift(this.#waiting.pop()!)
   }
 
   #send(buffer: Uint8Array, start: number, end: number): boolean {
@@ -139,15 +141,27 @@ class Batch {
     this.#flushing = true
     const outboxes = this.#outboxes.splice(0)
     const ends = this.#ends.splice(0)
-    for (const [index, outbox] of outboxes.entries())
-      outbox.writeBatched(this.#buffer, ends[index - 1] ?? 0, ends[index]!)
-    for (const { owner } of outboxes) owner!.onDrain()
-    this.#flushing = false
+    try {
+      each(outboxes, (outbox, at) => outbox.writeBatched(this.#buffer, ends[at - 1] ?? 0, ends[at]!))
+      each(outboxes, ({ owner }) => owner!.onDrain())
+    } finally {
+      this.#flushing = false
+    }
   }
 
   #makesRoom(bytes: number): boolean {
     if (this.#outboxes.length >= batchMax) this.flush()
     return (this.#ends.at(-1) ?? 0) + bytes <= batchBytes
+  }
+}
+
+/** Does `work` with each, also behind one that throws: a bug with one connection must not stop the others. */
+function each<T>(list: readonly T[], work: (one: T, at: number) => void, from = 0): void {
+  let at = from
+  try {
+    while (at < list.length) work(list[at]!, at++)
+  } finally {
+    if (at < list.length) each(list, work, at)
   }
 }
 

@@ -7,8 +7,11 @@ import type { Body } from './message.ts'
 import type { FrontRefusal, RequestHead } from './request-head.ts'
 import type { ServerReply } from './server.ts'
 
-fieldId('authorization')
-const authorizations = new Finding((headers: HeaderBlock) => headers.get('authorization'))
+const authorizationId = fieldId('authorization')
+const authorizations = new Finding((headers: HeaderBlock) => {
+  const index = headers.findId(authorizationId)
+  return index < 0 ? null : headers.value(index)
+})
 
 /** The connection behind a request. */
 export interface Responder {
