@@ -6,7 +6,7 @@ import type { Address } from './base/address.ts'
 import type { KnownBytes } from './base/known-bytes.ts'
 import type { Clock } from './base/clock.ts'
 import type { Endpoint } from './openai/endpoints.ts'
-import { endUserIn, modelIn } from './openai/body-names.ts'
+import { endUserIn, modelNamed, modelParsed } from './openai/body-names.ts'
 import type { FormModel } from './openai/form-model.ts'
 import type { Units, Usage } from './openai/usage.ts'
 import type { Body, Tunnel, WireFault } from './net/wire/message.ts'
@@ -365,6 +365,7 @@ export class Exchange {
       try {
         this.#json = JSON.parse(decoder.decode(this.bodyBytes))
         this.#parsed = 'good'
+        if (this.knownBody !== null) modelParsed.keep(this.knownBody, this.model)
       } catch {
         this.#parsed = 'broken'
       }
@@ -380,8 +381,7 @@ export class Exchange {
   get model(): string | null {
     if (this.#parsed === 'broken' || this.bodyBytes === null) return null
     if (this.#parsed === 'not yet') {
-      // More than one asks for it when all is over: the log, and what keeps recent requests.
-      if (this.#modelSeen === undefined) this.#modelSeen = modelIn.of(this.knownBody, this.bodyBytes)
+      if (this.#modelSeen === undefined) this.#modelSeen = modelNamed(this.knownBody, this.bodyBytes)
       return this.#modelSeen
     }
     const json = this.#json as { model?: unknown } | null

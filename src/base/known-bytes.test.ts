@@ -94,3 +94,20 @@ test('what a finding throws is thrown each time', () => {
   const known = new KnownBytes(Buffer.from('abc'))
   for (let times = 0; times < 2; times++) expect(() => never.of(known, undefined)).toThrow('no')
 })
+
+test('what is kept with them counts, and goes with them', () => {
+  const known = table({ bytesMax: 64 * 1024 })
+  const [one, two] = [known.of(Buffer.from('one'), make)!, known.of(Buffer.from('two'), make)!]
+  one.grow(40_000)
+  one.grow(-39_000)
+  two.grow(50_000)
+  expect(known.of(Buffer.from('one'), make)).toBe(one)
+  expect(known.of(Buffer.from('two'), make)).toBe(two)
+  one.grow(50_000)
+  const left = ['one', 'two'].filter((text) => known.of(Buffer.from(text), () => null) !== null)
+  expect(left.length).toBeLessThan(2)
+  // Those that are gone count no more, whatever they grow by.
+  for (const gone of [one, two]) if (gone.table === null) gone.grow(1e9)
+  expect(known.of(Buffer.from('three'), make)).not.toBeNull()
+  expect(known.of(Buffer.from('three'), () => null)).not.toBeNull()
+})

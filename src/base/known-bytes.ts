@@ -6,8 +6,18 @@
 export class KnownBytes {
   /** By the number of each `Note`. */
   readonly notes: unknown[] = []
+  /** Bytes of what is kept with them, where that is much. */
+  heldBytes = 0
+  /** The table they are in; null = none, or no more. */
+  table: { grew(bytes: number): void } | null = null
 
   constructor(readonly bytes: Uint8Array) {}
+
+  /** What is kept with them has become so much more, or less. */
+  grow(bytes: number): void {
+    this.heldBytes += bytes
+    this.table?.grew(bytes)
+  }
 }
 
 let noteCount = 0
@@ -107,18 +117,29 @@ export class KnownTable<T extends KnownBytes> {
 
   #add(at: number, one: T): void {
     const place = (this.#places[at] ??= [])
-    if (place.length >= ways) this.#bytes -= sizeOf(place.shift()!)
+    if (place.length >= ways) this.#drop(place.shift()!)
     place.push(one)
-    this.#bytes += sizeOf(one)
+    one.table = this
+    this.grew(sizeOf(one))
+  }
+
+  /** Something in it has become larger, or smaller. */
+  grew(bytes: number): void {
+    this.#bytes += bytes
     // Gives up places in turn: whoever is asked for again comes back at once.
     while (this.#bytes > this.options.bytesMax) {
-      for (const old of this.#places[this.#clearing] ?? []) this.#bytes -= sizeOf(old)
+      for (const old of this.#places[this.#clearing] ?? []) this.#drop(old)
       this.#places[this.#clearing] = undefined
       this.#clearing = (this.#clearing + 1) % this.#places.length
     }
   }
+
+  #drop(one: T): void {
+    one.table = null
+    this.#bytes -= sizeOf(one)
+  }
 }
 
-function sizeOf({ bytes }: KnownBytes): number {
-  return bytes.length + overheadBytes
+function sizeOf({ bytes, heldBytes }: KnownBytes): number {
+  return bytes.length + heldBytes + overheadBytes
 }

@@ -241,3 +241,40 @@ test('requests to an upstream that are sent in one turn arrive whole, and one gi
     wire.close()
   }
 })
+
+test('an early answer goes out before what is wrong with the rest of its body', async () => {
+  const server = new TestServer((asked) => asked.respond(text(asked.path)))
+  open.push(server)
+  for (let times = 0; times < 5; times++) {
+    const all = await server.ask(
+      `${get('/p0')}POST /early HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
+    )
+    expect(parseAnswers(all).map(({ body }) => body)).toEqual(['/p0', '/early'])
+  }
+})
+
+test('a bug with one of many pipelined requests cuts that connection alone', async () => {
+  const server = new TestServer((asked) => {
+    if (asked.path === '/bug') throw new Error('a bug')
+    asked.respond(text(asked.path))
+  })
+  const [bad, good, late] = await Promise.all([server.connect(), server.connect(), server.connect()])
+  bad.write(get('/a') + get('/b') + get('/bug') + get('/c'))
+  good.write(get('/good').repeat(20))
+  await until('the one is cut', () => bad.ended || bad.closed)
+  await until('the other is answered', () => good.text.split('/good').length === 21)
+  late.write(get('/late').repeat(20))
+  await until('so is who comes later', () => late.text.split('/late').length === 21)
+  expect(server.bugs.map(String)).toEqual(['Error: a bug'])
+  server.stop()
+})
+
+test('one that sends many requests and then no more gets its answers', async () => {
+  const { server } = serve((path) => path)
+  for (const count of [2, 5, 50]) {
+    const client = await server.connect()
+    client.socket.end(get('/half').repeat(count))
+    await until('it has ended', () => client.ended || client.closed)
+    expect(parseAnswers(client.text).length).toBe(count)
+  }
+})

@@ -73,7 +73,10 @@ test('of answers given together each goes out whole, and its owner is told when 
     socket.room = room
     return {
       socket,
-      outbox: new Outbox(socket as unknown as Socket<unknown>, { onDrain: () => void told.push(name) }),
+      outbox: new Outbox(socket as unknown as Socket<unknown>, {
+        onDrain: () => void told.push(name),
+        destroy() {},
+      }),
     }
   }
   const all = [owned('first', 1e6), owned('second', 1e6), owned('narrow', 5), owned('fourth', 1e6)]
@@ -104,16 +107,34 @@ test('one whose owner throws takes nothing from the others', async () => {
       told.push(name)
       if (name === 'b') throw new Error('a bug')
     }
-    return new Outbox(socket as unknown as Socket<unknown>, { onDrain })
+    const destroy = (): void => void told.push('cut')
+    return new Outbox(
+      socket as unknown as Socket<unknown>,
+      { onDrain, destroy },
+      (cause) => void told.push(String(cause)),
+    )
   }
   const outboxes = ['first', 'a', 'b', 'c'].map(owned)
   for (const outbox of outboxes) writePieces(outbox, ['x'], null)
-  expect(() => outboxes[1]!.hurry()).toThrow('a bug')
-  expect(told).toEqual(['a', 'b', 'c'])
+  expect(outboxes[1]!.hurry()).toBe(true)
+  expect(told).toEqual(['a', 'b', 'cut', 'Error: a bug', 'c'])
   // And the next batch goes out.
   await new Promise((resolve) => setTimeout(resolve, 0))
   for (const outbox of outboxes.slice(0, 2)) writePieces(outbox, ['y'], null)
   await new Promise((resolve) => setTimeout(resolve, 0))
   expect(outboxes.map(({ waitingBytes }) => waitingBytes)).toEqual([0, 0, 0, 0])
-  expect(told).toEqual(['a', 'b', 'c', 'a'])
+  expect(told.slice(5)).toEqual(['a'])
+})
+
+test('what is alone goes out at once', async () => {
+  const [first, alone] = [narrow(), narrow()].map(({ socket }) => {
+    socket.room = 1e6
+    const outbox = new Outbox(socket as unknown as Socket<unknown>, { onDrain() {}, destroy() {} })
+    return { socket, outbox }
+  }) as [ReturnType<typeof narrow>, ReturnType<typeof narrow>]
+  writePieces(first.outbox, ['x'], null)
+  alone.outbox.alone = true
+  expect(writePieces(alone.outbox, ['y'], null)).toBe(true)
+  expect(alone.socket.text).toBe('y')
+  await new Promise((resolve) => setTimeout(resolve, 0))
 })

@@ -4,6 +4,14 @@
 import type { Socket } from 'bun'
 import { unpinned } from './pieces.ts'
 
+/** Whose messages go by the batch. */
+export interface BatchOwner {
+  /** What lay in the batch is written, or waits. */
+  onDrain(): void
+  /** Cuts the connection. */
+  destroy(): void
+}
+
 /** Everything that goes out of one socket goes through its outbox. */
 export class Outbox {
   #waiting: Uint8Array[] = []
@@ -14,11 +22,15 @@ export class Outbox {
   onDrain: (() => void) | null = null
   /** Something of it lies in the batch. */
   batched = false
+  /** Nothing goes by the batch for now. */
+  alone = false
 
   constructor(
     private readonly socket: Socket<unknown>,
     /** Told when what lay in the batch is out, or waits like anything else; null = nothing goes by the batch. */
-    readonly owner: { onDrain(): void } | null = null,
+    readonly owner: BatchOwner | null = null,
+    /** Told of what `owner` throws, which is a bug. */
+    readonly bug: (cause: unknown) => void = throwLater,
   ) {}
 
   /** Writes `bytes`, which the outbox may keep. False = not all was taken: wait for `onDrain`. */
@@ -42,9 +54,9 @@ export class Outbox {
     return this.#send(buffer, 0, length)
   }
 
-  /** Lets nothing of it lie in the batch. */
-  hurry(): void {
-    if (this.batched) batch.flush()
+  /** Writes what lies in the batch, with all the others; whether anything did. */
+  hurry(): boolean {
+    return this.batched && batch.flush()
   }
 
   /** Writes what lies in the batch. */
@@ -115,8 +127,8 @@ class Batch {
   }
 
   /** Whether a message of so many bytes is to be added. The first one of a turn is not. */
-  takes({ owner, waitingBytes }: Outbox, bytes: number): boolean {
-    if (owner === null || waitingBytes > 0) return false
+  takes({ owner, alone, waitingBytes }: Outbox, bytes: number): boolean {
+    if (owner === null || alone || waitingBytes > 0) return false
     if (this.#open) return bytes <= batchedBytesMax && this.#makesRoom(bytes)
     this.#open = true
     // oxlint-disable-next-line no-restricted-globals -- one at a time: no queue hides behind it
@@ -135,18 +147,20 @@ class Batch {
   }
 
   /** Writes all of them, then tells their owners, who may go on to their next request, and add to the next batch. */
-  flush(): void {
+  flush(): boolean {
     // Once at a time, or requests that are pipelined would nest as deep as they are long.
-    if (this.#flushing) return
+    if (this.#flushing) return false
     this.#flushing = true
     const outboxes = this.#outboxes.splice(0)
     const ends = this.#ends.splice(0)
     try {
-      each(outboxes, (outbox, at) => outbox.writeBatched(this.#buffer, ends[at - 1] ?? 0, ends[at]!))
-      each(outboxes, ({ owner }) => owner!.onDrain())
+      for (const [index, outbox] of outboxes.entries())
+        outbox.writeBatched(this.#buffer, ends[index - 1] ?? 0, ends[index]!)
+      for (const outbox of outboxes) tell(outbox)
     } finally {
       this.#flushing = false
     }
+    return true
   }
 
   #makesRoom(bytes: number): boolean {
@@ -155,14 +169,21 @@ class Batch {
   }
 }
 
-/** Does `work` with each, also behind one that throws: a bug with one connection must not stop the others. */
-function each<T>(list: readonly T[], work: (one: T, at: number) => void, from = 0): void {
-  let at = from
+/** A bug with one connection cuts that one, and stops no other. */
+function tell({ owner, bug }: Outbox): void {
   try {
-    while (at < list.length) work(list[at]!, at++)
-  } finally {
-    if (at < list.length) each(list, work, at)
+    owner!.onDrain()
+  } catch (cause) {
+    owner!.destroy()
+    bug(cause)
   }
+}
+
+/** The process has somebody to tell. */
+function throwLater(cause: unknown): void {
+  queueMicrotask(() => {
+    throw cause
+  })
 }
 
 const batch = new Batch()
@@ -175,6 +196,8 @@ const scratch = Buffer.allocUnsafeSlow(scratchBytes)
  * False = not all was taken.
  */
 export function writeMessage(outbox: Outbox, head: string, body: Uint8Array | null): boolean {
+  // Before the scratch buffer is filled: others may be told, and write.
+  outbox.hurry()
   const bytes = head.length + (body?.length ?? 0)
   if (bytes > scratchBytes) {
     const taken = outbox.write(Buffer.from(head, 'latin1'))
@@ -187,6 +210,7 @@ export function writeMessage(outbox: Outbox, head: string, body: Uint8Array | nu
 
 /** As `writeMessage`, for a head in pieces: putting them together first would cost more than writing them. */
 export function writePieces(outbox: Outbox, head: readonly string[], body: Uint8Array | null): boolean {
+  outbox.hurry()
   let bytes = body?.length ?? 0
   for (let index = 0; index < head.length; index++) bytes += head[index]!.length
   if (bytes > scratchBytes) return writeMessage(outbox, head.join(''), body)
@@ -218,6 +242,7 @@ function putTogether(
 
 /** Writes one chunk of the chunked coding in one system call. False = not all was taken. */
 export function writeChunk(outbox: Outbox, bytes: Uint8Array): boolean {
+  outbox.hurry()
   const size = `${bytes.length.toString(16)}\r\n`
   const whole = size.length + bytes.length + 2
   const target = whole > scratchBytes ? Buffer.allocUnsafe(whole) : scratch

@@ -56,7 +56,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   ) {
     // A client that has reset the connection already has no address any more.
     this.peerAddress = socket.remoteAddress ?? 'unknown'
-    this.outbox = new Outbox(socket, this)
+    this.outbox = new Outbox(socket, this, server.handler.bug)
     this.deadlineAtMs = this.#in(server.limits.idleMs)
   }
 
@@ -78,10 +78,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
   onDrain(): void {
     this.outbox.flush()
     if (this.#state === 'closed') return
-    if (this.outbox.waitingBytes > 0) {
-      this.deadlineAtMs = this.#in(this.server.limits.idleMs)
-      return
-    }
+    if (this.outbox.waitingBytes > 0) return this.writeStalled()
     // A reader that has caught up is not slow any more, however long the next bytes take to come.
     if (this.#state === 'busy' || this.#state === 'tunnel') this.deadlineAtMs = Infinity
     if (this.#state === 'tunnel') this.#tunnelSink?.drained()
@@ -95,8 +92,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
       this.#tunnelSink = null
       this.#finish(true)
     }
-    // Its answer may be given already, and lie among others.
-    this.outbox.hurry()
+    // Answers may be given already, and lie among others.
+    while (this.outbox.hurry());
     if (this.#request === null) this.socket.end()
     else this.destroy()
   }
@@ -264,6 +261,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     if (!head.keepAlive || reply.close || this.server.draining || unread || refusesBody || untilClose) {
       this.#closeAfter = true
     }
+    // What still comes of its request may end the connection: an answer that is early goes out first.
+    this.outbox.alone = this.#body !== null
     this.#writer = new ReplyWriter(this, request, { reply, head, close: this.#closeAfter })
     this.#writer.begin()
   }
@@ -375,8 +374,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
 
   /** Cuts the connection: the client sees that the answer is not complete. */
   destroy(): void {
-    if (this.#state === 'closed') return
-    this.socket.terminate()
+    this.outbox.hurry()
+    if (this.#state !== 'closed') this.socket.terminate()
   }
 
   /** The upstream has ended the tunnel in order. */

@@ -74,6 +74,7 @@ export function createLimit(parts: LimitParts): LimitStage {
     seating: new Seating(groups),
     own: ({ principal }) => own.ruleOf(principal.budget ?? null, keyOf(principal)),
     costs,
+    priced: rules.some(({ rule }) => rule.quantity === 'cost'),
     seesModel: rules.some(({ rule }) => rule.per.includes('model') || rule.match.models !== undefined),
   }
   const shared = parts.shared === null ? null : new SharedLimits(parts.shared, parts.leaseMs)

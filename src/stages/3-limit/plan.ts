@@ -69,6 +69,8 @@ export interface Planning {
   /** The budget that the principal itself carries; null = none. */
   readonly own: (x: Exchange) => Tracked | null
   readonly costs: Costs
+  /** Whether some rule is on money. */
+  readonly priced: boolean
   /** Whether some rule looks at the model. */
   readonly seesModel: boolean
 }
@@ -81,31 +83,37 @@ export function planOf(x: Exchange, planning: Planning, at: Moment): Charge[] {
   const subject: Subject = { x, model: planning.seesModel ? modelOf(x) : null, upstream: null }
   const charges: Charge[] = []
   const { groups, seating, costs } = planning
+  const own = planning.own(x)
+  // Once for all rules: it reads the whole body.
+  let estimate: Estimate | null = null
+  const priced = planning.priced || own !== null
   const found = { places: seating.placesOf(subject), subject }
   for (let index = 0; index < groups.length; index++) {
     const { countsAll, tracked } = groups[index]!
     if (!countsAll && !matches(tracked[0]!.rule.match, subject)) continue
     const record = seating.recordOf(index, found, at)
-    for (const each of tracked) {
-      const amount = worstOf(x, each.rule, costs)
-      charges.push(new Charge(each, amount, { subject, record }))
-    }
+    for (const { rule } of tracked)
+      if (estimate === null && isEstimated(rule)) estimate = costs.estimate(x, priced)
+    for (const each of tracked)
+      charges.push(new Charge(each, worstOf(x, each.rule, estimate), { subject, record }))
   }
-  const own = planning.own(x)
   if (own !== null) {
     const record = own.subjects.of(ownerOf(own.rule, subject), at)
-    charges.push(new Charge(own, worstOf(x, own.rule, costs), { subject, record }))
+    estimate ??= costs.estimate(x, priced)
+    charges.push(new Charge(own, worstOf(x, own.rule, estimate), { subject, record }))
   }
   return charges
 }
 
+/** Whether what a rule counts of a request has to be estimated. */
+function isEstimated({ quantity }: Rule): boolean {
+  return quantity !== 'requests' && quantity !== 'concurrent'
+}
+
 /** What of a rule's quantity a request may use. @throws Failure where nobody can say it and the rule would refuse */
-function worstOf(x: Exchange, rule: Rule, costs: Costs): number {
-  const { quantity } = rule
-  if (quantity === 'requests' || quantity === 'concurrent') return 1
-  const priced = quantity === 'cost'
-  const estimate = costs.estimate(x, priced)
-  return priced ? costOf(x, rule, estimate) : amountOf(estimate, quantity)!
+function worstOf(x: Exchange, rule: Rule, estimate: Estimate | null): number {
+  if (estimate === null || !isEstimated(rule)) return 1
+  return rule.quantity === 'cost' ? costOf(x, rule, estimate) : amountOf(estimate, rule.quantity)!
 }
 
 /** The charges of one call of one upstream. */
@@ -148,13 +156,13 @@ const modelNote = new Finding((x: Exchange) => {
   x.json()
   const { model } = x
   // Two members of that name: we would count the one, and the upstream might run the other.
-  if (model !== null && namesOther(x.bodyBytes!, model))
+  if (namesOther(x.bodyBytes!, model))
     throw new Failure('bad_request', 'The body names its model twice. Name it once.', { param: 'model' })
   return model
 })
 
 /** Whether the outermost object names another model too. The quick look reaches as far as nearly every body. */
-function namesOther(bytes: Uint8Array, model: string): boolean {
+function namesOther(bytes: Uint8Array, model: string | null): boolean {
   if (bytes.length <= quickBytes) return firstText(plainNames(bytes), modelName) !== model
   let count = 0
   visitMembers(bytes, naming, ({ depth }) => {

@@ -70,11 +70,16 @@ export class AskedIndex {
     if (seen?.index === this) {
       const now = { principal, who, endpoint, context }
       for (const one of seen.requests) if (isSame(one, now)) return one.asked
-    } else seenNote.keep(known, (seen = { index: this, requests: [] }))
+    } else {
+      for (const old of seen?.requests ?? []) known.grow(-weightOf(old))
+      seenNote.keep(known, (seen = { index: this, requests: [] }))
+    }
     const asked = this.#read(x, endpoint, { body, context })
     const { key, keyId, team, env, kind, user } = principal
-    if (seen.requests.length >= seenMax) seen.requests.shift()
-    seen.requests.push({ endpoint, context, who, key, keyId, team, env, kind, user, asked })
+    if (seen.requests.length >= seenMax) known.grow(-weightOf(seen.requests.shift()!))
+    const now = { endpoint, context, who, key, keyId, team, env, kind, user, asked }
+    seen.requests.push(now)
+    known.grow(weightOf(now))
     return asked
   }
 
@@ -247,6 +252,11 @@ interface Seen {
 interface SeenBody {
   readonly index: AskedIndex
   readonly requests: Seen[]
+}
+
+/** What one takes in memory, about: nearly all of it are the digests of lists. */
+function weightOf({ asked, context }: Seen): number {
+  return 256 + 2 * context.length + (asked.items?.length ?? 0) * 96
 }
 
 /** Callers of one body that are told apart. */

@@ -40,19 +40,20 @@ export function worstCase(x: Exchange): WorstCase {
   const { endpoint } = x
   if (endpoint === null || endpoint.metered !== 'usage') return nothing
   const bound = boundNote.of(x.knownBody, x)
-  // The same body may have been asked of another endpoint.
-  return bound.operation === endpoint.operation ? bound : boundOf(x)
+  // The same body may have been asked of another endpoint, and its model read in another way.
+  return bound.operation === endpoint.operation && bound.model === x.model ? bound : boundOf(x)
 }
 
 interface Bound extends WorstCase {
   readonly operation: string
+  readonly model: string | null
 }
 
 const boundNote = new Finding(boundOf)
 
 function boundOf(x: Exchange): Bound {
   const { operation } = x.endpoint!
-  return { operation, ...boundAt(x, operation) }
+  return { operation, model: x.model, ...boundAt(x, operation) }
 }
 
 function boundAt(x: Exchange, operation: string): WorstCase {
