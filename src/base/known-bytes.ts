@@ -127,7 +127,7 @@ export class KnownTable<T extends KnownBytes> {
   grew(bytes: number): void {
     this.#bytes += bytes
     // Gives up places in turn: whoever is asked for again comes back at once.
-    while (this.#bytes > this.options.bytesMax) {
+    for (let left = this.#places.length; left > 0 && this.#bytes > this.options.bytesMax; left--) {
       for (const old of this.#places[this.#clearing] ?? []) this.#drop(old)
       this.#places[this.#clearing] = undefined
       this.#clearing = (this.#clearing + 1) % this.#places.length

@@ -54,9 +54,12 @@ export class Outbox {
     return this.#send(buffer, 0, length)
   }
 
-  /** Writes what lies in the batch, with all the others; whether anything did. */
+  /** Writes what lies in the batch, with all the others; whether something of this one did, and went out. */
   hurry(): boolean {
-    return this.batched && batch.flush()
+    if (!this.batched) return false
+    const { sentBytes } = this
+    batch.flush()
+    return this.sentBytes > sentBytes
   }
 
   /** Writes what lies in the batch. */
@@ -147,9 +150,9 @@ class Batch {
   }
 
   /** Writes all of them, then tells their owners, who may go on to their next request, and add to the next batch. */
-  flush(): boolean {
+  flush(): void {
     // Once at a time, or requests that are pipelined would nest as deep as they are long.
-    if (this.#flushing) return false
+    if (this.#flushing) return
     this.#flushing = true
     const outboxes = this.#outboxes.splice(0)
     const ends = this.#ends.splice(0)
@@ -160,7 +163,6 @@ class Batch {
     } finally {
       this.#flushing = false
     }
-    return true
   }
 
   #makesRoom(bytes: number): boolean {
