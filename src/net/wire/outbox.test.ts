@@ -126,6 +126,26 @@ test('one whose owner throws takes nothing from the others', async () => {
   expect(told.slice(5)).toEqual(['a'])
 })
 
+test('one that cannot be written is cut, and takes nothing from the others', async () => {
+  const told: string[] = []
+  const all = ['first', 'a', 'b', 'c'].map((name) => {
+    const socket = new NarrowSocket()
+    socket.room = 1e6
+    if (name === 'b')
+      socket.write = () => {
+        throw new Error('a bug')
+      }
+    const owner = { onDrain: () => void told.push(name), destroy: () => void told.push(`cut ${name}`) }
+    const bug = (cause: unknown): void => void told.push(String(cause))
+    return { socket, outbox: new Outbox(socket as unknown as Socket<unknown>, owner, bug) }
+  })
+  for (const { outbox } of all) writePieces(outbox, ['x'], null)
+  await new Promise((resolve) => setTimeout(resolve, 0))
+  expect(told).toEqual(['cut b', 'Error: a bug', 'a', 'b', 'c'])
+  expect(all.map(({ socket }) => socket.text)).toEqual(['x', 'x', '', 'x'])
+  expect(all.map(({ outbox }) => [outbox.batched, outbox.waitingBytes])).toEqual(all.map(() => [false, 0]))
+})
+
 test('what is alone goes out at once', async () => {
   const [first, alone] = [narrow(), narrow()].map(({ socket }) => {
     socket.room = 1e6

@@ -124,6 +124,8 @@ class Batch {
   /** A message has gone out in this turn. */
   #open = false
   #flushing = false
+  /** The buffer is being read. */
+  #writing = false
   readonly #turnEnds = (): void => {
     this.#open = false
     this.flush()
@@ -131,7 +133,7 @@ class Batch {
 
   /** Whether a message of so many bytes is to be added. The first one of a turn is not. */
   takes({ owner, alone, waitingBytes }: Outbox, bytes: number): boolean {
-    if (owner === null || alone || waitingBytes > 0) return false
+    if (owner === null || alone || waitingBytes > 0 || this.#writing) return false
     if (this.#open) return bytes <= batchedBytesMax && this.#makesRoom(bytes)
     this.#open = true
     // oxlint-disable-next-line no-restricted-globals -- one at a time: no queue hides behind it
@@ -156,13 +158,23 @@ class Batch {
     this.#flushing = true
     const outboxes = this.#outboxes.splice(0)
     const ends = this.#ends.splice(0)
-    try {
-      for (const [index, outbox] of outboxes.entries())
+    this.#writing = true
+    for (const [index, outbox] of outboxes.entries()) {
+      try {
         outbox.writeBatched(this.#buffer, ends[index - 1] ?? 0, ends[index]!)
-      for (const outbox of outboxes) tell(outbox)
-    } finally {
-      this.#flushing = false
+      } catch (cause) {
+        cut(outbox, cause)
+      }
     }
+    this.#writing = false
+    for (const outbox of outboxes) {
+      try {
+        outbox.owner!.onDrain()
+      } catch (cause) {
+        cut(outbox, cause)
+      }
+    }
+    this.#flushing = false
   }
 
   #makesRoom(bytes: number): boolean {
@@ -172,13 +184,13 @@ class Batch {
 }
 
 /** A bug with one connection cuts that one, and stops no other. */
-function tell({ owner, bug }: Outbox): void {
+function cut({ owner, bug }: Outbox, cause: unknown): void {
   try {
-    owner!.onDrain()
-  } catch (cause) {
     owner!.destroy()
-    bug(cause)
+  } catch (another) {
+    bug(another)
   }
+  bug(cause)
 }
 
 /** The process has somebody to tell. */
