@@ -23,6 +23,7 @@ test('sizes in either case and with zeros in front; extensions and trailers are 
     [`A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n`, '01234567890123456789'],
     ['2;a\r\nab\r\n0;b=c;d="e;\\"f"\r\n\r\n', 'ab'],
     ['2\r\n\r\n\r\n0\r\nA: b\r\nC:\r\n\r\n', '\r\n'],
+    ['0\r\nTransfer-Encoding-: a\r\nContent-Lengt: 1\r\nContent-Length-Of-It: 2\r\n\r\n', ''],
   ]
   for (const [text, body] of cases)
     expect([text, decode(text)]).toEqual([text, { body, used: text.length, done: true }])
@@ -57,6 +58,8 @@ test('malformed framing is refused', () => {
     '1\r\na\n',
     '1\r\na\rx',
     'fffffffffffff\r\n',
+    '0\r\nA:b\r\nTransfer-Encoding: chunked\r\n',
+    '0\r\ncontent-length:0\r\n',
     '1;\0\r\n',
     '1;a b\r\n',
     '1;a="b\r\n',

@@ -1,6 +1,7 @@
 // Decoder of the chunked coding (RFC 9112 section 7.1), for both sides. Strict where parsers disagree: CRLF only, hex
-// digits only, no white space around the size, extensions and trailers well formed. Extensions and trailers are dropped, and both are bounded, since a
-// sender may otherwise keep a connection busy for ever without sending a byte of body.
+// digits only, no white space around the size, extensions and trailers well formed, and no trailer that would frame the
+// message (RFC 9110 section 6.5.1). Extensions and trailers are dropped, and both are bounded, since a sender may otherwise
+// keep a connection busy for ever without sending a byte of body.
 
 import { unpinned } from './pieces.ts'
 
@@ -30,6 +31,9 @@ const sizeDigitsMax = 12
 const largeBytes = 16 * 1024
 const extensionBytesMax = 4096
 const trailerBytesMax = 16384
+/** Somebody may take them for the message's own. */
+const framing: ReadonlySet<string> = new Set(['transfer-encoding', 'content-length'])
+const framingLengthMax = 17
 
 /** The parts of one read, put together. */
 class Gathered {
@@ -63,6 +67,8 @@ export class ChunkedDecoder {
   #left = 0
   #digits = 0
   #overhead = 0
+  /** Of the trailer that is being read, as far as it matters. */
+  #trailerName = ''
 
   /** True once the last chunk and the trailers have been read. */
   get done(): boolean {
@@ -141,10 +147,12 @@ export class ChunkedDecoder {
         return byte === 10 && this.#to(State.size)
       case State.trailerStart:
         if (byte === 13) return this.#to(State.lastLf)
-        return isToken(byte) && ++this.#overhead <= trailerBytesMax && this.#to(State.trailerName)
+        this.#trailerName = ''
+        return this.#nameTrailer(byte) && this.#to(State.trailerName)
       case State.trailerName:
-        if (byte === colon) return this.#to(State.trailerValue)
-        return isToken(byte) && ++this.#overhead <= trailerBytesMax
+        if (byte === colon)
+          return !framing.has(this.#trailerName.toLowerCase()) && this.#to(State.trailerValue)
+        return this.#nameTrailer(byte)
       case State.trailerValue:
         if (byte === 13) return this.#to(State.trailerLf)
         return isText(byte) && ++this.#overhead <= trailerBytesMax
@@ -155,6 +163,11 @@ export class ChunkedDecoder {
       default:
         return false
     }
+  }
+
+  #nameTrailer(byte: number): boolean {
+    if (this.#trailerName.length <= framingLengthMax) this.#trailerName += String.fromCharCode(byte)
+    return isToken(byte) && ++this.#overhead <= trailerBytesMax
   }
 
   #size(byte: number): boolean {
