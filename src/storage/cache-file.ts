@@ -102,7 +102,7 @@ export class CacheFile {
       db.run('PRAGMA busy_timeout = 2000')
       db.run('PRAGMA journal_mode = WAL')
       db.run('PRAGMA synchronous = OFF')
-      db.run('PRAGMA cache_size = -16384')
+      db.run('PRAGMA cache_size = -32768')
       db.run('PRAGMA journal_size_limit = 16777216')
       const { user_version: version } = db.query<{ user_version: number }, []>('PRAGMA user_version').get()!
       if (version !== 0 && version !== layout) throw new OtherLayout(`layout ${version}`)

@@ -28,7 +28,10 @@ const purgesMax = 100
 /** Free room that is made at once when the file is full. */
 const roomPart = 0.02
 const usedEveryMin = 10
+/** Requests that are kept in a second before only half as many are. */
 const seenPerSecondMax = 200
+/** Of few requests before twice as many are kept: a load that comes and goes is not to begin anew each time. */
+const quietSecondsMin = 10
 /** A disk that damages one file after the other is not written to any more. */
 const renewalsMax = 3
 
@@ -73,6 +76,7 @@ export class DiskStore implements Store {
   /** Bits of a digest that must be 0 for its request to be kept. */
   #sample = 0
   #seenThisSecond = 0
+  #quietSeconds = 0
 
   constructor(
     private options: DiskOptions,
@@ -150,7 +154,7 @@ export class DiskStore implements Store {
 
   /** Keeps what `cache simulate` reads, of a request that it watches. `key`: the whole digest. */
   see(key: string, request: Omit<SeenRequest, 'weight' | 'repeats'>): void {
-    this.#seenThisSecond++
+    if (++this.#seenThisSecond % seenPerSecondMax === 0) this.#sample = Math.min(0xfff, this.#sample * 2 + 1)
     const seen = { ...request, weight: this.#sample + 1, repeats: 0 }
     this.#seen.push(seen)
     this.#seenLast.set(key, seen)
@@ -346,8 +350,11 @@ export class DiskStore implements Store {
   }
 
   #tick(): void {
-    if (this.#seenThisSecond > seenPerSecondMax) this.#sample = Math.min(0xfff, this.#sample * 2 + 1)
-    else if (this.#seenThisSecond < seenPerSecondMax / 4) this.#sample >>= 1
+    if (this.#seenThisSecond >= seenPerSecondMax / 4) this.#quietSeconds = 0
+    else if (++this.#quietSeconds >= quietSecondsMin) {
+      this.#quietSeconds = 0
+      this.#sample >>= 1
+    }
     this.#seenThisSecond = 0
     this.#attempt((file) => {
       const stamp = file.stamp()
