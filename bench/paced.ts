@@ -34,7 +34,8 @@ export class PacedLoad {
     const program = join(folder, 'load')
     const file = join(folder, 'request.bin')
     writeFileSync(file, request)
-    const built = Bun.spawnSync(['go', 'build', '-o', program, join(import.meta.dir, 'load', 'main.go')])
+    const sources = ['main.go', 'drive.go'].map((name) => join(import.meta.dir, 'load', name))
+    const built = Bun.spawnSync(['go', 'build', '-o', program, ...sources])
     if (!built.success) throw new Error(`go build: ${built.stderr.toString()}`)
     return new PacedLoad(program, file)
   }
