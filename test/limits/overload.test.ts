@@ -176,8 +176,9 @@ test('who asks again at once, over and over, takes the time that is left, and no
   expect(Math.min(...hammer(64).slice(1))).toBeGreaterThan(0.9)
   for (const clients of [150, 300, 1000]) {
     const shares = hammer(clients)
-    expect(Math.min(...shares.slice(1))).toBeGreaterThan(0.22)
-    expect(shares.at(-1)).toBeGreaterThan(0.22)
+    // Of what is read in more than a few milliseconds, a third.
+    expect(Math.min(...shares.slice(1))).toBeGreaterThan(0.13)
+    expect(shares.at(-1)).toBeGreaterThan(0.13)
   }
 })
 

@@ -29,8 +29,10 @@ export interface Caller {
   readonly hasLeft: boolean
 }
 
-/** New work of a turn. Turns are short, so that whoever is turned away hears it soon. */
+/** New work of a turn. */
 const turnMsMax = 3
+/** The same while requests are turned away: who is to be turned away is read in the next turn, and is to hear it soon. */
+const strainedTurnMs = 0.5
 /** Between two requests without a turn: nothing else was to be done, or a long piece of other work is over. */
 const apartMs = 1
 /** Beyond this many nothing waits, whatever the target: each holds its connection and what has come of its body. */
@@ -56,8 +58,9 @@ const evenFactor = 1.1
 const evenMs = 10
 /** Part of its time that the thread may give to new work whatever the pace: who asks again at once can keep it busy for ever. */
 const workShare = 0.25
-/** And for that, a turn may be so long. */
+/** For that, a turn may be so long, where all else took longer than this. */
 const longTurnMs = 6
+const shortOtherMs = 4
 const eventEveryMs = 10_000
 const eventAfterMs = 100
 
@@ -124,7 +127,7 @@ export class Overload<T extends Caller = Caller> {
     const nowMs = this.clock.nowMs()
     if (nowMs < this.#strainedUntilMs) return false
     if (nowMs - this.#workedAtMs > apartMs) this.#turnAtMs = nowMs
-    return nowMs - this.#turnAtMs < this.#turnMs
+    return nowMs - this.#turnAtMs < this.#turnMs(nowMs)
   }
 
   /** A request was begun, and what there was to do for it at once is done. */
@@ -152,7 +155,9 @@ export class Overload<T extends Caller = Caller> {
     this.#turnAtMs = startedAtMs
     const most = this.#mayBegin(startedAtMs)
     const otherMs = startedAtMs - this.#turnEndedAtMs
-    const forMs = Math.max(this.#turnMs, Math.min(longTurnMs, (otherMs * workShare) / (1 - workShare)))
+    // Not a share of all of it: each turn would be longer than the last, where that much is to be read at all times.
+    const owedMs = ((otherMs - shortOtherMs) * workShare) / (1 - workShare)
+    const forMs = Math.max(this.#turnMs(startedAtMs), Math.min(longTurnMs, owedMs))
     let nowMs = startedAtMs
     let begun = 0
     while (begun < most && nowMs - startedAtMs < forMs) {
@@ -191,8 +196,9 @@ export class Overload<T extends Caller = Caller> {
     this.#immediate = this.#pause = this.#timer = null
   }
 
-  get #turnMs(): number {
-    return Math.min(turnMsMax, (this.targetMs ?? Infinity) / 2)
+  #turnMs(nowMs: number): number {
+    if (this.targetMs === null) return turnMsMax
+    return Math.min(nowMs < this.#strainedUntilMs ? strainedTurnMs : turnMsMax, this.targetMs / 2)
   }
 
   /** The next turn: behind sockets that have something to say, before the loop looks at them again; or a little later. */
