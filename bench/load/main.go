@@ -1,4 +1,4 @@
-// Load that comes at a rate (drive.go), and the upstream behind the gateway, for bench/overload.ts.
+// Load that comes at a rate (drive.go), and the upstream behind the gateway, for bench/overload.ts and bench/cache.ts.
 //
 //	load upstream ANSWER MS                     prints its port; answers every request so much later
 //	load drive PORT REQUEST RATE SECONDS WARM   prints one line of JSON: all times in microseconds

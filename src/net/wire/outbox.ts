@@ -156,22 +156,24 @@ class Batch {
     // Once at a time, or requests that are pipelined would nest as deep as they are long.
     if (this.#flushing) return
     this.#flushing = true
-    const outboxes = this.#outboxes.splice(0)
+    const outboxes: (Outbox | null)[] = this.#outboxes.splice(0)
     const ends = this.#ends.splice(0)
     this.#writing = true
     for (const [index, outbox] of outboxes.entries()) {
       try {
-        outbox.writeBatched(this.#buffer, ends[index - 1] ?? 0, ends[index]!)
+        outbox!.writeBatched(this.#buffer, ends[index - 1] ?? 0, ends[index]!)
       } catch (cause) {
-        cut(outbox, cause)
+        // Its owner is not told: what was not written would count as delivered.
+        outboxes[index] = null
+        cut(outbox!, cause)
       }
     }
     this.#writing = false
     for (const outbox of outboxes) {
       try {
-        outbox.owner!.onDrain()
+        outbox?.owner!.onDrain()
       } catch (cause) {
-        cut(outbox, cause)
+        cut(outbox!, cause)
       }
     }
     this.#flushing = false

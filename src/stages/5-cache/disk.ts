@@ -154,8 +154,8 @@ export class DiskStore implements Store {
 
   /** Keeps what `cache simulate` reads, of a request that it watches. `key`: the whole digest. */
   see(key: string, request: Omit<SeenRequest, 'weight' | 'repeats'>): void {
-    if (++this.#seenThisSecond % seenPerSecondMax === 0) this.#sample = Math.min(0xfff, this.#sample * 2 + 1)
     const seen = { ...request, weight: this.#sample + 1, repeats: 0 }
+    if (++this.#seenThisSecond % seenPerSecondMax === 0) this.#sample = Math.min(0xfff, this.#sample * 2 + 1)
     this.#seen.push(seen)
     this.#seenLast.set(key, seen)
     this.#soon(noteAfterMs)
