@@ -393,6 +393,8 @@ describe('SIGTERM', () => {
     for (let round = 0; round < 3; round++) {
       const before = load.answered
       await eventually(() => load.answered > before + 100, 'some load')
+      // Who is about to be accepted when a listener closes is reset by the kernel.
+      await eventually(async () => (await ready(gate)).body.connections === 8, 'all to be connected')
       gate.signal('SIGTERM')
       await gate.says('SIGTERM: draining')
       const next = await served({ tree })

@@ -328,8 +328,16 @@ test('draining: idle ones close after a moment, a request on its way is answered
   await sleep(30)
   body.push('def')
   body.sink!.end()
+  await until('the busy one has its answer', () => busy.text.endsWith('0\r\n\r\n'))
+  // Its head, of before, said that the connection stays.
+  await sleep(100)
+  expect(gone(busy)).toBe(false)
+  busy.write(get('/next'))
   await until('the busy one is closed', () => gone(busy))
-  expect(parseAnswers(busy.text)[0]!.body).toBe('abcdef')
+  expect(parseAnswers(busy.text).map((each) => [each.body, each.headers['connection'] ?? ''])).toEqual([
+    ['abcdef', ''],
+    ['/next', 'close'],
+  ])
   for (const client of [idle, racing, busy]) client.socket.destroy()
   await Promise.all(both)
   expect(drained).toBe(2)

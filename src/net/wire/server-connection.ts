@@ -23,6 +23,8 @@ type State = 'head' | 'body' | 'busy' | 'tunnel' | 'closing' | 'closed'
 const stashBytesMax = 64 * 1024
 /** How long a closing connection waits for the client to take the answer and leave. */
 const lingerMs = 2000
+/** Draining: an idle connection gets this long for a request that is on its way already. */
+const drainLingerMs = 1000
 
 const continueLine = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
 
@@ -284,7 +286,7 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     if (this.#state === 'closing' || this.#state === 'closed' || this.#writer === null) return
     if (!this.#writer.ended || this.outbox.waitingBytes > 0) return
     this.#finish(true)
-    if (this.#closeAfter || this.server.draining) return this.#close()
+    if (this.#closeAfter) return this.#close()
     if (this.#body !== null) return this.#body.body.abort()
     this.#next()
   }
@@ -293,7 +295,8 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
     this.#replied = false
     this.#head = this.#writer = null
     this.#state = 'head'
-    this.deadlineAtMs = this.#in(this.server.limits.idleMs)
+    // An answer begun before draining has not said that this ends: the next request may be on its way.
+    this.deadlineAtMs = this.#in(this.server.draining ? drainLingerMs : this.server.limits.idleMs)
     if (this.#stashFull) {
       this.#stashFull = false
       this.#updateReading()
@@ -349,9 +352,9 @@ export class ServerConnection implements Waiting, BodyOwner, Responder {
 
   // --- ending ----------------------------------------------------------------------------------------------------
 
-  /** Draining: a busy connection closes behind its answer, an idle one when nothing comes for a moment. */
-  drain(graceMs: number): void {
-    if (this.#state === 'head' && this.#stash === null) this.deadlineAtMs = this.#in(graceMs)
+  /** Draining: closes behind an answer that says so; an idle one when nothing comes for a moment. */
+  drain(): void {
+    if (this.#state === 'head' && this.#stash === null) this.deadlineAtMs = this.#in(drainLingerMs)
   }
 
   /** Ends in order: what was written is sent, then the connection is closed, and what still comes is dropped. */

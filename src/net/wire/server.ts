@@ -64,9 +64,6 @@ const strangersHeader = new FrontRefusal(
 )
 const nothing = Buffer.alloc(0)
 
-/** An idle connection gets this long for a request that is on its way already when draining starts. */
-const drainLingerMs = 1000
-
 /** One listening address. */
 export class HttpServer {
   readonly #listener: TCPSocketListener<ServerConnection>
@@ -140,7 +137,7 @@ export class HttpServer {
     if (!this.#draining) {
       this.#draining = true
       this.#listener.stop(false)
-      for (const connection of this.#connections) connection.drain(drainLingerMs)
+      for (const connection of this.#connections) connection.drain()
     }
     if (this.#connections.size > 0) await (this.#empty ??= Promise.withResolvers()).promise
   }
