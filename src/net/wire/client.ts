@@ -66,12 +66,15 @@ export class Http1Wire implements Wire {
   release(connection: ClientConnection, reusable: boolean): void {
     this.#busy.delete(connection)
     const { idleMs, maxIdle } = this.options.keepAlive
-    if (!reusable || this.#closed || idleMs === 0 || this.#idle.length >= Math.min(maxIdle, idleBound)) {
+    if (!reusable || this.#closed || idleMs === 0 || maxIdle === 0) {
       connection.destroy()
       return
     }
     connection.deadlineAtMs = this.sweeper.clock.nowMs() + idleMs
     this.#idle.push(connection)
+    // Under load as many may lie idle as are busy: answers come in bursts, and to connect anew costs more than a call.
+    const most = Math.min(Math.max(maxIdle, this.#busy.size), idleBound)
+    while (this.#idle.length > most) this.#idle.shift()!.destroy()
   }
 
   /** For connections: the socket is gone. */

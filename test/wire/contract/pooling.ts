@@ -172,6 +172,32 @@ export function poolTests(kind: Kind): void {
     upstream.stop()
   })
 
+  test('under load as many sockets stay as are busy, and are used again', async () => {
+    const held: (() => void)[] = []
+    const upstream = await RawUpstream.start(async (connection) => {
+      while ((await connection.nextRequest()) !== null) held.push(() => connection.write(ok))
+    })
+    const answer = async (count: number): Promise<void> => {
+      await until('they have come', () => held.length >= count)
+      for (const one of held.splice(0, count)) one()
+    }
+    const wire = wireTo(kind, upstream.origin, { keepAlive: { idleMs: 20_000, maxIdle: 2 } })
+    const first = Array.from({ length: 12 }, () => exchange(wire))
+    await until('all have come', () => held.length === 12)
+    await answer(5)
+    await until('five are over', () => wire.counts().busy === 7)
+    expect(wire.counts()).toEqual({ idle: 5, busy: 7 })
+    const second = Array.from({ length: 5 }, () => exchange(wire))
+    expect(wire.counts()).toEqual({ idle: 0, busy: 12 })
+    await answer(12)
+    await Promise.all([...first, ...second])
+    expect(upstream.connections.length).toBe(12)
+    expect(wire.counts()).toEqual({ idle: 2, busy: 0 })
+    await until('the others are closed', () => upstream.open === 2)
+    wire.close()
+    upstream.stop()
+  })
+
   test('an idle socket is closed when its time is over', async () => {
     const upstream = await RawUpstream.start(always(ok))
     const wire = wireTo(kind, upstream.origin, { keepAlive: { idleMs: 60, maxIdle: 8 } })
