@@ -364,12 +364,9 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     this.#sender!.stop()
     if (this.fresh && this.wire.secure)
       this.wire.tlsSession = sessionOf(this.#socket!) ?? this.wire.tlsSession
-    this.#request = null
-    this.#sink = null
-    this.#body = null
-    this.#decoder = null
-    this.#head = null
-    this.#stash = null
+    // An idle connection keeps nothing of it: the request's body may be large.
+    this.#sender = this.#request = this.#sink = null
+    this.#head = this.#body = this.#decoder = this.#stash = null
     this.#totalEndsAtMs = Infinity
     this.#enter('none', Infinity)
     this.#state = 'idle'
