@@ -16,6 +16,8 @@ import type { Sweeper } from './sweeper.ts'
 
 /** Idle sockets per account, whatever the configuration says. */
 const idleBound = 1024
+/** As many may lie idle as were busy at once within one to two such times. */
+const peakMs = 5000
 /** Connects given up and still hanging, each with a socket that cannot be called off. */
 const hangingConnectsMax = 128
 /** A socket that died idle says so at once; later than this the upstream may have worked on the request. */
@@ -33,6 +35,10 @@ export class Http1Wire implements Wire {
   /** Connects that were given up and are not settled yet; kept by the connections. */
   hangingConnects = 0
   #closed = false
+  /** Most that were busy at once since `#peakSinceMs`, and in the time before. */
+  #peak = 0
+  #peakBefore = 0
+  #peakSinceMs = 0
 
   constructor(
     readonly options: WireOptions,
@@ -59,6 +65,7 @@ export class Http1Wire implements Wire {
   take(fresh: boolean): ClientConnection {
     const connection = (fresh ? undefined : this.#idle.pop()) ?? new ClientConnection(this)
     this.#busy.add(connection)
+    this.#peak = Math.max(this.#peak, this.#busy.size)
     return connection
   }
 
@@ -70,10 +77,16 @@ export class Http1Wire implements Wire {
       connection.destroy()
       return
     }
-    connection.deadlineAtMs = this.sweeper.clock.nowMs() + idleMs
+    const nowMs = this.sweeper.clock.nowMs()
+    connection.deadlineAtMs = nowMs + idleMs
     this.#idle.push(connection)
-    // Under load as many may lie idle as are busy: answers come in bursts, and to connect anew costs more than a call.
-    const most = Math.min(Math.max(maxIdle, this.#busy.size), idleBound)
+    if (nowMs - this.#peakSinceMs > peakMs) {
+      this.#peakBefore = this.#peak
+      this.#peak = this.#busy.size
+      this.#peakSinceMs = nowMs
+    }
+    // Answers come in bursts, and to connect anew costs more than a call.
+    const most = Math.min(Math.max(maxIdle, this.#peak, this.#peakBefore), idleBound)
     while (this.#idle.length > most) this.#idle.shift()!.destroy()
   }
 

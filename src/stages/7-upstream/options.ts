@@ -50,7 +50,7 @@ const keepAlive = z
         'How long an unused connection is kept. Caution: not longer than the upstream keeps its side.',
       ),
       maxIdle: count({ default: 32, min: 0, max: 10_000 }).describe(
-        'Most unused connections kept; under load as many as are in use; 0 = none.',
+        'Most unused connections kept, or as many as were in use at once in the last seconds; 0 = none.',
       ),
     },
     mapping,

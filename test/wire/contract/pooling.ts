@@ -156,15 +156,31 @@ export function poolTests(kind: Kind): void {
     upstream.stop()
   })
 
-  test('parallel requests take sockets of their own, and maxIdle of them stay', async () => {
+  test('parallel requests take sockets of their own, and as many stay as were in use at once, for some seconds', async () => {
+    let nowMs = 1000
+    const sweeper = new Sweeper({ nowMs: () => nowMs, wallMs: () => nowMs })
     const upstream = await RawUpstream.start(always(ok))
-    const wire = wireTo(kind, upstream.origin, { keepAlive: { idleMs: 20_000, maxIdle: 3 } })
-    const calls = Array.from({ length: 10 }, () => exchange(wire))
+    const keepAlive = { idleMs: 60_000, maxIdle: 3 }
+    const wire = kind.make(optionsFor(upstream.origin, { keepAlive }), sweeper)
+    const many = (count: number) => Promise.all(Array.from({ length: count }, () => exchange(wire)))
+    const calls = many(10)
     expect(wire.counts()).toEqual({ idle: 0, busy: 10 })
-    await Promise.all(calls)
+    await calls
+    expect(wire.counts()).toEqual({ idle: 10, busy: 0 })
+    await many(10)
+    expect(upstream.connections.length).toBe(10)
+    // Within the next few seconds the load may come back.
+    nowMs += 6000
+    await many(1)
+    await many(4)
+    expect(wire.counts()).toEqual({ idle: 10, busy: 0 })
+    nowMs += 6000
+    await many(1)
+    expect(wire.counts()).toEqual({ idle: 4, busy: 0 })
+    nowMs += 6000
+    await many(1)
     expect(wire.counts()).toEqual({ idle: 3, busy: 0 })
     await until('the others are closed', () => upstream.open === 3)
-    await Promise.all(Array.from({ length: 3 }, () => exchange(wire)))
     expect(upstream.connections.length).toBe(10)
     wire.close()
     expect(wire.counts()).toEqual({ idle: 0, busy: 0 })
@@ -172,29 +188,12 @@ export function poolTests(kind: Kind): void {
     upstream.stop()
   })
 
-  test('under load as many sockets stay as are busy, and are used again', async () => {
-    const held: (() => void)[] = []
-    const upstream = await RawUpstream.start(async (connection) => {
-      while ((await connection.nextRequest()) !== null) held.push(() => connection.write(ok))
-    })
-    const answer = async (count: number): Promise<void> => {
-      await until('they have come', () => held.length >= count)
-      for (const one of held.splice(0, count)) one()
-    }
-    const wire = wireTo(kind, upstream.origin, { keepAlive: { idleMs: 20_000, maxIdle: 2 } })
-    const first = Array.from({ length: 12 }, () => exchange(wire))
-    await until('all have come', () => held.length === 12)
-    await answer(5)
-    await until('five are over', () => wire.counts().busy === 7)
-    expect(wire.counts()).toEqual({ idle: 5, busy: 7 })
-    const second = Array.from({ length: 5 }, () => exchange(wire))
-    expect(wire.counts()).toEqual({ idle: 0, busy: 12 })
-    await answer(12)
-    await Promise.all([...first, ...second])
-    expect(upstream.connections.length).toBe(12)
-    expect(wire.counts()).toEqual({ idle: 2, busy: 0 })
-    await until('the others are closed', () => upstream.open === 2)
-    wire.close()
+  test('maxIdle: 0 keeps none, whatever the load', async () => {
+    const upstream = await RawUpstream.start(always(ok))
+    const wire = wireTo(kind, upstream.origin, { keepAlive: { idleMs: 20_000, maxIdle: 0 } })
+    await Promise.all(Array.from({ length: 5 }, () => exchange(wire)))
+    expect(wire.counts()).toEqual({ idle: 0, busy: 0 })
+    await until('all are closed', () => upstream.open === 0)
     upstream.stop()
   })
 
