@@ -39,6 +39,8 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   deadlineAtMs = Infinity
   /** No exchange has been completed on this socket yet. */
   fresh = true
+  /** Events of the socket that wait for their turn. */
+  held = 0
   #state: State = 'connecting'
   #phase: Phase = 'none'
   #phaseEndsAtMs = Infinity
@@ -96,10 +98,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   /** The socket stands, and its certificate, where there is one, is verified. */
   onOpen(socket: Socket<ClientConnection>): void {
     this.#connectSettled()
-    if (this.#state === 'closed') {
-      socket.terminate()
-      return
-    }
+    if (this.#state === 'closed') return void socket.terminate()
     this.#socket = socket
     this.#outbox = new Outbox(socket, this)
     this.#transmit()
@@ -149,6 +148,8 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   }
 
   onDeadline(): void {
+    // What waits to be read has come in time.
+    if (this.held > 0) return void (this.deadlineAtMs = this.#now())
     if (this.#state === 'idle') return this.destroy()
     const phase = this.#phase
     if (this.#now() >= this.#totalEndsAtMs) this.#timeOut('total_timeout')
@@ -360,7 +361,8 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
 
   /** The exchange is over: back to the pool, or closed where anything is left unsent or unread. */
   #release(clean: boolean): void {
-    const reusable = clean && this.#head!.keepAlive && this.#sender!.finished && !this.#paused
+    const reusable =
+      clean && this.#head!.keepAlive && this.#sender!.finished && !this.#paused && this.held === 0
     this.#sender!.stop()
     if (this.fresh && this.wire.secure)
       this.wire.tlsSession = sessionOf(this.#socket!) ?? this.wire.tlsSession

@@ -196,7 +196,7 @@ function cut({ owner, bug }: Outbox, cause: unknown): void {
 }
 
 /** The process has somebody to tell. */
-function throwLater(cause: unknown): void {
+export function throwLater(cause: unknown): void {
   queueMicrotask(() => {
     throw cause
   })

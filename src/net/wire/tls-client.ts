@@ -5,6 +5,7 @@
 import type { Socket } from 'bun'
 import type { ClientConnection } from './client-connection.ts'
 import type { WireOptions } from './message.ts'
+import { turn } from './turn.ts'
 
 export interface TlsClientOptions {
   readonly serverName: string
@@ -19,12 +20,12 @@ export function tlsOptions(options: WireOptions): TlsClientOptions {
 
 /** What every socket to an upstream does with its events. */
 export const socketHandlers = {
-  data: (socket: Socket<ClientConnection>, bytes: Buffer) => socket.data.onData(bytes),
+  data: (socket: Socket<ClientConnection>, bytes: Buffer) => turn.data(socket, bytes),
   drain: (socket: Socket<ClientConnection>) => socket.data.onDrain(),
   end: (socket: Socket<ClientConnection>) => void socket.end(),
-  close: (socket: Socket<ClientConnection>, cause?: Error) => socket.data.onClose(cause === undefined),
+  close: (socket: Socket<ClientConnection>, cause?: Error) => turn.closed(socket, cause === undefined),
   error: (socket: Socket<ClientConnection>) => {
-    socket.data.onClose(false)
+    turn.closed(socket, false)
     socket.terminate()
   },
 }
