@@ -6,7 +6,7 @@ import type { Socket } from 'bun'
 import { PushedBody, WholeBody, type BodyOwner } from './body.ts'
 import { ChunkedDecoder } from './chunked.ts'
 import type { Http1Wire } from './client.ts'
-import { WireError, type WireFault, type WireReply, type WireRequest } from './message.ts'
+import { WireError, type ExchangeSink, type WireFault, type WireRequest } from './message.ts'
 import { openSocket } from './open-socket.ts'
 import { Outbox } from './outbox.ts'
 import { RequestSender, type SenderEvents } from './request-sender.ts'
@@ -14,12 +14,6 @@ import { cannotBeHead, parseResponseHead, type ResponseHead } from './response-h
 import type { Waiting } from './sweeper.ts'
 import { sessionOf } from './tls-client.ts'
 import { ClientTunnel } from './client-tunnel.ts'
-
-/** Where the outcome of one exchange goes; exactly one of the two is called, once. */
-export interface ExchangeSink {
-  answered(reply: WireReply): void
-  failed(cause: WireError): void
-}
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'tunnel' | 'closed'
 type Phase = 'none' | 'connect' | 'send' | 'firstByte' | 'idle'
@@ -39,8 +33,8 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   deadlineAtMs = Infinity
   /** No exchange has been completed on this socket yet. */
   fresh = true
-  /** Events of the socket that wait for their turn. */
-  held = 0
+  /** What came and waits for its turn. */
+  held: (Buffer | boolean)[] | null = null
   #state: State = 'connecting'
   #phase: Phase = 'none'
   #phaseEndsAtMs = Infinity
@@ -79,6 +73,10 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
     this.#enter('connect', connectMs)
     this.#connecting = true
     openSocket(this.wire.options, this)
+  }
+
+  get awaitsAnswer(): boolean {
+    return this.#state === 'head'
   }
 
   /** TLS session to offer to the upstream, or null. */
@@ -149,7 +147,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
 
   onDeadline(): void {
     // What waits to be read has come in time.
-    if (this.held > 0) return void (this.deadlineAtMs = this.#now())
+    if (this.held !== null) return void (this.deadlineAtMs = this.#now())
     if (this.#state === 'idle') return this.destroy()
     const phase = this.#phase
     if (this.#now() >= this.#totalEndsAtMs) this.#timeOut('total_timeout')
@@ -362,7 +360,7 @@ export class ClientConnection implements Waiting, BodyOwner, SenderEvents {
   /** The exchange is over: back to the pool, or closed where anything is left unsent or unread. */
   #release(clean: boolean): void {
     const reusable =
-      clean && this.#head!.keepAlive && this.#sender!.finished && !this.#paused && this.held === 0
+      clean && this.#head!.keepAlive && this.#sender!.finished && !this.#paused && this.held === null
     this.#sender!.stop()
     if (this.fresh && this.wire.secure)
       this.wire.tlsSession = sessionOf(this.#socket!) ?? this.wire.tlsSession

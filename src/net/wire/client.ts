@@ -3,9 +3,10 @@
 // such a request is sent once anew on a fresh socket, and only if the reset came at once and not one byte of an answer
 // had come: an upstream that has worked on a request may have it done, and charge it.
 
-import { ClientConnection, type ExchangeSink } from './client-connection.ts'
+import { ClientConnection } from './client-connection.ts'
 import {
   WireError,
+  type ExchangeSink,
   type Wire,
   type WireCall,
   type WireOptions,

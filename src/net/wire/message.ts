@@ -137,3 +137,9 @@ export interface WireOptions {
   /** Egress proxy. Our own client goes through it where `canTunnel` (egress.ts) says so; otherwise it takes `fetch`. */
   readonly proxy: string | null
 }
+
+/** Where the outcome of one exchange goes; exactly one of the two is called, once. */
+export interface ExchangeSink {
+  answered(reply: WireReply): void
+  failed(cause: WireError): void
+}

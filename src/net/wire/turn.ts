@@ -9,14 +9,16 @@ import { throwLater } from './outbox.ts'
 const atOnceMs = 2
 /** Time for those that wait, in each turn. */
 const sliceMs = 2
-/** Most that may wait; above it the oldest are read at once. */
-const heldBytesMax = 16 * 1024 * 1024
+/** Longer pieces do not wait, and no more than this of one socket: its reader could not push back. */
+const heldBytesMax = 16 * 1024
 
 /** A socket and its owner. */
 export interface Source {
   readonly data: {
-    /** Events that wait; written here. */
-    held: number
+    /** What waits, oldest first: bytes, or how the socket ended. Written here; null = nothing. */
+    held: (Buffer | boolean)[] | null
+    /** An answer is to begin. Only then may it wait. */
+    readonly awaitsAnswer: boolean
     onData(bytes: Buffer): void
     /** `orderly` is false for a reset. */
     onClose(orderly: boolean): void
@@ -24,17 +26,10 @@ export interface Source {
   terminate(): void
 }
 
-interface Held {
-  readonly from: Source
-  /** What came, or how the socket ended. */
-  readonly what: Buffer | boolean
-}
-
 /** Passes on what sockets have to say, each socket's events in their order. */
 export class Turn {
-  #queue: Held[] = []
+  #queue: Source[] = []
   #next = 0
-  #bytes = 0
   #fromMs = 0
   #armed = false
   #untilMs = 0
@@ -46,7 +41,9 @@ export class Turn {
   readonly #step = (): void => {
     if (this.waiting === 0) return
     if (this.clock.nowMs() >= this.#untilMs) return this.#arm()
-    this.#pass()
+    const source = this.#queue[this.#next++]!
+    this.#tidy()
+    this.#pass(source)
     this.settle(this.#step)
   }
 
@@ -58,20 +55,27 @@ export class Turn {
     private readonly bug: (cause: unknown) => void = throwLater,
   ) {}
 
-  /** Events that wait. */
+  /** Sockets of which something waits. */
   get waiting(): number {
     return this.#queue.length - this.#next
   }
 
-  data(from: Source, bytes: Buffer): void {
-    if (this.#now()) from.data.onData(bytes)
-    else this.#hold(from, bytes)
+  data(source: Source, bytes: Buffer): void {
+    const { data } = source
+    if (data.held !== null) {
+      data.held.push(bytes)
+      if (bytesOf(data.held) > heldBytesMax) this.#pass(source)
+    } else if (bytes.length > heldBytesMax || !data.awaitsAnswer || this.#now()) data.onData(bytes)
+    else {
+      data.held = [bytes]
+      this.#queue.push(source)
+    }
   }
 
-  closed(from: Source, orderly: boolean): void {
+  closed({ data }: Source, orderly: boolean): void {
     // Whoever has nothing waiting may be given to the next request: it has to know.
-    if (from.data.held === 0) from.data.onClose(orderly)
-    else this.#hold(from, orderly)
+    if (data.held === null) data.onClose(orderly)
+    else data.held.push(orderly)
   }
 
   /** Whether this turn has time yet. */
@@ -84,13 +88,6 @@ export class Turn {
     return true
   }
 
-  #hold(from: Source, what: Buffer | boolean): void {
-    from.data.held += 1
-    this.#queue.push({ from, what })
-    if (typeof what !== 'boolean') this.#bytes += what.length
-    while (this.#bytes > heldBytesMax) this.#pass()
-  }
-
   #arm(): void {
     if (this.#armed) return
     this.#armed = true
@@ -98,19 +95,22 @@ export class Turn {
     setImmediate(this.#slice)
   }
 
-  /** Passes on what has waited longest. */
-  #pass(): void {
-    const { from, what } = this.#queue[this.#next++]!
-    if (typeof what !== 'boolean') this.#bytes -= what.length
-    this.#tidy()
-    from.data.held -= 1
+  /** Passes on what waits of a socket; nothing where that has been done. */
+  #pass(source: Source): void {
+    const { data } = source
     try {
-      if (typeof what === 'boolean') from.data.onClose(what)
-      else from.data.onData(what)
+      while (data.held !== null) {
+        const what = data.held.shift()!
+        // Not before the last one: until then it must not be given to another request.
+        if (data.held.length === 0) data.held = null
+        if (typeof what === 'boolean') data.onClose(what)
+        else data.onData(what)
+      }
     } catch (cause) {
       // As where a socket's own handler throws: that one ends, and it is told as a bug.
-      from.data.onClose(false)
-      from.terminate()
+      data.held = null
+      data.onClose(false)
+      source.terminate()
       this.bug(cause)
     }
   }
@@ -121,6 +121,12 @@ export class Turn {
     else this.#queue = this.#queue.slice(this.#next)
     this.#next = 0
   }
+}
+
+function bytesOf(pieces: readonly (Buffer | boolean)[]): number {
+  let bytes = 0
+  for (const piece of pieces) if (typeof piece !== 'boolean') bytes += piece.length
+  return bytes
 }
 
 /** The trap: `drainMicrotasks` of `bun:jsc` does this at once, but importing that module makes all code slower. */
